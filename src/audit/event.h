@@ -1,0 +1,40 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace intaglio::audit {
+
+/// The closed catalogue: api/audit/events.json holds the same list with the fields of each; a test compares both.
+enum class EventType {
+  process_started, process_stopped, configuration_loaded,
+  policy_installed,
+  signer_created, activation_refused, factors_enrolled, factors_refused,
+  key_generated, proof_of_possession_signed, certificate_bound, key_suspended, key_destroyed,
+  transaction_opened, authorisation_granted, authorisation_refused,
+  signature_intent, signature_made, signature_refused, signature_burned, signature_redelivered, reservation_burned,
+  token_calls, token_alarm,
+  certificate_issued, certificate_refused, revocation_recorded, crl_issued,
+};
+[[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
+
+enum class Outcome { success, refused, failed };
+
+/// One event. Never a PIN, SAD, token or document: digests and references. Fields are text, numbers written in decimal,
+/// bytes in base64url; the canonical form is JSON with sorted members (json::encode).
+struct Event {
+  EventType type;
+  std::string actor;    ///< the principal that was verified, or "ssa" for what only the relay says
+  std::string subject;  ///< signer or key concerned
+  Outcome outcome;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+[[nodiscard]] std::string canonical(const Event& event, const Clock& clock, std::uint64_t index);
+
+}  // namespace intaglio::audit

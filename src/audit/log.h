@@ -1,0 +1,71 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/event.h"
+#include "base/clock.h"
+#include "crypto/signer.h"
+#include "storage/database.h"
+
+namespace intaglio::audit {
+
+/// Where an entry stands: goes out with every signature.
+struct EntryReference {
+  std::string log;           ///< origin of the log, for example intaglio/sam/node-1
+  std::uint64_t index;
+  crypto::Sha256Digest leaf; ///< RFC 9162: SHA-256(0x00 | canonical event)
+};
+
+struct LogConfig {
+  std::string origin;                 ///< C2SP checkpoint origin, one per node
+  std::filesystem::path directory;    ///< tiles and checkpoint (C2SP tlog-tiles)
+  std::filesystem::path anchor;       ///< {size, running hash}: on another disk than the database
+};
+
+/// The append-only log of one node. Entries are appended inside the caller's transaction; the running hash is in the
+/// anchor before any outcome of that commit is released (it registers the database's commit hook); the tree, its tiles
+/// and a checkpoint signed with `signer` follow within a second on a thread of its own. Starts in constant time.
+class Log {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Log>> open(LogConfig config, storage::Database& database,
+                                                         std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clock> clock);
+  ~Log();
+
+  /// Inside a transaction of the same database. Never fails silently: a refusal must end the caller's transaction.
+  [[nodiscard]] Result<EntryReference> append(storage::Transaction& transaction, const Event& event);
+  /// In a transaction of its own, for events without another effect (refusals, start, stop).
+  Result<EntryReference> record(const Event& event);
+  /// Inclusion proof and the checkpoint it leads to; not_found until integrated. JSON text for a client:
+  /// {"log","index","leaf","event","inclusion":[…base64],"checkpoint":"…"}.
+  [[nodiscard]] Result<std::string> receipt(std::uint64_t index);
+  /// audit_unavailable when entries cannot be stored, or the anchor contradicts the database.
+  [[nodiscard]] Status healthy() const;
+  [[nodiscard]] std::uint64_t size() const noexcept;
+  /// Integrates now and returns the checkpoint text (tests, orderly stop).
+  [[nodiscard]] Result<std::string> checkpoint_now();
+
+  static const std::vector<storage::Migration>& migrations();
+
+ private:
+  struct State;
+  explicit Log(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// Offline: reads database, tiles, checkpoint and anchor; checks every leaf, the tree, the checkpoint's signature, truncation
+/// against anchor and checkpoint, and that each intent has its outcome. Names the first bad entry.
+struct VerifyReport {
+  bool good;
+  std::uint64_t entries, signatures, open_intents;
+  std::vector<std::string> findings;  ///< human sentences, the first bad entry first
+};
+[[nodiscard]] Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database, const crypto::PublicKey& signer);
+/// Checks one receipt against a checkpoint key: the signer's own, without any access to the server.
+[[nodiscard]] Status verify_receipt(std::string_view receipt_json, std::string_view origin, const crypto::PublicKey& signer);
+
+}  // namespace intaglio::audit

@@ -1,0 +1,59 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+namespace intaglio {
+namespace {
+
+static_assert(!std::is_copy_constructible_v<Secret>);
+
+TEST(ErrorTable, GivesEveryCodeItsOwnWireNumberAndBack) {
+  for (unsigned code = 0; code <= static_cast<unsigned>(ErrorCode::internal); ++code) {
+    EXPECT_EQ(from_wire_number(wire_number(static_cast<ErrorCode>(code))), static_cast<ErrorCode>(code));
+  }
+  EXPECT_EQ(from_wire_number(9999), ErrorCode::internal);
+}
+
+TEST(Secret, MovesAndLeavesNothingBehind) {
+  Secret first(as_bytes("1234"));
+  const Secret second(std::move(first));
+  EXPECT_TRUE(first.empty());  // NOLINT(bugprone-use-after-move)
+  EXPECT_TRUE(same_secret(second.reveal(), as_bytes("1234")));
+  EXPECT_FALSE(same_secret(second.reveal(), as_bytes("1235")));
+}
+
+TEST(Time, IsWrittenAndReadInOneForm) {
+  EXPECT_EQ(format_utc(from_unix_seconds(1795171020)), "2026-11-20T10:37:00Z");
+  EXPECT_EQ(unix_seconds(*parse_utc("2026-11-20T10:37:00Z")), 1795171020);
+  EXPECT_FALSE(parse_utc("2026-02-30T10:37:00Z"));
+  EXPECT_FALSE(parse_utc("2026-11-20T10:37:00+"));
+}
+
+TEST(Ids, RefuseWhatIsNotAnIdentifier) {
+  EXPECT_TRUE(SignerId::parse("alice-1"));
+  EXPECT_FALSE(SignerId::parse(""));
+  EXPECT_FALSE(SignerId::parse("a b"));
+  EXPECT_FALSE(SignerId::parse(std::string(65, 'a')));
+}
+
+TEST(Log, QuotesWhateverItIsGiven) {
+  EXPECT_EQ(log::json_quoted("a\"\n\xff"), "\"a\\u0022\\u000a\xef\xbf\xbd\"");
+}
+
+TEST(SecretFile, IsRefusedWhenOthersMayReadIt) {
+  const auto path = std::filesystem::temp_directory_path() / "intaglio-secret-file-test";
+  ASSERT_TRUE(write_file_durably(path, as_bytes("1234\n"), 0640));
+  EXPECT_EQ(read_secret_file(path, 100).error().code, ErrorCode::configuration);
+  ASSERT_TRUE(write_file_durably(path, as_bytes("1234\n"), 0600));
+  EXPECT_TRUE(same_secret(read_secret_file(path, 100)->reveal(), as_bytes("1234")));
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace intaglio

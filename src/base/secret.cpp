@@ -1,0 +1,88 @@
+#include "base/secret.h"
+
+#include <openssl/crypto.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cstring>
+#include <mutex>
+
+namespace intaglio {
+namespace {
+
+std::once_flag pool_once;
+std::atomic<PoolState> pool_state{PoolState::not_locked};
+
+void make_pool(std::size_t bytes) {
+  std::size_t size = 4096;
+  while (size < bytes) size *= 2;
+  // 1: arena locked; 2: arena made, but mlock was refused; 0: no arena.
+  const int made = CRYPTO_secure_malloc_init(size, 32);
+  if (made == 0) panic("the pool for secrets could not be made");
+  pool_state = made == 1 ? PoolState::locked : PoolState::not_locked;
+}
+
+void ensure_pool() {
+  std::call_once(pool_once, [] { make_pool(std::size_t{1} << 20U); });
+}
+
+}  // namespace
+
+PoolState open_secret_pool(std::size_t bytes) {
+  std::call_once(pool_once, [&] { make_pool(bytes); });
+  return pool_state;
+}
+
+PoolState secret_pool_state() noexcept { return pool_state; }
+
+Secret::Secret(ByteView bytes) {
+  *this = of_size(bytes.size());
+  if (!bytes.empty()) std::memcpy(data_, bytes.data(), bytes.size());
+}
+
+Secret Secret::of_size(std::size_t size) {
+  ensure_pool();
+  Secret secret;
+  if (size == 0) return secret;
+  secret.data_ = static_cast<std::uint8_t*>(OPENSSL_secure_zalloc(size));
+  if (secret.data_ == nullptr) panic("the pool for secrets is exhausted");
+  secret.size_ = size;
+  return secret;
+}
+
+Secret::~Secret() {
+  if (data_ != nullptr) OPENSSL_secure_clear_free(data_, size_);
+}
+
+Secret::Secret(Secret&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Secret& Secret::operator=(Secret&& other) noexcept {
+  if (this != &other) {
+    if (data_ != nullptr) OPENSSL_secure_clear_free(data_, size_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+bool same_secret(ByteView left, ByteView right) noexcept {
+  return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
+void wipe(std::span<std::uint8_t> bytes) noexcept { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+void wipe(std::string& text) noexcept { OPENSSL_cleanse(text.data(), text.size()); }
+
+WipeAtExit::~WipeAtExit() {
+  if (bytes_ != nullptr) wipe(*bytes_);
+  if (text_ != nullptr) wipe(*text_);
+}
+
+Status harden_process() {
+  const rlimit none{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &none) != 0) return Error{ErrorCode::configuration, "core dumps could not be switched off"};
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Error{ErrorCode::configuration, "PR_SET_DUMPABLE was refused"};
+  return {};
+}
+
+}  // namespace intaglio

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "crypto/algorithms.h"
+#include "crypto/digest.h"
+
+/// What SSA and SAM say to each other: plain values, bounded in size, with no field by which the caller claims a privilege.
+/// The authority of each call is what the SAM verifies itself (TC-15); the TLS peer is only the relay.
+namespace intaglio::protocol {
+
+inline constexpr std::size_t max_documents = 4096;        ///< digests of one transaction (the profile may ask for less)
+inline constexpr std::size_t max_label_bytes = 256;
+inline constexpr std::size_t max_message_bytes = 64 * 1024;  ///< a SAP message, a SAD, an operator's request
+
+struct DocumentDigest {
+  Bytes digest;       ///< length of the transaction's hash algorithm
+  std::string label;  ///< shown to the signer, <= 256 bytes UTF-8
+};
+
+/// From the SSA, relaying a signature application. Nothing of it is believed: it goes into T, which the signer approves.
+struct OpenSigning {
+  KeyId key;
+  crypto::HashAlgorithm hash;
+  std::vector<crypto::SignatureSuite> suites;  ///< what a later sign call may use; empty: all that policy allows
+  std::vector<DocumentDigest> documents;
+  std::string client_id, client_name;
+};
+/// First factors of a signer who holds an activation code.
+struct OpenEnrolment {
+  SignerId signer;
+  std::string client_id, client_name;
+};
+/// A new key of a signer who has factors.
+struct OpenKeyGeneration {
+  SignerId signer;
+  crypto::KeyAlgorithm algorithm;
+  std::string profile;
+  std::string client_id, client_name;
+};
+
+struct Opened {
+  std::string ticket;         ///< base64url, opaque
+  Bytes transaction;          ///< T in clear, canonical fields (protocol/binding.h)
+  std::string sap_statement;  ///< JWS of the SAM identity key over the SAP key of the day
+  UnixTime expires;
+};
+
+struct Authorised {
+  std::string sad;                  ///< opaque to clients
+  std::chrono::seconds expires_in;
+};
+
+struct SignRequest {
+  std::string sad;
+  KeyId key;
+  crypto::SignatureSuite suite;
+  std::vector<Bytes> digests;  ///< any part of the list, any order
+  std::string client_id;
+  std::string client_address;  ///< as told by the SSA; audited with that mark
+};
+struct SignedDigest {
+  Bytes signature;  ///< DER for ECDSA, the block for RSA
+  std::string log;  ///< audit entry of the outcome
+  std::uint64_t index;
+  crypto::Sha256Digest leaf;
+  bool redelivered;
+};
+struct SignAnswer {
+  std::vector<SignedDigest> signatures;  ///< order of the request; shorter than it only when `stopped`
+  std::optional<ErrorCode> stopped;      ///< the first doubt or refusal of the token in a batch
+};
+
+struct SignerCreated {
+  SignerId signer;
+  std::string sealed_activation_code;  ///< JWE to the operator's or the printing station's key
+};
+struct Enrolled {
+  std::string sealed_answer;  ///< JWE to the ephemeral key of the SAP message
+};
+struct KeyGenerated {
+  KeyId key;
+  Bytes csr;                  ///< PKCS#10
+  std::string key_assertion;  ///< JWS of the SAM identity key: signer, key, SPKI digest, identity digest, time (GEN-6.2.1-08)
+};
+struct CertificateBinding {
+  std::string operator_request;    ///< JWS typ intaglio-ra+jwt over {op bind-certificate, key, certificate digest}
+  std::vector<Bytes> certificates; ///< DER, leaf first
+};
+
+enum class KeyState : std::uint8_t { generated = 1, assigned = 2, suspended = 3, destroyed = 4, inactive = 5 };
+[[nodiscard]] std::string_view name_of(KeyState state) noexcept;
+/// Public facts of a credential, for CSC.
+struct CredentialFacts {
+  KeyId key;
+  SignerId signer;
+  KeyState state;
+  crypto::KeyAlgorithm algorithm;
+  std::vector<crypto::SignatureSuite> suites;  ///< allowed now
+  std::vector<Bytes> certificates;             ///< DER, leaf first; empty until bound
+  bool certificate_revoked;
+  std::string profile;
+  std::uint32_t max_documents;                 ///< CSC multisign
+};
+
+/// Everything that the SAM does for the SSA: the operations of EN 419 241-2 and no other.
+class SamService {
+ public:
+  virtual ~SamService() = default;
+
+  [[nodiscard]] virtual Result<Opened> open_signing(const OpenSigning& request) = 0;
+  [[nodiscard]] virtual Result<Opened> open_enrolment(const OpenEnrolment& request) = 0;
+  [[nodiscard]] virtual Result<Opened> open_key_generation(const OpenKeyGeneration& request) = 0;
+
+  /// SAP messages: compact JWE, typ intaglio-sap-sign+jwe, intaglio-sap-enrol+jwe, intaglio-sap-key+jwe.
+  [[nodiscard]] virtual Result<Authorised> authorise(std::string_view sap_message) = 0;
+  [[nodiscard]] virtual Result<Enrolled> enrol_factors(std::string_view sap_message) = 0;
+  [[nodiscard]] virtual Result<KeyGenerated> generate_key(std::string_view sap_message) = 0;
+
+  [[nodiscard]] virtual Result<SignAnswer> sign(const SignRequest& request) = 0;
+
+  /// JWS of a registered RA operator, typ intaglio-ra+jwt, {op create-signer, …}.
+  [[nodiscard]] virtual Result<SignerCreated> create_signer(std::string_view operator_request) = 0;
+  [[nodiscard]] virtual Result<CredentialFacts> bind_certificate(const CertificateBinding& binding) = 0;
+  /// Fails safe: the SSA itself may suspend; lifting it needs an operator's request {op resume-key}.
+  virtual Status suspend_key(const KeyId& key, std::string_view reason) = 0;
+  virtual Status resume_key(std::string_view operator_request) = 0;
+  /// A CRL of a pinned CA: revoked keys stop at once.
+  virtual Status put_revocation_data(ByteView crl) = 0;
+
+  [[nodiscard]] virtual Result<std::vector<CredentialFacts>> list_credentials(const SignerId& signer) = 0;
+  [[nodiscard]] virtual Result<CredentialFacts> credential(const KeyId& key) = 0;
+  /// JSON (audit::Log::receipt).
+  [[nodiscard]] virtual Result<std::string> receipt(std::uint64_t index) = 0;
+  /// JSON: state, clock source, epoch, custody declarations, audit size, token, counters.
+  [[nodiscard]] virtual Result<std::string> status() = 0;
+  /// JSON: {"sam":"…","identity":jwk,"sad":jwk,"checkpoint":jwk,"log":"origin"}: what the SSA verifies SADs with.
+  [[nodiscard]] virtual Result<std::string> public_keys() = 0;
+};
+
+}  // namespace intaglio::protocol

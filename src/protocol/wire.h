@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "protocol/service.h"
+
+/// The only wire between SSA and SAM: a 4-byte big-endian length (<= 1 MiB) and one protobuf message, request then answer,
+/// over TLS 1.3 with both certificates pinned by SHA-256 of their SPKI. No other TLS version, no session tickets, no name checks:
+/// the pin is the identity.
+namespace intaglio::protocol::wire {
+
+struct TlsIdentity {
+  std::string certificate_file, private_key_file;
+};
+
+struct ServerConfig {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;
+  TlsIdentity identity;
+  std::vector<crypto::Sha256Digest> pinned_peers;  ///< SPKI digests of the SSA nodes
+  unsigned max_connections = 256;
+  unsigned workers = 32;
+};
+class Server {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Server>> start(const ServerConfig& config, std::shared_ptr<SamService> service);
+  ~Server();
+  [[nodiscard]] std::uint16_t port() const noexcept;
+  void stop();
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+struct ClientConfig {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;
+  TlsIdentity identity;
+  crypto::Sha256Digest pinned_peer;
+  unsigned connections = 32;
+  std::chrono::seconds timeout{20};
+};
+/// A SamService whose calls go over the wire. Connections are kept and re-made; a call that was sent and not answered is
+/// never repeated by the client itself (TC-4): `token_unavailable`/`busy` say that nothing was sent, `internal` with detail
+/// "outcome unknown" that it was.
+[[nodiscard]] Result<std::shared_ptr<SamService>> connect(const ClientConfig& config);
+
+}  // namespace intaglio::protocol::wire

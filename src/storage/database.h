@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace intaglio::storage {
+
+/// What a statement is given: an integer, a text, bytes, or NULL. Views live until the call returns.
+using Parameter = std::variant<std::nullptr_t, std::int64_t, std::string_view, ByteView>;
+using Parameters = std::initializer_list<Parameter>;
+
+/// One row of an answer; columns by position. A type that the column does not have is a bug (panic).
+class Row {
+ public:
+  virtual ~Row() = default;
+  [[nodiscard]] virtual bool is_null(int column) const = 0;
+  [[nodiscard]] virtual std::int64_t integer(int column) const = 0;
+  [[nodiscard]] virtual std::string text(int column) const = 0;
+  [[nodiscard]] virtual Bytes bytes(int column) const = 0;
+};
+
+/// Reads. SQL is what SQLite and PostgreSQL share, parameters written ?1, ?2 …; statements are prepared once and kept.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  /// Calls `each` per row until it returns false.
+  virtual Status query(std::string_view sql, Parameters parameters, const std::function<bool(const Row&)>& each) = 0;
+  /// Convenience: the first row mapped, or nothing.
+  template <typename T>
+  Result<std::optional<T>> query_one(std::string_view sql, Parameters parameters, const std::function<T(const Row&)>& map) {
+    std::optional<T> found;
+    auto done = query(sql, parameters, [&](const Row& row) { found.emplace(map(row)); return false; });
+    if (!done) return done.error();
+    return found;
+  }
+};
+
+/// Reads and writes inside one durable transaction.
+class Transaction : public Reader {
+ public:
+  /// How many rows changed. `conflict` when a UNIQUE or PRIMARY KEY constraint refused.
+  [[nodiscard]] virtual Result<std::int64_t> execute(std::string_view sql, Parameters parameters) = 0;
+};
+
+struct Migration {
+  int version;           ///< 1, 2, 3 … without gaps
+  std::string_view sql;  ///< several statements
+};
+
+/// A database of one owner. One writer thread owns the only read-write connection, groups the waiting work of all callers
+/// into one commit (each in its own savepoint) and checkpoints; readers are read-only connections.
+class Database {
+ public:
+  virtual ~Database() = default;
+
+  /// Runs `work` in the writer's transaction. Success returns only after the commit that holds it is durable and after
+  /// every commit hook has run; a refusal by `work` rolls its savepoint back and nothing of it remains.
+  /// storage_unavailable when the commit failed (full or read-only disk): nothing of it remains.
+  virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
+  /// Runs `work` on a read-only snapshot.
+  virtual Status read(const std::function<Status(Reader&)>& work) = 0;
+  /// Called on the writer thread after each durable commit and before any of its callers is released. When it refuses,
+  /// the callers of that commit get its error: what they did stands, but its outcome is not released (trust-core, 4).
+  virtual void on_commit(std::function<Status()> hook) = 0;
+  /// Forward only; refused when the database is newer than the program.
+  virtual Status migrate(const std::vector<Migration>& migrations) = 0;
+};
+
+/// WAL, synchronous=FULL, foreign keys on, created with mode 0600.
+[[nodiscard]] Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path);
+
+}  // namespace intaglio::storage

@@ -1,0 +1,53 @@
+# All flags of our own code, in one interface target. Options select the flavour and the sanitizers.
+option(INTAGLIO_TESTING "The test flavour: fault points, clock control, mutants, the lying SSA, profile bench" OFF)
+option(INTAGLIO_FUZZ "Build the libFuzzer targets (clang only)" OFF)
+option(INTAGLIO_UNIT_TESTS "Build the unit tests" ON)
+set(INTAGLIO_SANITIZE "" CACHE STRING "address | thread | empty")
+option(INTAGLIO_COVERAGE "Source coverage (clang only)" OFF)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  # A precompiled header needs both sloppiness flags, else ccache never hits.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+endif()
+
+add_library(intaglio_flags INTERFACE)
+target_include_directories(intaglio_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(intaglio_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Werror
+  -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fno-strict-overflow -ftrivial-auto-var-init=zero)
+target_link_options(intaglio_flags INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)
+target_compile_definitions(intaglio_flags INTERFACE SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL BOOST_ASIO_NO_DEPRECATED)
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # ccache cannot reuse a precompiled header that carries a time stamp.
+  target_compile_options(intaglio_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
+endif()
+if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT INTAGLIO_SANITIZE)
+  target_compile_options(intaglio_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+  target_compile_definitions(intaglio_flags INTERFACE _GLIBCXX_ASSERTIONS)
+endif()
+if(INTAGLIO_TESTING)
+  target_compile_definitions(intaglio_flags INTERFACE INTAGLIO_TESTING)
+endif()
+if(INTAGLIO_SANITIZE STREQUAL "address")
+  set(_sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(INTAGLIO_SANITIZE STREQUAL "thread")
+  set(_sanitize -fsanitize=thread -fno-omit-frame-pointer)
+endif()
+if(INTAGLIO_FUZZ)
+  list(APPEND _sanitize -fsanitize=fuzzer-no-link)
+endif()
+if(INTAGLIO_COVERAGE)
+  list(APPEND _sanitize -fprofile-instr-generate -fcoverage-mapping)
+endif()
+if(_sanitize)
+  target_compile_options(intaglio_flags INTERFACE ${_sanitize})
+  target_link_options(intaglio_flags INTERFACE ${_sanitize})
+endif()
