@@ -1,0 +1,179 @@
+#include "custody/key_store.h"
+
+#include "crypto/certificate.h"
+#include "crypto/digest.h"
+
+namespace intaglio::custody {
+namespace {
+
+constexpr std::string_view table = "keys";
+constexpr std::size_t max_certificate = 64 * 1024;
+
+Bytes encode(const KeyRecord& record) {
+  Bytes out;
+  append_field(out, std::string_view("key/1"));
+  append_field(out, record.id.text());
+  append_field(out, record.owner.text());
+  append_field(out, std::uint64_t{static_cast<std::uint8_t>(record.state)});
+  append_field(out, std::uint64_t{static_cast<std::uint8_t>(record.algorithm)});
+  append_field(out, record.spki);
+  append_field(out, record.profile);
+  append_field(out, static_cast<std::uint64_t>(unix_seconds(record.created)));
+  append_field(out, std::uint64_t{record.revoked});
+  append_field(out, record.suspended_because);
+  append_field(out, std::uint64_t{record.certificates.size()});
+  for (const auto& certificate : record.certificates) append_field(out, certificate);
+  return out;
+}
+
+Result<KeyState> parse_state(std::uint64_t number) {
+  if (number < 1 || number > 4) return Error{ErrorCode::storage_unavailable, "a key record has an unknown state"};
+  return static_cast<KeyState>(number);
+}
+
+Result<crypto::KeyAlgorithm> parse_algorithm(std::uint64_t number) {
+  if (number < 1 || number > 6) return Error{ErrorCode::storage_unavailable, "a key record has an unknown algorithm"};
+  return static_cast<crypto::KeyAlgorithm>(number);
+}
+
+Result<KeyRecord> parse(ByteView encoded) {
+  FieldReader in(encoded);
+  const Error malformed{ErrorCode::storage_unavailable, "a key record is malformed"};
+  const auto version = in.text(16);
+  if (!version || *version != "key/1") return malformed;
+  const auto id_text = in.text(64);
+  const auto owner_text = in.text(64);
+  const auto state_number = in.number();
+  const auto algorithm_number = in.number();
+  auto spki = in.bytes(4096);
+  auto profile = in.text(64);
+  const auto created = in.number();
+  const auto revoked = in.number();
+  auto suspended_because = in.text(1024);
+  const auto count = in.number();
+  if (!id_text || !owner_text || !state_number || !algorithm_number || !spki || !profile || !created || !revoked || !suspended_because || !count) return malformed;
+  auto id = KeyId::parse(*id_text);
+  auto owner = SignerId::parse(*owner_text);
+  auto state = parse_state(*state_number);
+  auto algorithm = parse_algorithm(*algorithm_number);
+  if (!id || !owner || !state || !algorithm || *count > 8 || *revoked > 1) return malformed;
+  std::vector<Bytes> certificates;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    auto certificate = in.bytes(max_certificate);
+    if (!certificate) return malformed;
+    certificates.push_back(std::move(*certificate));
+  }
+  if (!in.end()) return malformed;
+  return KeyRecord{.id = std::move(*id), .owner = std::move(*owner), .state = *state, .algorithm = *algorithm, .spki = std::move(*spki),
+                   .profile = std::move(*profile), .created = from_unix_seconds(static_cast<std::int64_t>(*created)),
+                   .certificates = std::move(certificates), .revoked = *revoked == 1, .suspended_because = std::move(*suspended_because)};
+}
+
+Bytes certificate_key(ByteView issuer_der, std::string_view serial_hex) {
+  Bytes key;
+  append_field(key, issuer_der);
+  append_field(key, serial_hex);
+  return key;
+}
+
+struct RawRow {
+  std::string id;
+  std::uint64_t version;
+  Bytes sealed;
+};
+RawRow raw(const storage::Row& row) { return {row.text(0), static_cast<std::uint64_t>(row.integer(1)), row.bytes(2)}; }
+
+}  // namespace
+
+const std::vector<storage::Migration>& KeyStore::migrations() {
+  static const std::vector<storage::Migration> list = {
+      {1, R"(CREATE TABLE keys (
+               id TEXT PRIMARY KEY,
+               owner BLOB NOT NULL,
+               public_key BLOB NOT NULL UNIQUE,
+               certificate BLOB UNIQUE,
+               version INTEGER NOT NULL,
+               record BLOB NOT NULL);
+             CREATE INDEX keys_of_owner ON keys (owner);)"}};
+  return list;
+}
+
+Result<StoredKey> KeyStore::opened(const std::string& id, std::uint64_t version, ByteView sealed) const {
+  auto content = sealer_->open_record(table, as_bytes(id), version, sealed);
+  if (!content) return content.error();
+  auto record = parse(content->reveal());
+  if (!record) return record.error();
+  if (record->id.text() != id) return Error{ErrorCode::storage_unavailable, "a key record names another key"};
+  return StoredKey{version, std::move(*record)};
+}
+
+Result<std::optional<StoredKey>> KeyStore::find(storage::Reader& reader, const KeyId& key) const {
+  auto row = reader.query_one<RawRow>("SELECT id, version, record FROM keys WHERE id = ?1", {std::string_view(key.text())}, raw);
+  if (!row) return row.error();
+  if (!*row) return std::optional<StoredKey>();
+  auto stored = opened((*row)->id, (*row)->version, (*row)->sealed);
+  if (!stored) return stored.error();
+  return std::optional<StoredKey>(std::move(*stored));
+}
+
+Result<std::vector<StoredKey>> KeyStore::of_owner(storage::Reader& reader, const SignerId& owner) const {
+  const auto index = sealer_->blind_index(table, "owner", as_bytes(owner.text()));
+  std::vector<RawRow> rows;
+  auto done = reader.query("SELECT id, version, record FROM keys WHERE owner = ?1 ORDER BY id", {ByteView(index)}, [&](const storage::Row& row) {
+    rows.push_back(raw(row));
+    return true;
+  });
+  if (!done) return done.error();
+  std::vector<StoredKey> keys;
+  for (const auto& row : rows) {
+    auto stored = opened(row.id, row.version, row.sealed);
+    if (!stored) return stored.error();
+    // The index is only a hint of the database: the sealed record says whose key it is.
+    if (stored->record.owner == owner) keys.push_back(std::move(*stored));
+  }
+  return keys;
+}
+
+Result<std::optional<StoredKey>> KeyStore::with_certificate(storage::Reader& reader, ByteView issuer_der, std::string_view serial_hex) const {
+  const auto index = sealer_->blind_index(table, "certificate", certificate_key(issuer_der, serial_hex));
+  auto row = reader.query_one<RawRow>("SELECT id, version, record FROM keys WHERE certificate = ?1", {ByteView(index)}, raw);
+  if (!row) return row.error();
+  if (!*row) return std::optional<StoredKey>();
+  auto stored = opened((*row)->id, (*row)->version, (*row)->sealed);
+  if (!stored) return stored.error();
+  return std::optional<StoredKey>(std::move(*stored));
+}
+
+Bytes KeyStore::certificate_index(const KeyRecord& record) const {
+  if (record.certificates.empty()) return {};
+  auto leaf = crypto::Certificate::parse_der(record.certificates.front());
+  if (!leaf) return {};
+  return sealer_->blind_index(table, "certificate", certificate_key(leaf->issuer_der(), leaf->serial_hex()));
+}
+
+Status KeyStore::insert(storage::Transaction& transaction, const KeyRecord& record) const {
+  auto sealed = sealer_->seal(table, as_bytes(record.id.text()), 1, encode(record));
+  if (!sealed) return sealed.error();
+  const auto owner = sealer_->blind_index(table, "owner", as_bytes(record.owner.text()));
+  const auto public_key = crypto::sha256(record.spki);
+  auto changed = transaction.execute("INSERT INTO keys (id, owner, public_key, certificate, version, record) VALUES (?1, ?2, ?3, NULL, 1, ?4)",
+                                     {std::string_view(record.id.text()), ByteView(owner), ByteView(public_key), ByteView(*sealed)});
+  if (!changed) return changed.error();
+  return {};
+}
+
+Status KeyStore::update(storage::Transaction& transaction, const StoredKey& changed_key) const {
+  const auto& record = changed_key.record;
+  auto sealed = sealer_->seal(table, as_bytes(record.id.text()), changed_key.version + 1, encode(record));
+  if (!sealed) return sealed.error();
+  const auto index = certificate_index(record);
+  const storage::Parameter certificate = index.empty() ? storage::Parameter(nullptr) : storage::Parameter(ByteView(index));
+  auto changed = transaction.execute("UPDATE keys SET version = ?3, record = ?4, certificate = ?5 WHERE id = ?1 AND version = ?2",
+                                     {std::string_view(record.id.text()), static_cast<std::int64_t>(changed_key.version),
+                                      static_cast<std::int64_t>(changed_key.version + 1), ByteView(*sealed), certificate});
+  if (!changed) return changed.error();
+  if (*changed != 1) return Error{ErrorCode::conflict, "the key record changed meanwhile"};
+  return {};
+}
+
+}  // namespace intaglio::custody

@@ -1,0 +1,44 @@
+#include "sealed/table.h"
+
+namespace intaglio::sealed {
+
+Table::Table(std::shared_ptr<const Sealer> sealer, std::string_view name)
+    : sealer_(std::move(sealer)),
+      name_(name),
+      select_("SELECT version, record FROM " + std::string(name) + " WHERE id = ?1"),
+      insert_("INSERT INTO " + std::string(name) + " (id, version, record) VALUES (?1, 1, ?2)"),
+      update_("UPDATE " + std::string(name) + " SET version = ?3, record = ?4 WHERE id = ?1 AND version = ?2") {}
+
+Result<std::optional<Record>> Table::find(storage::Reader& reader, std::string_view id) const {
+  struct Row {
+    std::int64_t version;
+    Bytes sealed;
+  };
+  auto row = reader.query_one<Row>(select_, {id}, [](const storage::Row& found) { return Row{found.integer(0), found.bytes(1)}; });
+  if (!row) return row.error();
+  if (!*row) return std::optional<Record>();
+  const auto version = static_cast<std::uint64_t>((*row)->version);
+  auto content = sealer_->open_record(name_, as_bytes(id), version, (*row)->sealed);
+  if (!content) return content.error();
+  return std::optional<Record>(Record{version, std::move(*content)});
+}
+
+Status Table::insert(storage::Transaction& transaction, std::string_view id, ByteView content) const {
+  auto sealed = sealer_->seal(name_, as_bytes(id), 1, content);
+  if (!sealed) return sealed.error();
+  auto changed = transaction.execute(insert_, {id, ByteView(*sealed)});
+  if (!changed) return changed.error();
+  return {};
+}
+
+Status Table::update(storage::Transaction& transaction, std::string_view id, std::uint64_t version, ByteView content) const {
+  auto sealed = sealer_->seal(name_, as_bytes(id), version + 1, content);
+  if (!sealed) return sealed.error();
+  auto changed = transaction.execute(
+      update_, {id, static_cast<std::int64_t>(version), static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
+  if (!changed) return changed.error();
+  if (*changed != 1) return Error{ErrorCode::conflict, "a record of " + std::string(name_) + " changed meanwhile"};
+  return {};
+}
+
+}  // namespace intaglio::sealed
