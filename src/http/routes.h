@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "http/server.h"
+
+namespace intaglio::http {
+
+/// What a route asks of its caller; part of each line of the table, so that no route can be without one.
+enum class Access { anonymous, bearer, operator_certificate, peer_certificate };
+
+/// Who calls, as the authorise callback of the route's access found it.
+struct Principal {
+  std::string id;                   ///< client, operator or peer; empty for anonymous
+  std::string subject;              ///< signer for whom a token was issued, or empty
+  std::vector<std::string> scopes;
+};
+
+/// The {name} parts of a pattern, raw as they stood in the path.
+class PathParameters {
+ public:
+  /// Asking for a name that the pattern does not have is a bug.
+  [[nodiscard]] const std::string& operator[](std::string_view name) const;
+  void add(std::string_view name, std::string_view value) { values_.emplace_back(name, value); }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> values_;
+};
+
+using RouteHandler = std::function<Response(const Request&, const PathParameters&)>;
+using PrincipalHandler = std::function<Response(const Request&, const PathParameters&, const Principal&)>;
+using Authorise = std::function<Result<Principal>(const Request&)>;
+/// Turns what an authorise callback refused into an answer (CSC has its own words); error_answer(error) without one.
+using RefusalAnswer = std::function<Response(const Request&, const Error&)>;
+
+/// One table: method, path pattern, access policy, handler. Filled before the server starts, then read by many threads.
+/// A pattern is plain ASCII: `/ra/v1/requests/{credentialID}`; `{rest...}` at the end takes the rest of the path, slashes too.
+class Router {
+ public:
+  void add(std::string_view method, std::string_view pattern, Access access, RouteHandler handler);
+  void add(std::string_view method, std::string_view pattern, Access access, PrincipalHandler handler);
+  /// Known by its standard and not offered: 501.
+  void add_unsupported(std::string_view method, std::string_view pattern);
+  /// For all routes of this access. A route of an access without a callback refuses everybody.
+  void authorise_with(Access access, Authorise authorise, RefusalAnswer refusal = {});
+  /// The answer to paths that no line knows, below this prefix; elsewhere it is 404.
+  void answer_unknown(std::string_view prefix, Response answer);
+
+  /// HEAD is answered as GET; the server leaves the body out. Never throws.
+  [[nodiscard]] Response dispatch(const Request& request) const;
+  /// dispatch as a handler; the router must outlive the server.
+  [[nodiscard]] Handler handler() const;
+
+ private:
+  struct Route {
+    std::string method;
+    std::vector<std::string> segments;
+    Access access;
+    PrincipalHandler handler;  ///< empty: not offered
+  };
+  struct Guard {
+    Authorise authorise;
+    RefusalAnswer refusal;
+  };
+  [[nodiscard]] Response serve(const Route& route, const Request& request, const PathParameters& parameters) const;
+  [[nodiscard]] Response unknown(std::string_view path) const;
+  std::vector<Route> routes_;
+  std::array<Guard, 4> guards_;
+  std::vector<std::pair<std::string, Response>> unknown_;
+};
+
+/// {"error":…,"error_description":…} with this status.
+[[nodiscard]] Response error_answer(unsigned status, std::string_view error, std::string_view description);
+/// Status and name of the code; the detail stays inside.
+[[nodiscard]] Response error_answer(const Error& error);
+/// `body`: JSON text.
+[[nodiscard]] Response json_answer(std::string body, unsigned status = 200);
+/// The value of one parameter of a query or form, percent-decoded; refused when it is absent, malformed or there twice.
+[[nodiscard]] Result<std::string> form_value(std::string_view form, std::string_view name);
+
+}  // namespace intaglio::http
