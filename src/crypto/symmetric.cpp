@@ -1,0 +1,121 @@
+#include "crypto/symmetric.h"
+
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+
+#include <array>
+
+#include "base/check.h"
+#include "crypto/detail/openssl.h"
+#include "crypto/random.h"
+
+namespace intaglio::crypto {
+namespace {
+
+using MacContext = std::unique_ptr<EVP_MAC_CTX, detail::Freed<EVP_MAC_CTX_free>>;
+using KdfContext = std::unique_ptr<EVP_KDF_CTX, detail::Freed<EVP_KDF_CTX_free>>;
+
+constexpr std::size_t key_size = 32, nonce_size = 12, tag_size = 16;
+
+/// OSSL_PARAM takes writable text, which no function that we call writes.
+char* text(const char* constant) noexcept { return const_cast<char*>(constant); }
+void* bytes(ByteView view) noexcept { return const_cast<std::uint8_t*>(detail::data_or_empty(view)); }
+
+/// A context whose digest is chosen already: copying it saves the fetch that setting the digest costs.
+EVP_MAC_CTX* make_hmac_model(const char* digest) noexcept {
+  EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  EVP_MAC_CTX* model = EVP_MAC_CTX_new(hmac);
+  EVP_MAC_free(hmac);
+  const std::array<OSSL_PARAM, 2> parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, text(digest), 0),
+                                             OSSL_PARAM_construct_end()};
+  const std::array<std::uint8_t, 1> placeholder{};
+  if (model == nullptr || EVP_MAC_init(model, placeholder.data(), placeholder.size(), parameters.data()) != 1) panic("no HMAC");
+  return model;
+}
+
+void hmac(const EVP_MAC_CTX* model, ByteView key, ByteView data, std::span<std::uint8_t> out) noexcept {
+  const MacContext context(EVP_MAC_CTX_dup(model));
+  std::size_t written = 0;
+  if (!context || EVP_MAC_init(context.get(), detail::data_or_empty(key), key.size(), nullptr) != 1 ||
+      EVP_MAC_update(context.get(), data.data(), data.size()) != 1 ||
+      EVP_MAC_final(context.get(), out.data(), &written, out.size()) != 1 || written != out.size()) {
+    panic("HMAC failed");
+  }
+}
+
+}  // namespace
+
+namespace detail {
+
+void hmac_sha1(ByteView key, ByteView data, std::span<std::uint8_t> out) noexcept {
+  static const EVP_MAC_CTX* const model = make_hmac_model("SHA1");
+  hmac(model, key, data, out);
+}
+
+}  // namespace detail
+
+Sha256Digest hmac_sha256(ByteView key, ByteView data) {
+  static const EVP_MAC_CTX* const model = make_hmac_model("SHA2-256");
+  Sha256Digest out{};
+  hmac(model, key, data, out);
+  return out;
+}
+
+Secret hkdf_sha256(ByteView key, ByteView salt, ByteView info, std::size_t length) {
+  static EVP_KDF* const hkdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
+  const KdfContext context(EVP_KDF_CTX_new(hkdf));
+  const std::array<OSSL_PARAM, 5> parameters{
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, text("SHA2-256"), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, bytes(key), key.size()),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, bytes(salt), salt.size()),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, bytes(info), info.size()),
+      OSSL_PARAM_construct_end(),
+  };
+  Secret out = Secret::of_size(length);
+  if (!context || EVP_KDF_derive(context.get(), out.writable().data(), length, parameters.data()) != 1) panic("HKDF failed");
+  return out;
+}
+
+Result<Bytes> gcm_seal(ByteView key, ByteView plaintext, ByteView associated) {
+  if (key.size() != key_size) return Error{ErrorCode::internal, "an AES-256 key of another length"};
+  auto nonce = random_bytes(nonce_size);
+  if (!nonce) return nonce.error();
+  Bytes out(nonce_size + plaintext.size() + tag_size);
+  std::copy(nonce->begin(), nonce->end(), out.begin());
+  const detail::CipherContext context(EVP_CIPHER_CTX_new());
+  int written = 0;
+  if (!context || EVP_EncryptInit_ex2(context.get(), detail::aes256_gcm(), key.data(), out.data(), nullptr) != 1 ||
+      EVP_EncryptUpdate(context.get(), nullptr, &written, detail::data_or_empty(associated), detail::int_size(associated.size())) != 1 ||
+      EVP_EncryptUpdate(context.get(), out.data() + nonce_size, &written, detail::data_or_empty(plaintext),
+                        detail::int_size(plaintext.size())) != 1 ||
+      EVP_EncryptFinal_ex(context.get(), out.data() + nonce_size + plaintext.size(), &written) != 1 ||
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag_size), out.data() + out.size() - tag_size) != 1) {
+    return detail::refusal(ErrorCode::internal, "AES-GCM failed");
+  }
+  return out;
+}
+
+Result<Secret> gcm_open(ByteView key, ByteView sealed, ByteView associated) {
+  if (key.size() != key_size) return Error{ErrorCode::internal, "an AES-256 key of another length"};
+  if (sealed.size() < nonce_size + tag_size) return Error{ErrorCode::invalid_request, "sealed bytes are too short"};
+  const ByteView nonce = sealed.first(nonce_size);
+  const ByteView ciphertext = sealed.subspan(nonce_size, sealed.size() - nonce_size - tag_size);
+  const ByteView tag = sealed.last(tag_size);
+  Secret plaintext = Secret::of_size(ciphertext.size());
+  const detail::CipherContext context(EVP_CIPHER_CTX_new());
+  int written = 0;
+  if (!context || EVP_DecryptInit_ex2(context.get(), detail::aes256_gcm(), key.data(), nonce.data(), nullptr) != 1 ||
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tag_size), bytes(tag)) != 1 ||
+      EVP_DecryptUpdate(context.get(), nullptr, &written, detail::data_or_empty(associated), detail::int_size(associated.size())) != 1 ||
+      (!ciphertext.empty() && EVP_DecryptUpdate(context.get(), plaintext.writable().data(), &written, ciphertext.data(),
+                                                detail::int_size(ciphertext.size())) != 1)) {
+    return detail::refusal(ErrorCode::internal, "AES-GCM failed");
+  }
+  std::array<std::uint8_t, tag_size> rest{};
+  if (refused_by("gcm.tag", EVP_DecryptFinal_ex(context.get(), rest.data(), &written) != 1)) {
+    return detail::refusal(ErrorCode::invalid_request, "sealed bytes do not open: altered, or sealed for another purpose");
+  }
+  return plaintext;
+}
+
+}  // namespace intaglio::crypto
