@@ -1,7 +1,7 @@
 #include "crypto/detail/openssl.h"
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 
 #include <array>
 #include <limits>
@@ -46,6 +46,18 @@ const EVP_CIPHER* aes256_gcm() noexcept {
 const EVP_CIPHER* aes256_wrap() noexcept {
   static const EVP_CIPHER* const cipher = fetch_cipher("AES-256-WRAP");
   return cipher;
+}
+
+bool is_pss(SignatureSuite suite) noexcept {
+  return suite == SignatureSuite::rsa_pss_sha256 || suite == SignatureSuite::rsa_pss_sha384 || suite == SignatureSuite::rsa_pss_sha512;
+}
+
+bool set_rsa_suite(EVP_PKEY_CTX* context, SignatureSuite suite) noexcept {
+  const EVP_MD* hash = message_digest(hash_of(suite));
+  const int padding = is_pss(suite) ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING;
+  if (EVP_PKEY_CTX_set_rsa_padding(context, padding) != 1 || EVP_PKEY_CTX_set_signature_md(context, hash) != 1) return false;
+  return !is_pss(suite) ||
+         (EVP_PKEY_CTX_set_rsa_mgf1_md(context, hash) == 1 && EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1);
 }
 
 Error refusal(ErrorCode code, std::string_view what) {

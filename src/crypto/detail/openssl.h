@@ -33,6 +33,10 @@ using BioHandle = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 /// HMAC-SHA-1 for one-time passwords alone (RFC 6238); `out` has 20 bytes.
 void hmac_sha1(ByteView key, ByteView data, std::span<std::uint8_t> out) noexcept;
 
+/// Padding, hash and, for PSS, MGF1 with the same hash and a salt as long as the hash (RFC 8017, 9.1; TS 119 312, 7.3).
+[[nodiscard]] bool set_rsa_suite(EVP_PKEY_CTX* context, SignatureSuite suite) noexcept;
+[[nodiscard]] bool is_pss(SignatureSuite suite) noexcept;
+
 /// A refusal that carries OpenSSL's last reason; empties its error queue.
 [[nodiscard]] Error refusal(ErrorCode code, std::string_view what);
 
