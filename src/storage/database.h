@@ -19,7 +19,9 @@ namespace intaglio::storage {
 using Parameter = std::variant<std::nullptr_t, std::int64_t, std::string_view, ByteView>;
 using Parameters = std::initializer_list<Parameter>;
 
-/// One row of an answer; columns by position. A type that the column does not have is a bug (panic).
+/// One row of an answer; columns by position, a position beyond the columns is a bug (panic). When the stored value has another
+/// type than the one asked for, somebody else wrote it: the getter gives 0 or nothing and the whole query is refused
+/// (storage_unavailable), so that what was read of it is never used.
 class Row {
  public:
   virtual ~Row() = default;
@@ -65,18 +67,25 @@ class Database {
 
   /// Runs `work` in the writer's transaction. Success returns only after the commit that holds it is durable and after
   /// every commit hook has run; a refusal by `work` rolls its savepoint back and nothing of it remains.
-  /// storage_unavailable when the commit failed (full or read-only disk): nothing of it remains.
+  /// storage_unavailable when the commit failed (full or read-only disk): nothing of it remains, and the next call tries afresh.
+  /// `busy` when too many callers wait. Must not be called by `work` or by a commit hook (panic); `read` may.
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
   /// Runs `work` on a read-only snapshot.
   virtual Status read(const std::function<Status(Reader&)>& work) = 0;
   /// Called on the writer thread after each durable commit and before any of its callers is released. When it refuses,
   /// the callers of that commit get its error: what they did stands, but its outcome is not released (trust-core, 4).
   virtual void on_commit(std::function<Status()> hook) = 0;
-  /// Forward only; refused when the database is newer than the program.
+  /// Forward only, each migration in a transaction of its own; refused (`configuration`) when the database is newer than the
+  /// program or an applied migration was changed. Rooms that share a database each bring a series of their own, numbered from 1;
+  /// a series is known by the text of its first migration.
   virtual Status migrate(const std::vector<Migration>& migrations) = 0;
 };
 
-/// WAL, synchronous=FULL, foreign keys on, created with mode 0600.
+/// WAL, synchronous=FULL, foreign keys on, deleted content overwritten, created with mode 0600. Refused (`conflict`) while another
+/// Database, of this process or another, has the file open for writing.
 [[nodiscard]] Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path);
+/// For offline tools: reads beside a running owner, or a copy in a folder that cannot be written. `write` and `migrate` are refused
+/// (`unsupported`); refused (`not_found`) when the file does not exist.
+[[nodiscard]] Result<std::unique_ptr<Database>> open_sqlite_read_only(const std::filesystem::path& path);
 
 }  // namespace intaglio::storage

@@ -1,0 +1,70 @@
+#include "storage/sqlite/readers.h"
+
+namespace intaglio::storage::sqlite {
+
+namespace {
+
+constexpr std::size_t max_readers = 32;
+
+class SnapshotReader final : public Reader {
+ public:
+  explicit SnapshotReader(Connection& connection) : connection_(connection) {}
+  Status query(std::string_view sql, Parameters parameters, const std::function<bool(const Row&)>& each) override {
+    return connection_.query(sql, parameters, each);
+  }
+
+ private:
+  Connection& connection_;
+};
+
+Status read_snapshot(Connection& connection, const std::function<Status(Reader&)>& work) {
+  if (auto begun = connection.execute("BEGIN", {}); !begun) return begun.error();
+  SnapshotReader reader(connection);
+  Status status;
+  try {
+    status = work(reader);
+  } catch (const std::exception& exception) {
+    status = Error{ErrorCode::internal, std::string("storage: an exception left a reader: ") + exception.what()};
+  }
+  if (auto ended = connection.execute("ROLLBACK", {}); !ended && status) return ended.error();
+  return status;
+}
+
+}  // namespace
+
+Status Readers::read(const std::function<Status(Reader&)>& work) {
+  auto connection = borrow();
+  if (!connection) {
+    give_back(nullptr);
+    return connection.error();
+  }
+  auto status = read_snapshot(**connection, work);
+  const bool usable = !(*connection)->failure() && (*connection)->is_idle();
+  give_back(usable ? std::move(*connection) : nullptr);
+  return status;
+}
+
+Result<std::unique_ptr<Connection>> Readers::borrow() {
+  {
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return lent_ < max_readers; });
+    ++lent_;
+    if (!idle_.empty()) {
+      auto connection = std::move(idle_.back());
+      idle_.pop_back();
+      return connection;
+    }
+  }
+  return Connection::open(path_, access_);
+}
+
+void Readers::give_back(std::unique_ptr<Connection> connection) {
+  {
+    const std::lock_guard lock(mutex_);
+    --lent_;
+    if (connection) idle_.push_back(std::move(connection));
+  }
+  returned_.notify_one();
+}
+
+}  // namespace intaglio::storage::sqlite
