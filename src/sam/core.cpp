@@ -1,0 +1,55 @@
+#include "sam/core.h"
+
+#include "base/check.h"
+
+namespace intaglio::sam {
+namespace {
+
+constexpr std::string_view schema = R"(
+  CREATE TABLE sam_state (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+  CREATE TABLE sap_keys (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+  CREATE TABLE signers (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+  CREATE TABLE factor_states (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+  CREATE TABLE used (id BLOB PRIMARY KEY, ends INTEGER NOT NULL);
+  CREATE INDEX used_by_end ON used (ends);
+  CREATE TABLE pending_keys (id TEXT PRIMARY KEY, node TEXT NOT NULL);
+  CREATE TABLE authorisations (
+    id TEXT PRIMARY KEY,
+    sad BLOB NOT NULL UNIQUE,
+    signer BLOB NOT NULL,
+    ends INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    record BLOB NOT NULL);
+  CREATE INDEX authorisations_of_signer ON authorisations (signer);
+  CREATE TABLE occurrences (
+    authorisation TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (authorisation, position));
+  CREATE TABLE open_reservations (
+    authorisation TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    node TEXT NOT NULL,
+    PRIMARY KEY (authorisation, position));
+)";
+
+}  // namespace
+
+Status Core::ready() const {
+  if (auto synchronised = clock->synchronised(); refused_by("sam.clock", !synchronised)) return synchronised;
+  if (auto healthy = log.healthy(); refused_by("sam.audit-healthy", !healthy)) return healthy;
+  return {};
+}
+
+const std::vector<storage::Migration>& database_migrations() {
+  static const std::vector<storage::Migration> list = {
+      {1, sealed::Sealer::migrations().at(0).sql},
+      {2, audit::Log::migrations().at(0).sql},
+      {3, custody::KeyStore::migrations().at(0).sql},
+      {4, schema},
+  };
+  return list;
+}
+
+}  // namespace intaglio::sam

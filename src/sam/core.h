@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "audit/log.h"
+#include "base/clock.h"
+#include "crypto/signer.h"
+#include "custody/key_store.h"
+#include "custody/vault.h"
+#include "sam/factors/factors.h"
+#include "sam/policy/policy.h"
+#include "sam/sap/keys.h"
+#include "sealed/table.h"
+#include "storage/database.h"
+
+namespace intaglio::sam {
+
+/// What the operations of one SAM node share. Made once by `apps/sam`; everything in it is thread-safe.
+struct Core {
+  std::string node;         ///< name of this node
+  std::string incarnation;  ///< node and a random id of this start: owner of its reservations (TC-5)
+  std::string name;         ///< the SAM's name, the same on all nodes
+  std::shared_ptr<const Clock> clock;
+  storage::Database& database;
+  std::shared_ptr<const sealed::Sealer> sealer;
+  audit::Log& log;
+  custody::KeyVault& vault;
+  custody::KeyStore keys;
+  const Policy& policy;
+  Factors& factors;
+  SapKeys& sap_keys;
+  std::shared_ptr<const crypto::Signer> identity_key, sad_key;
+
+  /// Refuses whatever must not happen without a trustworthy clock and a log that takes entries (TC-10).
+  [[nodiscard]] Status ready() const;
+};
+
+/// The schema of the `sam` database, all rooms of the process in one order that never changes.
+[[nodiscard]] const std::vector<storage::Migration>& database_migrations();
+
+}  // namespace intaglio::sam

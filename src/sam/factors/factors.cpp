@@ -1,0 +1,225 @@
+#include "sam/factors/factors.h"
+
+#include "base/check.h"
+#include "crypto/password_hash.h"
+#include "crypto/random.h"
+
+namespace intaglio::sam {
+namespace {
+
+constexpr std::uint32_t node_cap_per_day = 100;  // 800-63B, 5.2.2
+constexpr std::int64_t totp_period = 30;
+constexpr std::size_t max_node_counts = 100000;
+
+/// Salt for signers that do not exist: the work is the same, the outcome is failure.
+constexpr std::array<std::uint8_t, 16> no_salt{};
+
+struct Charged {
+  std::optional<SignerRecord> signer;
+  bool totp_matched = false;
+};
+
+/// The step within one of now that matches and was not used, compared in constant time over all of them.
+std::optional<std::uint64_t> matching_step(const Secret& seed, const Secret& code, std::int64_t now, std::uint64_t last_used) {
+  const auto current = static_cast<std::uint64_t>(now / totp_period);
+  std::optional<std::uint64_t> match;
+  for (std::uint64_t step = current - 1; step <= current + 1; ++step) {
+    const auto expected = crypto::totp_code(seed, step);
+    const bool equal = same_secret(expected.reveal(), code.reveal());
+    if (equal && !refused_by("sam.factors.totp-step-once", step <= last_used)) match = step;
+  }
+  return match;
+}
+
+bool is_locked(const FactorState& state, std::int64_t now) { return now < state.locked_until || now < state.wide_locked_until; }
+
+/// A lock that ended gives all attempts back.
+void forget_ended_locks(FactorState& state, std::int64_t now) {
+  if (state.locked_until != 0 && now >= state.locked_until) state.failures = 0, state.locked_until = 0;
+  if (state.wide_locked_until != 0 && now >= state.wide_locked_until) state.wide_failures = 0, state.wide_locked_until = 0;
+}
+
+struct Velocity {
+  std::uint64_t last_minute, last_day;
+};
+
+/// Adds the documents and returns the sums over sliding windows. What is older than a minute is kept by the hour, so that the
+/// record stays small; an hour counts until its end has left the window.
+Velocity count_documents(FactorState& state, std::int64_t now, std::uint64_t documents) {
+  constexpr std::int64_t minute = 60, hour = 3600, day = 86400;
+  if (documents > 0) state.counts.push_back({now, documents});
+  std::map<std::int64_t, std::uint64_t> kept;
+  Velocity sums{0, 0};
+  for (const auto& count : state.counts) {
+    if (count.at + day <= now) continue;
+    sums.last_day += count.documents;
+    const bool recent = count.at + minute > now;
+    if (recent) sums.last_minute += count.documents;
+    const auto end_of_hour = (count.at / hour + 1) * hour - 1;
+    kept[recent || end_of_hour + minute > now ? count.at : end_of_hour] += count.documents;
+  }
+  state.counts.clear();
+  for (const auto& [at, sum] : kept) state.counts.push_back({at, sum});
+  return sums;
+}
+
+}  // namespace
+
+Status check_new_pin(const Secret& pin) {
+  const auto digits = pin.reveal();
+  const Error form{ErrorCode::invalid_request, "a PIN has 6 to 12 digits"};
+  const Error weak{ErrorCode::invalid_request, "this PIN is one of those that are tried first; choose another"};
+  if (refused_by("sam.pin.length", digits.size() < 6 || digits.size() > 12)) return form;
+  for (const auto digit : digits) {
+    if (digit < '0' || digit > '9') return form;
+  }
+  // A period of up to half the length covers repeats (000000), pairs (121212) and triples (123123).
+  for (std::size_t period = 1; period <= digits.size() / 2; ++period) {
+    bool periodic = true;
+    for (std::size_t i = period; i < digits.size(); ++i) periodic = periodic && digits[i] == digits[i - period];
+    if (refused_by("sam.pin.blocklist", periodic)) return weak;
+  }
+  for (const int step : {1, -1, 2, -2, 3, -3}) {
+    bool run = true;
+    for (std::size_t i = 1; i < digits.size(); ++i) run = run && (digits[i] - digits[i - 1] + 10) % 10 == (step + 10) % 10;
+    if (refused_by("sam.pin.blocklist", run)) return weak;
+  }
+  static constexpr std::array<std::string_view, 16> known = {"159753", "147258", "258369", "147852", "789456", "456123", "112233", "123321",
+                                                             "696969", "131313", "520520", "314159", "271828", "102030", "123654", "142536"};
+  for (const auto text : known) {
+    if (refused_by("sam.pin.blocklist", same_secret(digits, as_bytes(text)))) return weak;
+  }
+  return {};
+}
+
+Factors::Factors(const Policy& policy, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, const Pepper& pepper,
+                 std::shared_ptr<const Clock> clock)
+    : policy_(policy), database_(database), sealer_(sealer), pepper_(pepper), clock_(std::move(clock)), signers_(sealer, "signers"), states_(sealer, "factor_states") {}
+
+Status Factors::consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const {
+  const auto index = sealer_->blind_index("used", kind, as_bytes(id));
+  auto done = transaction.execute("INSERT INTO used (id, ends) VALUES (?1, ?2)", {ByteView(index), unix_seconds(ends)});
+  if (done) return {};
+  if (done.error().code != ErrorCode::conflict) return done.error();
+  if (refused_by("sam.used-once", true)) return Error{ErrorCode::replayed, "a " + std::string(kind) + " was used before"};
+  return {};
+}
+
+Result<Secret> Factors::pin_mac(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const {
+  auto stretched = crypto::argon2id(pin, salt, policy_.argon2);
+  if (!stretched) return stretched.error();
+  Bytes input;
+  append_field(input, std::string_view("verify/1"));
+  append_field(input, signer.text());
+  append_field(input, version);
+  append_field(input, stretched->reveal());
+  const WipeAtExit wiped(input);
+  return pepper_.mac(input);
+}
+
+Result<PinVerifier> Factors::make_verifier(const SignerId& signer, const Secret& pin, std::uint64_t version) const {
+  auto salt = crypto::random_bytes(16);
+  if (!salt) return salt.error();
+  auto mac = pin_mac(signer, version, pin, *salt);
+  if (!mac) return mac.error();
+  return PinVerifier{version, std::move(*salt), to_bytes(mac->reveal())};
+}
+
+bool Factors::over_node_cap(const SignerId& signer) {
+  const std::lock_guard lock(mutex_);
+  const auto day = unix_seconds(clock_->now()) / 86400;
+  if (node_failures_.size() > max_node_counts) std::erase_if(node_failures_, [&](const auto& row) { return row.second.day != day; });
+  auto& count = node_failures_[signer];
+  if (count.day != day) count = {day, 0};
+  return ++count.failures > node_cap_per_day;
+}
+
+Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends, const ShownFactors& shown) {
+  if (refused_by("sam.factors.node-cap", over_node_cap(signer))) return Error{ErrorCode::credential_locked, "this node's daily cap of attempts is reached"};
+  Charged charged;
+  const auto charge = [&](storage::Transaction& transaction) -> Status {
+    charged = {};
+    if (auto consumed = consume(transaction, "message", message_id, message_ends); !consumed) return consumed;
+    auto record = signers_.find(transaction, signer.text());
+    if (!record) return record.error();
+    auto state_record = states_.find(transaction, signer.text());
+    if (!state_record) return state_record.error();
+
+    const auto now = unix_seconds(clock_->now());
+    FactorState state;
+    Secret seed = Secret::of_size(20);
+    if (*record && *state_record) {
+      auto parsed = parse_signer((*record)->content.reveal());
+      if (!parsed) return parsed.error();
+      auto parsed_state = parse_factor_state((*state_record)->content.reveal());
+      if (!parsed_state) return parsed_state.error();
+      state = *parsed_state;
+      if (!parsed->totp_seed.empty()) seed = parsed->totp_seed.clone();
+      charged.signer.emplace(std::move(*parsed));
+    }
+    if (refused_by("sam.factors.locked", is_locked(state, now))) return Error{ErrorCode::credential_locked, "locked after failed attempts"};
+    forget_ended_locks(state, now);
+
+    const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
+    charged.totp_matched = step.has_value() && charged.signer.has_value();
+    // The attempt is charged before its outcome is known, so that a crash or a race gives none away (TC-11).
+    if (charged.totp_matched) {
+      state.totp_last_step = *step;
+      if (++state.failures >= policy_.failures_before_lock) state.locked_until = now + std::chrono::seconds(policy_.lock_time).count();
+    } else if (++state.wide_failures >= policy_.wide_failures_before_lock) {
+      state.wide_locked_until = now + std::chrono::seconds(policy_.lock_time).count();
+    }
+    if (!*state_record) return {};
+    return states_.update(transaction, signer.text(), (*state_record)->version, encode(state));
+  };
+  if (auto done = database_.write(charge); !done) {
+    // A locked signer's message is consumed all the same: it was an attempt.
+    if (done.error().code == ErrorCode::credential_locked) {
+      auto consumed = database_.write([&](storage::Transaction& transaction) { return consume(transaction, "message", message_id, message_ends); });
+      if (!consumed) return consumed.error();
+    }
+    return done.error();
+  }
+
+  // From here the work is the same for everyone: one Argon2id, one HMAC in the token.
+  const bool has_pin = charged.signer && charged.signer->pin;
+  const ByteView salt = has_pin ? ByteView(charged.signer->pin->salt) : ByteView(no_salt);
+  auto mac = pin_mac(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt);
+  if (!mac) return mac.error();
+  const bool pin_matched = has_pin && same_secret(mac->reveal(), charged.signer->pin->verifier);
+
+  const Error failed{ErrorCode::authentication_failed, "a factor is wrong, or there is no such signer"};
+  if (!charged.signer || !has_pin) return failed;
+  if (refused_by("sam.factors.totp", !charged.totp_matched)) return failed;
+  if (refused_by("sam.factors.pin", !pin_matched)) return failed;
+  {
+    const std::lock_guard lock(mutex_);
+    node_failures_.erase(signer);
+  }
+  return FactorsProven(std::move(*charged.signer));
+}
+
+Status Factors::give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents, const Profile& profile) const {
+  const auto& id = proven.signer().id.text();
+  auto record = states_.find(transaction, id);
+  if (!record) return record.error();
+  if (!*record) return Error{ErrorCode::storage_unavailable, "the factor state of a signer is gone"};
+  auto state = parse_factor_state((*record)->content.reveal());
+  if (!state) return state.error();
+  state->failures = 0;
+  state->locked_until = 0;
+  state->wide_failures = 0;
+  state->wide_locked_until = 0;
+
+  const auto now = unix_seconds(clock_->now());
+  const auto [last_minute, last_day] = count_documents(*state, now, documents);
+  if (refused_by("sam.limit.minute", profile.per_minute != 0 && last_minute > profile.per_minute)) {
+    return Error{ErrorCode::limit_exceeded, "more signatures in a minute than the profile allows"};
+  }
+  if (refused_by("sam.limit.day", profile.per_day != 0 && last_day > profile.per_day)) {
+    return Error{ErrorCode::limit_exceeded, "more signatures in a day than the profile allows"};
+  }
+  return states_.update(transaction, id, (*record)->version, encode(*state));
+}
+
+}  // namespace intaglio::sam

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+
+#include "sam/policy/policy.h"
+#include "sam/records.h"
+#include "sealed/table.h"
+
+namespace intaglio::sam {
+
+/// The pepper key in the HSM: a stolen database tests no PIN without it. Implemented in apps/sam.
+class Pepper {
+ public:
+  virtual ~Pepper() = default;
+  [[nodiscard]] virtual Result<Secret> mac(ByteView data) const = 0;  ///< HMAC-SHA-256
+};
+
+/// 6 to 12 digits, none of the well-known ones: repeats, runs, short periods, years and keypad walks (800-63B, 5.1.1.2). The
+/// refusal is `invalid_request`: the rule is public and says nothing of anyone's PIN.
+[[nodiscard]] Status check_new_pin(const Secret& pin);
+
+/// What a SAP message shows. Empty secrets mean "not shown" and are evaluated all the same (TC-11).
+struct ShownFactors {
+  Secret pin, totp;
+};
+
+/// A successful evaluation: only Factors makes one, and the caller must give the attempt back in its own transaction.
+class FactorsProven {
+ public:
+  [[nodiscard]] const SignerRecord& signer() const noexcept { return signer_; }
+  FactorsProven(FactorsProven&&) noexcept = default;
+
+ private:
+  friend class Factors;
+  explicit FactorsProven(SignerRecord signer) : signer_(std::move(signer)) {}
+  SignerRecord signer_;
+};
+
+/// Evaluates PIN and TOTP together, with attempts charged durably before the costly part and no oracle in the answer.
+class Factors {
+ public:
+  Factors(const Policy& policy, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, const Pepper& pepper,
+          std::shared_ptr<const Clock> clock);
+
+  /// Consumes the message id (`replayed`), charges the attempt, evaluates. authentication_failed for every wrong or missing
+  /// factor and for an unknown signer alike; credential_locked while locked.
+  [[nodiscard]] Result<FactorsProven> verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends, const ShownFactors& shown);
+
+  /// Within the transaction that a success leads to: clears the failures and counts `documents` against the velocity limits
+  /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
+  Status give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents, const Profile& profile) const;
+
+  /// Verifier for a new PIN; same cost as an evaluation.
+  [[nodiscard]] Result<PinVerifier> make_verifier(const SignerId& signer, const Secret& pin, std::uint64_t version) const;
+
+  /// Consumes an id for ever within its life; `replayed` when it was used.
+  Status consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const;
+
+  [[nodiscard]] const sealed::Table& signers() const noexcept { return signers_; }
+  [[nodiscard]] const sealed::Table& states() const noexcept { return states_; }
+
+ private:
+  [[nodiscard]] Result<Secret> pin_mac(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const;
+  [[nodiscard]] bool over_node_cap(const SignerId& signer);
+
+  const Policy& policy_;
+  storage::Database& database_;
+  std::shared_ptr<const sealed::Sealer> sealer_;
+  const Pepper& pepper_;
+  std::shared_ptr<const Clock> clock_;
+  sealed::Table signers_, states_;
+  std::mutex mutex_;
+  struct NodeCount {
+    std::int64_t day;
+    std::uint32_t failures;
+  };
+  std::map<SignerId, NodeCount> node_failures_;  ///< this node's own cap (TC-8): a database rolled back does not refill it
+};
+
+}  // namespace intaglio::sam

@@ -1,0 +1,213 @@
+#include "sam/policy/policy.h"
+
+#include <set>
+
+#include "base/check.h"
+#include "crypto/jose/jws.h"
+#include "json/json.h"
+
+namespace intaglio::sam {
+namespace {
+
+using json::Value;
+
+Error wrong(std::string what) { return {ErrorCode::configuration, "policy: " + std::move(what)}; }
+
+/// Members that are not known stop the installation: a typo must not loosen anything.
+Status only_members(const Value& object, std::string_view where, const std::set<std::string, std::less<>>& known) {
+  if (!object.is_object()) return wrong(std::string(where) + " is not an object");
+  for (const auto& [name, value] : object.items()) {
+    if (known.count(name) == 0) return wrong(std::string(where) + " has the unknown member " + name);
+  }
+  return {};
+}
+
+Result<std::int64_t> bounded(const Value& object, std::string_view name, std::int64_t least, std::int64_t most) {
+  auto number = json::integer_member(object, name);
+  if (!number) return wrong(number.error().detail);
+  if (*number < least || *number > most) {
+    return wrong(std::string(name) + " must be from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  return *number;
+}
+
+Result<std::vector<std::string>> texts(const Value& object, std::string_view name) {
+  const auto* list = json::member(object, name);
+  if (list == nullptr || !list->is_array() || list->empty() || list->size() > 64) return wrong(std::string(name) + " must be a list of texts");
+  std::vector<std::string> out;
+  for (const auto& item : *list) {
+    if (!item.is_string()) return wrong(std::string(name) + " must be a list of texts");
+    out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+Result<Profile> parse_profile(const Value& object) {
+  if (auto checked = only_members(object, "a profile",
+                                  {"name", "custody", "factors", "key_algorithms", "max_documents", "sad_seconds", "ticket_seconds",
+                                   "per_minute", "per_day", "qualified"});
+      !checked) {
+    return checked.error();
+  }
+  auto name = json::text_member(object, "name", 64);
+  auto custody = json::text_member(object, "custody", 16);
+  auto factors = texts(object, "factors");
+  auto algorithms = texts(object, "key_algorithms");
+  if (!name || !custody) return wrong("a profile needs name and custody");
+  if (!factors) return factors.error();
+  if (!algorithms) return algorithms.error();
+  if (*custody != "resident") return wrong("profile " + *name + ": custody must be resident");
+  // SCAL2 asks for two factors of different categories (SRA_SAP.1.1): knowledge and possession.
+  if (*factors != std::vector<std::string>{"pin", "totp"}) return wrong("profile " + *name + ": factors must be [\"pin\", \"totp\"]");
+
+  const std::int64_t least_limit = testing_build ? 0 : 1;
+  auto max_documents = bounded(object, "max_documents", 1, static_cast<std::int64_t>(protocol::max_documents));
+  auto sad_seconds = bounded(object, "sad_seconds", 10, testing_build ? 3600 : 300);
+  auto ticket_seconds = bounded(object, "ticket_seconds", 30, 300);
+  auto per_minute = bounded(object, "per_minute", least_limit, 100000);
+  auto per_day = bounded(object, "per_day", least_limit, 1000000);
+  for (const auto* number : {&max_documents, &sad_seconds, &ticket_seconds, &per_minute, &per_day}) {
+    if (!*number) return number->error();
+  }
+  const auto* qualified = json::member(object, "qualified");
+  if (qualified == nullptr || !qualified->is_boolean()) return wrong("profile " + *name + ": qualified must be true or false");
+  // Key authorisation and clock are only declared here, never proven: a qualified profile must not start on that.
+  if (qualified->get<bool>()) return wrong("profile " + *name + ": a qualified profile needs per-key authorisation in the token, which this custody emulates");
+
+  std::vector<crypto::KeyAlgorithm> key_algorithms;
+  for (const auto& text : *algorithms) {
+    auto algorithm = crypto::parse_key_algorithm(text);
+    if (!algorithm) return wrong("profile " + *name + ": unknown key algorithm " + text);
+    key_algorithms.push_back(*algorithm);
+  }
+  return Profile{.name = *name, .factors = *factors, .key_algorithms = std::move(key_algorithms),
+                 .max_documents = static_cast<std::uint32_t>(*max_documents), .sad_lifetime = std::chrono::seconds(*sad_seconds),
+                 .ticket_lifetime = std::chrono::seconds(*ticket_seconds), .per_minute = static_cast<std::uint32_t>(*per_minute),
+                 .per_day = static_cast<std::uint32_t>(*per_day), .qualified = false};
+}
+
+}  // namespace
+
+Result<Policy> Policy::parse(std::string_view document) {
+  auto parsed = json::parse(document, {.max_bytes = 1024 * 1024, .max_depth = 8, .max_members = 4096});
+  if (!parsed) return wrong(parsed.error().detail);
+  const auto& root = *parsed;
+  if (auto checked = only_members(root, "the document", {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
+                                                         "totp_issuer", "operators", "ca_anchors"});
+      !checked) {
+    return checked.error();
+  }
+  const auto* algorithms = json::member(root, "algorithms");
+  if (algorithms == nullptr) return wrong("algorithms is missing");
+  auto algorithm_policy = crypto::AlgorithmPolicy::parse(json::encode(*algorithms));
+  if (!algorithm_policy) return wrong(algorithm_policy.error().detail);
+  Policy policy(std::move(*algorithm_policy));
+
+  auto id = json::text_member(root, "id", 64);
+  auto epoch = bounded(root, "epoch", 1, 1'000'000);
+  const auto* demo = json::member(root, "demo");
+  auto issuer = json::text_member(root, "totp_issuer", 64);
+  if (!id || !issuer) return wrong("id and totp_issuer must be texts");
+  if (!epoch) return epoch.error();
+  if (demo == nullptr || !demo->is_boolean()) return wrong("demo must be true or false");
+  policy.id_ = *id;
+  policy.epoch_ = static_cast<std::uint64_t>(*epoch);
+  policy.demo_ = demo->get<bool>();
+  policy.totp_issuer = *issuer;
+
+  const auto* profiles = json::member(root, "profiles");
+  if (profiles == nullptr || !profiles->is_array() || profiles->empty()) return wrong("profiles must be a list");
+  for (const auto& object : *profiles) {
+    auto profile = parse_profile(object);
+    if (!profile) return profile.error();
+    if (policy.profile(profile->name) != nullptr) return wrong("profile " + profile->name + " stands twice");
+    policy.profiles_.push_back(std::move(*profile));
+  }
+
+  const auto* terms = json::member(root, "terms");
+  if (terms == nullptr || !terms->is_array() || terms->empty()) return wrong("terms must be a list");
+  for (const auto& object : *terms) {
+    auto terms_id = json::text_member(object, "id", 64);
+    auto version = json::text_member(object, "version", 64);
+    auto languages = texts(object, "languages");
+    if (!terms_id || !version || !languages) return wrong("each of terms needs id, version, languages");
+    policy.terms_.push_back({*terms_id, *version, *languages});
+  }
+  auto acts = texts(root, "acts");
+  if (!acts) return acts.error();
+  policy.acts_ = std::move(*acts);
+
+  const auto* lock = json::member(root, "lock");
+  if (lock == nullptr) return wrong("lock is missing");
+  auto failures = bounded(*lock, "failures", 1, 10);
+  auto minutes = bounded(*lock, "minutes", 1, 24 * 60);
+  auto wide = bounded(*lock, "wide_failures", 3, 100);  // 800-63B, 5.2.2: at most 100 consecutive failures of an account
+  const auto* activation = json::member(root, "activation");
+  if (activation == nullptr) return wrong("activation is missing");
+  auto tries = bounded(*activation, "tries", 1, 10);
+  auto days = bounded(*activation, "days", 1, 30);
+  for (const auto* number : {&failures, &minutes, &wide, &tries, &days}) {
+    if (!*number) return number->error();
+  }
+  policy.failures_before_lock = static_cast<std::uint32_t>(*failures);
+  policy.lock_time = std::chrono::minutes(*minutes);
+  policy.wide_failures_before_lock = static_cast<std::uint32_t>(*wide);
+  policy.activation_tries = static_cast<std::uint32_t>(*tries);
+  policy.activation_lifetime = std::chrono::hours(24 * *days);
+  if (const auto* argon2 = json::member(root, "argon2"); argon2 != nullptr) {
+    auto memory = bounded(*argon2, "memory_kib", 19 * 1024, 1024 * 1024);
+    auto passes = bounded(*argon2, "passes", 2, 10);
+    if (!memory) return memory.error();
+    if (!passes) return passes.error();
+    policy.argon2 = {static_cast<std::uint32_t>(*memory), static_cast<std::uint32_t>(*passes)};
+  }
+
+  const auto* operators = json::member(root, "operators");
+  if (operators == nullptr || !operators->is_array() || operators->empty()) return wrong("operators must be a list");
+  for (const auto& object : *operators) {
+    auto operator_text = json::text_member(object, "id", 64);
+    const auto* jwk = json::member(object, "jwk");
+    if (!operator_text || jwk == nullptr) return wrong("an operator needs id and jwk");
+    auto operator_id = OperatorId::parse(*operator_text);
+    auto key = crypto::parse_jwk(json::encode(*jwk));
+    if (!operator_id || !key) return wrong("operator " + *operator_text + " has an id or key that cannot be read");
+    if (policy.find_operator(operator_id->text()) != nullptr) return wrong("operator " + *operator_text + " stands twice");
+    policy.operators_.push_back({std::move(*operator_id), std::move(*key)});
+  }
+  const auto* anchors = json::member(root, "ca_anchors");
+  if (anchors == nullptr || !anchors->is_array() || anchors->empty()) return wrong("ca_anchors must be a list");
+  for (const auto& item : *anchors) {
+    auto der = item.is_string() ? parse_base64(item.get<std::string>()) : Result<Bytes>(wrong("a CA anchor is base64 DER"));
+    if (!der) return wrong("a CA anchor is base64 DER");
+    auto certificate = crypto::Certificate::parse_der(*der);
+    if (!certificate) return wrong("a CA anchor cannot be read: " + certificate.error().detail);
+    policy.ca_anchors_.push_back(std::move(*certificate));
+  }
+  return policy;
+}
+
+const Profile* Policy::profile(std::string_view name) const noexcept {
+  for (const auto& profile : profiles_) {
+    if (profile.name == name) return &profile;
+  }
+  return nullptr;
+}
+
+const Operator* Policy::find_operator(std::string_view id) const noexcept {
+  for (const auto& row : operators_) {
+    if (row.id.text() == id) return &row;
+  }
+  return nullptr;
+}
+
+bool Policy::accepts(const protocol::Terms& terms) const noexcept {
+  for (const auto& row : terms_) {
+    if (row.id != terms.id || row.version != terms.version) continue;
+    return std::find(row.languages.begin(), row.languages.end(), terms.language) != row.languages.end();
+  }
+  return false;
+}
+
+bool Policy::accepts_act(std::string_view act) const noexcept { return std::find(acts_.begin(), acts_.end(), act) != acts_.end(); }
+
+}  // namespace intaglio::sam

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "crypto/certificate.h"
+#include "crypto/password_hash.h"
+#include "crypto/policy/algorithm_policy.h"
+#include "protocol/binding.h"
+
+namespace intaglio::sam {
+
+/// A signing profile: configuration, never a fork of the code (architecture, 1).
+struct Profile {
+  std::string name;
+  std::vector<std::string> factors;  ///< categories that must be shown; in this order in a SAD's amr
+  std::vector<crypto::KeyAlgorithm> key_algorithms;
+  std::uint32_t max_documents;
+  std::chrono::seconds sad_lifetime, ticket_lifetime;
+  std::uint32_t per_minute, per_day;  ///< DTBS/R; 0 switches a limit off and exists in the test flavour only
+  bool qualified;
+};
+
+struct Operator {
+  OperatorId id;
+  crypto::PublicKey key;
+};
+
+/// Everything that decides: profiles, limits, algorithms, terms, operators, CA anchors. Installed by `--initialise` into sealed
+/// state and never read from a file again.
+class Policy {
+ public:
+  [[nodiscard]] static Result<Policy> parse(std::string_view document);
+
+  [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  [[nodiscard]] bool demo() const noexcept { return demo_; }
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+  [[nodiscard]] const crypto::AlgorithmPolicy& algorithms() const noexcept { return algorithms_; }
+  [[nodiscard]] const std::vector<Profile>& profiles() const noexcept { return profiles_; }
+  [[nodiscard]] const Profile* profile(std::string_view name) const noexcept;  ///< null when there is none
+  [[nodiscard]] const Operator* find_operator(std::string_view id) const noexcept;
+  [[nodiscard]] const std::vector<crypto::Certificate>& ca_anchors() const noexcept { return ca_anchors_; }
+  [[nodiscard]] bool accepts(const protocol::Terms& terms) const noexcept;
+  [[nodiscard]] bool accepts_act(std::string_view act) const noexcept;
+
+  std::uint32_t failures_before_lock = 3;
+  std::uint32_t wide_failures_before_lock = 30;
+  std::chrono::minutes lock_time{15};
+  std::uint32_t activation_tries = 5;
+  std::chrono::hours activation_lifetime{7 * 24};
+  crypto::Argon2Cost argon2;
+  std::string totp_issuer;
+
+ private:
+  struct TermsRow {
+    std::string id, version;
+    std::vector<std::string> languages;
+  };
+  explicit Policy(crypto::AlgorithmPolicy algorithms) : algorithms_(std::move(algorithms)) {}
+  std::string id_;
+  bool demo_ = false;
+  std::uint64_t epoch_ = 0;
+  crypto::AlgorithmPolicy algorithms_;
+  std::vector<Profile> profiles_;
+  std::vector<Operator> operators_;
+  std::vector<crypto::Certificate> ca_anchors_;
+  std::vector<TermsRow> terms_;
+  std::vector<std::string> acts_;
+};
+
+}  // namespace intaglio::sam

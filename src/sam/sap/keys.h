@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "crypto/signer.h"
+#include "sealed/table.h"
+
+namespace intaglio::sam {
+
+/// Makes and finds key agreement keys in the token; implemented where `token` and `sam` are joined (apps/sam).
+class AgreementKeys {
+ public:
+  virtual ~AgreementKeys() = default;
+  [[nodiscard]] virtual Result<std::shared_ptr<const crypto::KeyAgreement>> generate(std::string_view name) = 0;
+  [[nodiscard]] virtual Result<std::shared_ptr<const crypto::KeyAgreement>> find(std::string_view name) = 0;
+  virtual Status destroy(std::string_view name) = 0;
+};
+
+/// The SAP keys: SAP messages are encrypted to the newest. Each lives 24 h at most, overlaps its successor by 10 minutes and is
+/// then destroyed, so that a recorded message is closed for ever (trust-core, 2).
+class SapKeys {
+ public:
+  SapKeys(std::string sam_name, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, AgreementKeys& keys,
+          std::shared_ptr<const crypto::Signer> identity, std::shared_ptr<const Clock> clock);
+
+  /// Loads what is in the database, makes a key when none has enough life left, destroys what ended.
+  Status refresh();
+  /// The statement over the newest key: JWS typ intaglio-sap-key+jwt. Refreshes first when the key is about to end.
+  [[nodiscard]] Result<std::string> statement();
+  /// The key of this kid, while it lives; ticket_expired otherwise.
+  [[nodiscard]] Result<std::shared_ptr<const crypto::KeyAgreement>> find(std::string_view kid);
+
+  static constexpr std::string_view table = "sap_keys";
+
+ private:
+  struct Held {
+    std::string kid, name;
+    UnixTime created, ends;
+    std::shared_ptr<const crypto::KeyAgreement> key;
+    std::string statement;
+  };
+  Status refresh_locked();
+  [[nodiscard]] Result<Held> hold(std::string name, UnixTime created, std::shared_ptr<const crypto::KeyAgreement> key) const;
+
+  std::string sam_name_;
+  storage::Database& database_;
+  sealed::Table table_;
+  AgreementKeys& keys_;
+  std::shared_ptr<const crypto::Signer> identity_;
+  std::shared_ptr<const Clock> clock_;
+  std::mutex mutex_;
+  std::vector<Held> held_;  ///< oldest first
+};
+
+}  // namespace intaglio::sam

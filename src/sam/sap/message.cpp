@@ -1,0 +1,160 @@
+#include "sam/sap/message.h"
+
+#include "base/check.h"
+#include "crypto/jose/jwe.h"
+#include "crypto/jose/jws.h"
+#include "crypto/symmetric.h"
+#include "json/json.h"
+
+namespace intaglio::sam {
+namespace {
+
+constexpr std::string_view ticket_key_purpose = "ticket/1";
+constexpr std::size_t max_ticket_bytes = 4 * 1024 * 1024;
+
+Bytes ticket_context(protocol::Purpose purpose, std::uint64_t epoch, std::uint64_t key_id) {
+  Bytes context;
+  append_field(context, std::string_view("intaglio/ticket/1"));
+  append_field(context, name_of(purpose));
+  append_field(context, epoch);
+  append_field(context, key_id);
+  return context;
+}
+
+Error not_ours(std::string detail) { return {ErrorCode::ticket_invalid, std::move(detail)}; }
+Error malformed(std::string detail) { return {ErrorCode::invalid_request, "SAP message: " + std::move(detail)}; }
+
+/// Moves a text member into a Secret and wipes the text.
+Result<Secret> take_secret(json::Value& object, std::string_view name, std::size_t most) {
+  auto found = object.find(name);
+  if (found == object.end() || !found->is_string()) return malformed(std::string(name) + " must be a text");
+  auto& text = found->get_ref<std::string&>();
+  const WipeAtExit wiped(text);
+  if (text.empty() || text.size() > most) return malformed(std::string(name) + " is empty or too long");
+  return Secret(as_bytes(text));
+}
+
+Status take_factors(json::Value& payload, SapMessage& message) {
+  auto factors = payload.find("factors");
+  if (factors == payload.end() || !factors->is_array() || factors->size() > 4) return malformed("factors must be a list of at most 4");
+  for (auto& factor : *factors) {
+    auto type = json::text_member(factor, "type", 32);
+    if (!type) return malformed("a factor needs a type");
+    auto value = take_secret(factor, "value", 256);
+    if (!value) return value.error();
+    Secret* place = *type == "pin" ? &message.pin : *type == "totp" ? &message.totp : *type == "activation-code" ? &message.activation_code
+                    : *type == "new-pin" ? &message.new_pin : nullptr;
+    if (place == nullptr) return malformed("a factor of unknown type");
+    if (!place->empty()) return malformed("a factor stands twice");
+    *place = std::move(*value);
+  }
+  return {};
+}
+
+Result<crypto::Sha256Digest> digest_member(const json::Value& object, std::string_view name) {
+  auto bytes = json::base64url_member(object, name, 32);
+  if (!bytes || bytes->size() != 32) return malformed(std::string(name) + " must be 32 bytes in base64url");
+  crypto::Sha256Digest digest{};
+  std::copy(bytes->begin(), bytes->end(), digest.begin());
+  return digest;
+}
+
+}  // namespace
+
+std::string message_typ(protocol::Purpose purpose) { return "intaglio-sap-" + std::string(name_of(purpose)) + "+jwe"; }
+
+Result<std::string> seal_ticket(const Core& core, const protocol::Transaction& transaction) {
+  const auto key_id = core.sealer->current_key_id();
+  auto key = core.sealer->derive(ticket_key_purpose, key_id);
+  if (!key) return key.error();
+  auto sealed = crypto::gcm_seal(key->reveal(), protocol::encode(transaction), ticket_context(transaction.purpose, transaction.epoch, key_id));
+  if (!sealed) return sealed.error();
+  Bytes ticket;
+  append_field(ticket, key_id);
+  append(ticket, *sealed);
+  return encode_base64url(ticket);
+}
+
+Result<protocol::Transaction> open_ticket(const Core& core, protocol::Purpose purpose, std::string_view ticket) {
+  if (ticket.size() > max_ticket_bytes) return not_ours("the ticket is too long");
+  auto bytes = parse_base64url(ticket);
+  if (!bytes || bytes->size() < 12) return not_ours("the ticket is not base64url");
+  const ByteView view(*bytes);
+  auto key_id = FieldReader(view.first(12)).number();
+  if (!key_id) return not_ours("the ticket names no key");
+  auto key = core.sealer->derive(ticket_key_purpose, *key_id);
+  if (!key) return not_ours("the ticket names an unknown key");
+  // The epoch of this SAM is part of what authenticates: a ticket of before a restore opens nothing.
+  auto content = crypto::gcm_open(key->reveal(), view.subspan(12), ticket_context(purpose, core.policy.epoch(), *key_id));
+  if (!content) return not_ours("the ticket is not authentic for this purpose and epoch");
+  auto transaction = protocol::parse_transaction(content->reveal());
+  if (!transaction) return not_ours("the ticket holds no transaction");
+  if (refused_by("sam.ticket.expired", core.clock->now() >= transaction->expires)) return Error{ErrorCode::ticket_expired, "the ticket is over"};
+  return std::move(*transaction);
+}
+
+Result<protocol::Opened> open_transaction(Core& core, const protocol::Transaction& transaction) {
+  auto ticket = seal_ticket(core, transaction);
+  if (!ticket) return ticket.error();
+  auto statement = core.sap_keys.statement();
+  if (!statement) return statement.error();
+  return protocol::Opened{.ticket = std::move(*ticket), .transaction = protocol::encode(transaction), .sap_statement = std::move(*statement), .expires = transaction.expires};
+}
+
+Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::string_view compact) {
+  auto header = crypto::peek_jwe_header(compact);
+  if (!header) return header.error();
+  auto key = core.sap_keys.find(header->kid);
+  if (!key) return key.error();
+  if (refused_by("sam.message.party", to_bytes(header->kid) != header->apv)) return malformed("apv is not the kid");
+  auto plaintext = crypto::open_jwe(**key, message_typ(purpose), compact);
+  if (!plaintext) return plaintext.error();
+
+  auto parsed = json::parse(as_text(plaintext->reveal()), {.max_bytes = protocol::max_message_bytes, .max_depth = 6, .max_members = 64});
+  if (!parsed) return malformed(parsed.error().detail);
+  auto& payload = *parsed;
+  if (!payload.is_object()) return malformed("the payload is not an object");
+  SapMessage message{.transaction = {}, .consent = {}, .terms = {}, .act = {}, .id = {}, .pin = {}, .totp = {}, .activation_code = {}, .new_pin = {}, .answer_key = {}};
+  if (auto taken = take_factors(payload, message); !taken) return taken.error();
+
+  auto id = json::text_member(payload, "id", 64);
+  auto ticket = json::text_member(payload, "ticket", max_ticket_bytes);
+  auto act = json::text_member(payload, "act", 64);
+  const auto* terms = json::member(payload, "terms");
+  if (!id || id->size() < 16) return malformed("id must be a text of 16 to 64 characters");
+  if (!ticket || !act || terms == nullptr || !terms->is_object()) return malformed("ticket, act and terms are needed");
+  auto terms_id = json::text_member(*terms, "id", 64);
+  auto terms_version = json::text_member(*terms, "version", 64);
+  auto terms_language = json::text_member(*terms, "language", 16);
+  if (!terms_id || !terms_version || !terms_language) return malformed("terms need id, version and language");
+  auto told_consent = digest_member(payload, "consent");
+  if (!told_consent) return told_consent.error();
+  auto told_binding = digest_member(payload, "binding");
+  if (!told_binding) return told_binding.error();
+  if (const auto* epk = json::member(payload, "epk"); epk != nullptr) {
+    auto answer_key = crypto::parse_jwk(json::encode(*epk));
+    if (!answer_key) return malformed("epk is not a P-256 JWK");
+    message.answer_key = std::move(*answer_key);
+  }
+
+  auto transaction = open_ticket(core, purpose, *ticket);
+  if (!transaction) return transaction.error();
+  message.transaction = std::move(*transaction);
+  message.id = std::move(*id);
+  message.act = std::move(*act);
+  message.terms = {std::move(*terms_id), std::move(*terms_version), std::move(*terms_language)};
+
+  if (refused_by("sam.message.nonce", header->apu != message.transaction.nonce)) return Error{ErrorCode::binding_mismatch, "apu is not the nonce of the ticket"};
+  if (refused_by("sam.message.terms", !core.policy.accepts(message.terms))) return Error{ErrorCode::binding_mismatch, "the terms are not in force"};
+  if (refused_by("sam.message.act", !core.policy.accepts_act(message.act))) return Error{ErrorCode::binding_mismatch, "the act is not an explicit act that policy knows"};
+  // What the signer saw is what is recomputed here, from the sealed T: a page that was shown something else differs (TC-3).
+  const auto encoded = protocol::encode(message.transaction);
+  message.consent = protocol::consent_digest(encoded, message.terms, message.act);
+  if (refused_by("sam.message.consent", *told_consent != message.consent)) return Error{ErrorCode::binding_mismatch, "the consent differs"};
+  if (refused_by("sam.message.binding", *told_binding != protocol::binding_digest(encoded, message.consent))) {
+    return Error{ErrorCode::binding_mismatch, "the binding differs"};
+  }
+  return message;
+}
+
+}  // namespace intaglio::sam

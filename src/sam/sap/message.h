@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+
+#include "sam/core.h"
+
+namespace intaglio::sam {
+
+/// Seals T into a ticket: AEAD under a key derived from the SAM's data key, bound to purpose, version, epoch and key id. Opening
+/// a transaction thus costs no write.
+[[nodiscard]] Result<std::string> seal_ticket(const Core& core, const protocol::Transaction& transaction);
+/// T as this SAM sealed it for this purpose; ticket_invalid when it is not, ticket_expired when it is over.
+[[nodiscard]] Result<protocol::Transaction> open_ticket(const Core& core, protocol::Purpose purpose, std::string_view ticket);
+
+/// The answer to each open call: ticket, T in clear, the statement over the SAP key.
+[[nodiscard]] Result<protocol::Opened> open_transaction(Core& core, const protocol::Transaction& transaction);
+
+/// A SAP message that is authentic to its ticket: the transaction is the SAM's own, consent and binding were recomputed.
+struct SapMessage {
+  protocol::Transaction transaction;
+  crypto::Sha256Digest consent;
+  protocol::Terms terms;
+  std::string act, id;
+  Secret pin, totp, activation_code, new_pin;
+  std::optional<crypto::PublicKey> answer_key;
+};
+/// Opens the JWE of this purpose and checks everything about it but the factors and its single use.
+[[nodiscard]] Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::string_view compact);
+
+/// The JWE `typ` of a purpose: intaglio-sap-sign+jwe.
+[[nodiscard]] std::string message_typ(protocol::Purpose purpose);
+
+}  // namespace intaglio::sam
