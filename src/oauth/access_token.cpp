@@ -1,0 +1,138 @@
+#include "oauth/access_token.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/jose/jws.h"
+#include "crypto/random.h"
+#include "json/json.h"
+
+namespace intaglio::oauth {
+namespace {
+
+constexpr std::string_view token_type = "at+jwt";
+constexpr std::size_t max_token_bytes = 4096;
+constexpr std::string_view scheme = "bearer ";
+
+/// RFC 6750, 2.1: b64token.
+bool is_token_character(char c) noexcept {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~' ||
+         c == '+' || c == '/' || c == '=';
+}
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+Result<std::string_view> bearer_token(const http::Request& request) {
+  const Error malformed{ErrorCode::invalid_request, "no Authorization header of the form Bearer token"};
+  const auto header = request.headers.find("authorization");
+  if (header == request.headers.end()) return malformed;
+  const std::string_view value = header->second;
+  if (value.size() <= scheme.size() || value.size() > scheme.size() + max_token_bytes) return malformed;
+  const auto prefix = value.substr(0, scheme.size());
+  if (!std::equal(prefix.begin(), prefix.end(), scheme.begin(), [](char a, char b) { return lower(a) == b; })) return malformed;
+  const auto token = value.substr(scheme.size());
+  if (!std::all_of(token.begin(), token.end(), is_token_character)) return malformed;
+  return token;
+}
+
+std::vector<std::string> split_scopes(std::string_view text) {
+  std::vector<std::string> scopes;
+  while (!text.empty()) {
+    const auto space = text.find(' ');
+    if (space != 0) scopes.emplace_back(text.substr(0, space));
+    if (space == std::string_view::npos) break;
+    text.remove_prefix(space + 1);
+  }
+  return scopes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AccessTokens>> AccessTokens::make(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer,
+                                                         std::shared_ptr<const Clients> clients, std::shared_ptr<const Clock> clock) {
+  auto kid = crypto::jwk_thumbprint(signer->public_key());
+  if (!kid) return kid.error();
+  return std::unique_ptr<AccessTokens>(
+      new AccessTokens(std::move(config), std::move(signer), std::move(clients), std::move(clock), std::move(*kid)));
+}
+
+AccessTokens::AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clients> clients,
+                           std::shared_ptr<const Clock> clock, std::string kid)
+    : config_(std::move(config)),
+      signer_(std::move(signer)),
+      clients_(std::move(clients)),
+      clock_(std::move(clock)),
+      kid_(std::move(kid)),
+      remembered_(config_.max_remembered) {}
+
+Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view scope) const {
+  auto id = crypto::random_id();
+  if (!id) return id.error();
+  const auto now = clock_->now();
+  const json::Value payload{{"iss", config_.issuer}, {"aud", config_.issuer}, {"sub", client.id.text()}, {"client_id", client.id.text()},
+                            {"scope", scope},        {"jti", *id},            {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
+  auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
+  if (!token) return token.error();
+  return IssuedToken{std::move(*token), config_.life};
+}
+
+Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTime now) const {
+  auto payload = crypto::verify_jws(token, token_type, signer_->public_key());
+  if (refused_by("oauth.token.signature", !payload)) return Error{ErrorCode::not_authorised, "not an access token of ours"};
+  if (!payload) return Error{ErrorCode::not_authorised, "the access token has no readable payload"};
+  auto claims = json::parse(*payload);
+  if (!claims) return Error{ErrorCode::not_authorised, "the payload of the access token is not JSON"};
+  const auto issuer = json::text_member(*claims, "iss");
+  const auto audience = json::text_member(*claims, "aud");
+  const auto client = json::text_member(*claims, "client_id");
+  const auto scope = json::text_member(*claims, "scope");
+  const auto expires = json::integer_member(*claims, "exp");
+  if (!issuer || !audience || !client || !scope || !expires) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
+  if (refused_by("oauth.token.issuer", *issuer != config_.issuer)) return Error{ErrorCode::not_authorised, "access token of another issuer"};
+  if (refused_by("oauth.token.audience", *audience != config_.issuer)) return Error{ErrorCode::not_authorised, "access token for another audience"};
+  if (refused_by("oauth.token.expired", *expires <= unix_seconds(now))) return Error{ErrorCode::ticket_expired, "the access token ended"};
+  return Claims{*client, *scope, from_unix_seconds(*expires)};
+}
+
+Result<http::Principal> AccessTokens::check(const http::Request& request) {
+  const auto token = bearer_token(request);
+  if (!token) return token.error();
+  const auto now = clock_->now();
+  const auto digest = crypto::sha256(as_bytes(*token));
+  std::shared_ptr<const Claims> claims;
+  if (auto known = remembered_.find(digest, now)) {
+    claims = std::move(*known);
+  } else {
+    auto verified = verify(*token, now);
+    if (!verified) return verified.error();
+    const auto until = verified->expires;
+    claims = remembered_.insert(digest, std::make_shared<const Claims>(std::move(*verified)), until, now);
+  }
+  if (refused_by("oauth.token.client", clients_->find(claims->client) == nullptr)) {
+    return Error{ErrorCode::not_authorised, "access token of a client that is no longer registered"};
+  }
+  return http::Principal{claims->client, {}, split_scopes(claims->scope)};
+}
+
+http::Response access_refusal(const http::Request& request, const Error& error) {
+  http::Response answer;
+  switch (error.code) {
+    case ErrorCode::invalid_request:
+      answer = http::error_answer(400, "invalid_request", "Malformed authorization header.");
+      answer.headers.emplace_back("WWW-Authenticate", "Bearer");
+      break;
+    case ErrorCode::ticket_expired:
+      answer = http::error_answer(401, "expired_token", "The access or refresh token is expired or has been revoked");
+      answer.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+      break;
+    default:
+      answer = http::error_answer(401, "invalid_token", "The token provided is not a valid OAuth access or refresh token");
+      answer.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+      break;
+  }
+  log::refusal("access.refused", error, {{"request", request.request_id}, {"path", request.path}});
+  return answer;
+}
+
+}  // namespace intaglio::oauth

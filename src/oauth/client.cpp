@@ -1,0 +1,70 @@
+#include "oauth/client.h"
+
+#include "crypto/random.h"
+#include "crypto/symmetric.h"
+
+namespace intaglio::oauth {
+namespace {
+
+constexpr std::string_view scheme = "hmac-sha256$";
+constexpr std::size_t salt_bytes = 16;
+constexpr std::size_t mac_bytes = 32;
+
+}  // namespace
+
+Result<SecretHash> SecretHash::parse(std::string_view text) {
+  const Error malformed{ErrorCode::configuration, "a secret_hash is hmac-sha256$<salt>$<mac>, as --new-client-secret prints it"};
+  if (!text.starts_with(scheme)) return malformed;
+  text.remove_prefix(scheme.size());
+  const auto dollar = text.find('$');
+  if (dollar == std::string_view::npos) return malformed;
+  auto salt = parse_base64url(text.substr(0, dollar));
+  auto mac = parse_base64url(text.substr(dollar + 1));
+  if (!salt || !mac || salt->size() != salt_bytes || mac->size() != mac_bytes) return malformed;
+  return SecretHash(std::move(*salt), std::move(*mac));
+}
+
+Result<SecretHash> SecretHash::of(ByteView secret) {
+  auto salt = crypto::random_bytes(salt_bytes);
+  if (!salt) return salt.error();
+  const auto mac = crypto::hmac_sha256(*salt, secret);
+  return SecretHash(std::move(*salt), to_bytes(ByteView(mac)));
+}
+
+std::string SecretHash::text() const { return std::string(scheme) + encode_base64url(salt_) + "$" + encode_base64url(mac_); }
+
+bool SecretHash::matches(ByteView secret) const { return same_secret(crypto::hmac_sha256(salt_, secret), mac_); }
+
+Result<NewClientSecret> make_client_secret() {
+  auto random = crypto::random_secret(32);
+  if (!random) return random.error();
+  std::string text = encode_base64url(random->reveal());
+  const WipeAtExit wiped(text);
+  auto hash = SecretHash::of(as_bytes(text));
+  if (!hash) return hash.error();
+  return NewClientSecret{Secret(as_bytes(text)), std::move(*hash)};
+}
+
+Result<Clients> Clients::make(std::vector<Client> clients) {
+  Clients registered;
+  for (auto& client : clients) {
+    const auto id = client.id.text();
+    if (client.key.has_value() == client.secret.has_value()) {
+      return Error{ErrorCode::configuration, "client " + id + " needs exactly one of spki and secret_hash"};
+    }
+    if (client.key && client.key->algorithm() != crypto::KeyAlgorithm::p256) {
+      return Error{ErrorCode::configuration, "the key of client " + id + " is not a P-256 key (ES256)"};
+    }
+    if (!registered.clients_.try_emplace(id, std::move(client)).second) {
+      return Error{ErrorCode::configuration, "client " + id + " stands twice"};
+    }
+  }
+  return registered;
+}
+
+const Client* Clients::find(std::string_view id) const {
+  const auto found = clients_.find(id);
+  return found == clients_.end() ? nullptr : &found->second;
+}
+
+}  // namespace intaglio::oauth
