@@ -28,7 +28,8 @@ class Certificate {
   [[nodiscard]] std::string issuer() const;   ///< RFC 4514
   [[nodiscard]] Bytes subject_der() const;
   [[nodiscard]] Bytes issuer_der() const;
-  [[nodiscard]] std::string serial_hex() const;
+  [[nodiscard]] std::string serial_hex() const;  ///< lower case, whole octets
+  [[nodiscard]] Bytes serial_der() const;        ///< INTEGER
   /// First value of the attribute type (dotted OID), UTF-8; for example 2.5.4.3 commonName, 2.5.4.5 serialNumber.
   [[nodiscard]] std::optional<std::string> subject_attribute(std::string_view oid) const;
   /// Signed by this issuer's key, issuer name equal.
@@ -66,5 +67,9 @@ struct NameAttribute {
 [[nodiscard]] Result<Bytes> assemble_csr(ByteView info, SignatureSuite suite, ByteView signature);
 /// AlgorithmIdentifier of a suite, DER (RFC 4055, 5758).
 [[nodiscard]] Bytes algorithm_identifier(SignatureSuite suite);
+/// AlgorithmIdentifier of a hash with its parameters absent, DER (RFC 5754, 2).
+[[nodiscard]] Bytes digest_identifier(HashAlgorithm hash);
+/// SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }: the form of certificates, CRLs, requests and OCSP responses alike.
+[[nodiscard]] Bytes assemble_signed(ByteView tbs, SignatureSuite suite, ByteView signature);
 
 }  // namespace intaglio::crypto
