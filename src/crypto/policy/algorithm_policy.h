@@ -24,6 +24,8 @@ class AlgorithmPolicy {
  private:
   struct KeyRow { KeyAlgorithm key; UnixTime generate_until, certify_until, sign_until; };
   struct SuiteRow { SignatureSuite suite; UnixTime sign_until; };
+  AlgorithmPolicy() = default;
+  [[nodiscard]] const KeyRow* row_of(KeyAlgorithm key) const noexcept;
   std::string id_;
   std::vector<KeyRow> keys_;
   std::vector<SuiteRow> suites_;

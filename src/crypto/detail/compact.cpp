@@ -1,0 +1,32 @@
+#include "crypto/detail/compact.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace intaglio::crypto::detail {
+namespace {
+
+constexpr std::size_t max_header_size = 4096, max_header_depth = 3, max_header_members = 32;
+
+}  // namespace
+
+Result<json::Value> parse_header(std::string_view part, std::initializer_list<std::string_view> allowed) {
+  if (refused_by("jose.header_size", part.size() > max_header_size)) {
+    return Error{ErrorCode::invalid_request, "a header of more than 4 KiB"};
+  }
+  const auto text = parse_base64url(part);
+  if (!text) return text.error();
+  auto header = json::parse(as_text(*text), {max_header_size, max_header_depth, max_header_members});
+  if (!header) return header;
+  if (!header->is_object()) return Error{ErrorCode::invalid_request, "a header that is not an object"};
+  for (const auto& [name, value] : header->items()) {
+    const bool known = std::find(allowed.begin(), allowed.end(), name) != allowed.end();
+    if (refused_by("jose.header_members", !known)) {
+      return Error{ErrorCode::invalid_request, "a header with a member that is not served: " + name.substr(0, 64)};
+    }
+  }
+  return header;
+}
+
+}  // namespace intaglio::crypto::detail

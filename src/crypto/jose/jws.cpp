@@ -1,0 +1,114 @@
+#include "crypto/jose/jws.h"
+
+#include "base/check.h"
+#include "crypto/detail/compact.h"
+#include "json/json.h"
+
+namespace intaglio::crypto {
+namespace {
+
+constexpr std::string_view es256 = "ES256";
+constexpr std::size_t coordinate_size = 32, max_jwk_size = 1024;
+
+Result<JwsHeader> parse_jws_header(std::string_view part) {
+  const auto header = detail::parse_header(part, {"alg", "typ", "kid"});
+  if (!header) return header.error();
+  auto alg = json::text_member(*header, "alg", 16);
+  if (!alg) return alg.error();
+  auto typ = json::text_member(*header, "typ", 128);
+  if (!typ) return typ.error();
+  JwsHeader parsed{std::move(*alg), std::move(*typ), {}};
+  if (json::member(*header, "kid") != nullptr) {
+    auto kid = json::text_member(*header, "kid", 256);
+    if (!kid) return kid.error();
+    parsed.kid = std::move(*kid);
+  }
+  return parsed;
+}
+
+}  // namespace
+
+Result<std::string> make_jws(const Signer& signer, std::string_view typ, std::string_view kid, std::string_view payload) {
+  if (signer.public_key().algorithm() != KeyAlgorithm::p256) {
+    return Error{ErrorCode::algorithm_refused, "a token is signed with ES256, hence a P-256 key"};
+  }
+  json::Value header{{"alg", es256}, {"typ", typ}};
+  if (!kid.empty()) header["kid"] = kid;
+  std::string token = encode_base64url(as_bytes(json::encode(header))) + "." + encode_base64url(as_bytes(payload));
+  const auto signature = signer.sign(SignatureSuite::ecdsa_sha256, as_bytes(token));
+  if (!signature) return signature.error();
+  const auto raw = ecdsa_to_raw(*signature, coordinate_size);
+  if (!raw) return raw.error();
+  token += "." + encode_base64url(*raw);
+  if (token.size() > detail::max_compact_size) return Error{ErrorCode::too_large, "a token of more than 64 KiB"};
+  return token;
+}
+
+Result<JwsHeader> peek_jws_header(std::string_view compact) {
+  const auto parts = detail::split_compact<3>(compact);
+  if (!parts) return parts.error();
+  return parse_jws_header((*parts)[0]);
+}
+
+Result<std::string> verify_jws(std::string_view compact, std::string_view typ, const PublicKey& key) {
+  const auto parts = detail::split_compact<3>(compact);
+  if (!parts) return parts.error();
+  const auto [header_part, payload_part, signature_part] = *parts;
+  const auto header = parse_jws_header(header_part);
+  if (!header) return header.error();
+  if (refused_by("jws.alg", header->alg != es256)) return Error{ErrorCode::invalid_request, "a token that is not signed with ES256"};
+  if (refused_by("jws.typ", header->typ != typ)) return Error{ErrorCode::invalid_request, "a token of another type"};
+  if (refused_by("jws.key", key.algorithm() != KeyAlgorithm::p256)) {
+    return Error{ErrorCode::invalid_request, "ES256 is verified with a P-256 key"};
+  }
+  const auto raw = parse_base64url(signature_part);
+  if (!raw) return raw.error();
+  if (raw->size() != 2 * coordinate_size) return Error{ErrorCode::invalid_request, "a signature of another length"};
+  const auto signature = ecdsa_to_der(*raw);
+  if (!signature) return signature.error();
+  const std::string_view signed_part = compact.substr(0, header_part.size() + 1 + payload_part.size());
+  const auto verified = key.verify(SignatureSuite::ecdsa_sha256, as_bytes(signed_part), *signature);
+  if (refused_by("jws.signature", !verified)) return verified.error();
+  const auto payload = parse_base64url(payload_part);
+  if (!payload) return payload.error();
+  return std::string(as_text(*payload));
+}
+
+Result<std::string> encode_jwk(const PublicKey& key) {
+  if (key.algorithm() != KeyAlgorithm::p256) return Error{ErrorCode::unsupported, "only P-256 keys are written as JWK"};
+  const auto point = key.ec_point();
+  if (!point) return point.error();
+  const ByteView coordinates = ByteView(*point).subspan(1);
+  return json::encode({{"crv", "P-256"},
+                       {"kty", "EC"},
+                       {"x", encode_base64url(coordinates.first(coordinate_size))},
+                       {"y", encode_base64url(coordinates.last(coordinate_size))}});
+}
+
+Result<PublicKey> parse_jwk(std::string_view json) {
+  const auto jwk = json::parse(json, {max_jwk_size, 3, 32});
+  if (!jwk) return jwk.error();
+  if (refused_by("jwk.private", jwk->contains("d"))) return Error{ErrorCode::invalid_request, "a private key where a public one belongs"};
+  const auto kty = json::text_member(*jwk, "kty", 16);
+  const auto crv = json::text_member(*jwk, "crv", 16);
+  if (!kty || !crv || *kty != "EC" || *crv != "P-256") return Error{ErrorCode::invalid_request, "not a P-256 key"};
+  const auto x = json::base64url_member(*jwk, "x", coordinate_size);
+  if (!x) return x.error();
+  const auto y = json::base64url_member(*jwk, "y", coordinate_size);
+  if (!y) return y.error();
+  if (x->size() != coordinate_size || y->size() != coordinate_size) {
+    return Error{ErrorCode::invalid_request, "a coordinate of another length (RFC 7518, 6.2.1.2)"};
+  }
+  Bytes point{0x04};
+  append(point, *x);
+  append(point, *y);
+  return PublicKey::from_ec_point(KeyAlgorithm::p256, point);
+}
+
+Result<std::string> jwk_thumbprint(const PublicKey& key) {
+  const auto jwk = encode_jwk(key);
+  if (!jwk) return jwk.error();
+  return encode_base64url(sha256(as_bytes(*jwk)));
+}
+
+}  // namespace intaglio::crypto
