@@ -1,0 +1,281 @@
+#include "document/pades/sign.h"
+
+#include <cstdio>
+#include <set>
+
+#include "crypto/digest.h"
+#include "crypto/random.h"
+#include "document/pades/detail/durable_copy.h"
+#include "document/pades/detail/incremental_update.h"
+
+namespace intaglio::document::pades {
+namespace {
+
+using detail::IncrementalUpdate;
+using detail::Overrides;
+using detail::PdfFile;
+using detail::write_reference;
+
+constexpr std::size_t chunk_size = std::size_t{1} << 20;
+constexpr std::size_t max_text = 256;
+constexpr std::size_t range_width = 10;  // digits of an offset below 9.9 GB
+
+Error refused(std::string why) { return Error{ErrorCode::invalid_request, std::move(why)}; }
+
+/// PDF date, ISO 32000-1, 7.9.4.
+std::string pdf_date(UnixTime time) {
+  std::string out = "(D:";
+  for (const char c : format_utc(time)) {
+    if (c >= '0' && c <= '9') out += c;
+  }
+  return out + "Z)";
+}
+
+std::string text_string(const std::string& utf8) { return QPDFObjectHandle::newUnicodeString(utf8).unparse(); }
+
+/// A certification signature whose transform parameters forbid every change (ISO 32000-1, 12.8.2.2, P = 1).
+bool forbids_changes(QPDFObjectHandle catalog) {
+  auto signature = catalog.getKeyIfDict("/Perms").getKeyIfDict("/DocMDP");
+  if (!signature.isDictionary()) return false;
+  auto references = signature.getKey("/Reference");
+  if (!references.isArray()) return false;
+  for (int i = 0; i < references.getArrayNItems(); ++i) {
+    auto reference = references.getArrayItem(i);
+    if (!reference.isDictionary() || !reference.getKey("/TransformMethod").isNameAndEquals("/DocMDP")) continue;
+    auto permission = reference.getKeyIfDict("/TransformParams").getKeyIfDict("/P");
+    if (permission.isInteger() && permission.getIntValue() == 1) return true;
+  }
+  return false;
+}
+
+Result<PdfFacts> facts_of(PdfFile& file) {
+  auto signatures = file.signatures();
+  if (!signatures) return signatures.error();
+  PdfFacts facts{.version = file.version(),
+                 .pages = file.page_count(),
+                 .signatures = signatures->size(),
+                 .has_form = false,
+                 .has_stream_cross_reference = file.xref_kind() == detail::XrefKind::stream};
+  auto checked = detail::guarded([&]() -> Status {
+    auto catalog = file.catalog();
+    facts.has_form = catalog.getKey("/AcroForm").isDictionary();
+    if (auto needs = catalog.getKey("/NeedsRendering"); needs.isBool() && needs.getBoolValue()) {
+      return refused("dynamic XFA form: its pages are made by the viewer, so a signature over the file would not fix what is seen; print it to PDF first");
+    }
+    if (forbids_changes(catalog)) return refused("certified PDF: its author's signature forbids every change, a further signature included");
+    return file.undamaged();
+  });
+  if (!checked) return checked.error();
+  return facts;
+}
+
+/// A name for the new field that no root field has.
+Result<std::string> unused_field_name(QPDFObjectHandle fields) {
+  std::set<std::string> taken;
+  if (fields.isArray()) {
+    for (int i = 0; i < fields.getArrayNItems(); ++i) {
+      auto field = fields.getArrayItem(i);
+      if (!field.isDictionary()) continue;
+      if (auto name = field.getKey("/T"); name.isString()) taken.insert(name.getUTF8Value());
+    }
+  }
+  for (unsigned number = 1;; ++number) {
+    auto name = "Signature" + std::to_string(number);
+    if (!taken.contains(name)) return name;
+  }
+}
+
+/// Puts `widget` into the first page's annotations.
+Status add_to_page(PdfFile& file, IncrementalUpdate& update, const std::string& widget) {
+  auto page = file.first_page();
+  auto annotations = page.getKey("/Annots");
+  if (!annotations.isNull() && !annotations.isArray()) return refused("damaged PDF: the annotations of the first page are no array");
+  if (annotations.isArray() && annotations.isIndirect()) {
+    update.write_object(annotations.getObjectID(), annotations.getGeneration(), detail::write_array_with(annotations, widget));
+    return {};
+  }
+  const auto array = annotations.isArray() ? detail::write_array_with(annotations, widget) : "[ " + widget + " ]";
+  update.write_object(page.getObjectID(), page.getGeneration(), detail::write_dictionary(page, {{"/Annots", array}}));
+  return {};
+}
+
+/// Puts `field` into the interactive form, which is made when there is none. SigFlags: SignaturesExist and AppendOnly (12.7.2).
+Status add_to_form(PdfFile& file, IncrementalUpdate& update, const std::string& field) {
+  auto catalog = file.catalog();
+  auto form = catalog.getKey("/AcroForm");
+  if (!form.isNull() && !form.isDictionary()) return refused("damaged PDF: the interactive form is no dictionary");
+  if (form.isNull()) {
+    const int number = update.new_object_number();
+    update.write_object(number, 0, "<< /Fields [ " + field + " ] /SigFlags 3 >>");
+    update.write_object(catalog.getObjectID(), catalog.getGeneration(), detail::write_dictionary(catalog, {{"/AcroForm", write_reference(number, 0)}}));
+    return {};
+  }
+  long long flags = 0;
+  if (auto existing = form.getKey("/SigFlags"); existing.isInteger()) flags = existing.getIntValue();
+  Overrides overrides;
+  if ((flags & 3) != 3) overrides["/SigFlags"] = std::to_string(flags | 3);
+
+  auto fields = form.getKey("/Fields");
+  if (!fields.isNull() && !fields.isArray()) return refused("damaged PDF: the fields of the form are no array");
+  if (fields.isArray() && fields.isIndirect()) {
+    update.write_object(fields.getObjectID(), fields.getGeneration(), detail::write_array_with(fields, field));
+    if (overrides.empty()) return {};
+  } else {
+    overrides["/Fields"] = fields.isArray() ? detail::write_array_with(fields, field) : "[ " + field + " ]";
+  }
+  const auto body = detail::write_dictionary(form, overrides);
+  if (form.isIndirect()) {
+    update.write_object(form.getObjectID(), form.getGeneration(), body);
+  } else {
+    update.write_object(catalog.getObjectID(), catalog.getGeneration(), detail::write_dictionary(catalog, {{"/AcroForm", body}}));
+  }
+  return {};
+}
+
+struct Placeholders {
+  std::size_t byte_range_at;  ///< first character after "/ByteRange ["
+  std::size_t contents_at;    ///< first hexadecimal digit
+};
+constexpr std::size_t range_room = 4 * (range_width + 1);
+
+Placeholders write_signature(IncrementalUpdate& update, int number, const SignatureOptions& options) {
+  std::string body = "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M " + pdf_date(options.time);
+  if (!options.name.empty()) body += " /Name " + text_string(options.name);
+  if (!options.reason.empty()) body += " /Reason " + text_string(options.reason);
+  body += " /ByteRange [";
+  const auto range_at = body.size();
+  body += std::string(range_room, ' ') + "] /Contents <";
+  const auto contents_at = body.size();
+  body += std::string(2 * options.contents_bytes, '0') + "> >>";
+  const auto at = update.write_object(number, 0, body);
+  return {at + range_at, at + contents_at};
+}
+
+Status check_options(const SignatureOptions& options) {
+  if (options.contents_bytes < 1024 || options.contents_bytes > 1024 * 1024) return refused("room for the CMS out of bounds");
+  if (options.name.size() > max_text || options.reason.size() > max_text) return refused("name or reason longer than 256 bytes");
+  return {};
+}
+
+/// Reads the whole source in pieces of bounded size.
+Status read_all(const PdfSource& source, const std::function<Status(ByteView)>& take) {
+  Bytes chunk(static_cast<std::size_t>(std::min<std::uint64_t>(chunk_size, source.size())));
+  for (std::uint64_t at = 0; at < source.size();) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), source.size() - at));
+    auto got = source.read_at(at, std::span(chunk).first(wanted));
+    if (!got) return got.error();
+    if (*got != wanted) return Error{ErrorCode::conflict, "the document became shorter while it was read"};
+    if (auto taken = take(ByteView(chunk).first(wanted)); !taken) return taken;
+    at += wanted;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::size_t contents_bytes_for(const std::vector<Bytes>& certificates) noexcept {
+  std::size_t total = 4096;
+  for (const auto& certificate : certificates) total += certificate.size();
+  return std::min<std::size_t>(total, 1024 * 1024);
+}
+
+Result<PdfFacts> inspect(std::shared_ptr<const PdfSource> document) {
+  auto file = PdfFile::open(std::move(document));
+  if (!file) return file.error();
+  return facts_of(*file);
+}
+
+Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource> input, const SignatureOptions& options) {
+  if (auto checked = check_options(options); !checked) return checked.error();
+  auto file = PdfFile::open(input);
+  if (!file) return file.error();
+  auto facts = facts_of(*file);
+  if (!facts) return facts.error();
+  auto second_id = crypto::random_bytes(16);
+  if (!second_id) return second_id.error();
+  std::array<std::uint8_t, 1> last{};
+  if (auto got = input->read_at(input->size() - 1, last); !got) return got.error();
+
+  PreparedPdf prepared;
+  prepared.input_ = input;
+  prepared.hash_ = options.hash;
+  prepared.facts_ = std::move(*facts);
+  prepared.contents_bytes_ = options.contents_bytes;
+  Placeholders places{};
+  auto built = detail::guarded([&]() -> Status {
+    IncrementalUpdate update(*file, input->size(), last[0] != '\n' && last[0] != '\r');
+    auto name = unused_field_name(file->catalog().getKeyIfDict("/AcroForm").getKeyIfDict("/Fields"));
+    if (!name) return name.error();
+    const int signature = update.new_object_number();
+    const int widget = update.new_object_number();
+    // Signature first: what a reader meets last in an update is its cross-reference section.
+    places = write_signature(update, signature, options);
+    const auto page = file->first_page();
+    // F 132: Print and Locked; a rectangle without area is how an invisible signature is written (ISO 32000-1, 12.7.4.5).
+    update.write_object(widget, 0,
+                        "<< /Type /Annot /Subtype /Widget /FT /Sig /T " + text_string(*name) + " /F 132 /Rect [0 0 0 0] /P " +
+                            write_reference(page.getObjectID(), page.getGeneration()) + " /V " + write_reference(signature, 0) + " >>");
+    if (auto added = add_to_page(*file, update, write_reference(widget, 0)); !added) return added;
+    if (auto added = add_to_form(*file, update, write_reference(widget, 0)); !added) return added;
+    if (auto damaged = file->undamaged(); !damaged) return damaged;
+    update.finish(*second_id);
+    prepared.field_name_ = *name;
+    prepared.update_ = to_bytes(update.text());
+    return file->undamaged();
+  });
+  if (!built) return built.error();
+
+  const auto size = input->size();
+  const auto total = size + prepared.update_.size();
+  prepared.contents_at_ = places.contents_at;
+  const auto gap_begin = size + places.contents_at - 1;
+  const auto gap_end = size + places.contents_at + 2 * options.contents_bytes + 1;
+  prepared.byte_range_ = {0, gap_begin, gap_end, total - gap_end};
+  std::string range;
+  for (const auto part : prepared.byte_range_) range += (range.empty() ? "" : " ") + std::to_string(part);
+  if (range.size() > range_room) return Error{ErrorCode::too_large, "the document is too large for its byte range"};
+  std::copy(range.begin(), range.end(), prepared.update_.begin() + static_cast<std::ptrdiff_t>(places.byte_range_at));
+
+  crypto::Hasher hasher(options.hash);
+  auto read = read_all(*input, [&](ByteView piece) -> Status {
+    hasher.update(piece);
+    return {};
+  });
+  if (!read) return read.error();
+  const ByteView update(prepared.update_);
+  hasher.update(update.first(places.contents_at - 1));
+  hasher.update(update.subspan(static_cast<std::size_t>(gap_end - size)));
+  prepared.digest_ = hasher.finish();
+  return prepared;
+}
+
+Result<Bytes> PreparedPdf::update_with(ByteView cms) const {
+  if (cms.size() > contents_bytes_) {
+    return Error{ErrorCode::too_large, "the CMS has " + std::to_string(cms.size()) + " bytes, the document keeps " + std::to_string(contents_bytes_)};
+  }
+  Bytes update = update_;
+  const auto hex = encode_hex(cms);
+  std::copy(hex.begin(), hex.end(), update.begin() + static_cast<std::ptrdiff_t>(contents_at_));
+  return update;
+}
+
+Status write_signed(const std::filesystem::path& output, const PreparedPdf& prepared, ByteView cms, Existing existing) {
+  auto update = prepared.update_with(cms);
+  if (!update) return update.error();
+  auto copy = detail::DurableCopy::begin(output, existing);
+  if (!copy) return copy.error();
+  crypto::Hasher hasher(prepared.hash_);
+  auto copied = read_all(*prepared.input_, [&](ByteView piece) -> Status {
+    hasher.update(piece);
+    return copy->write(piece);
+  });
+  if (!copied) return copied;
+  const ByteView tail(prepared.update_);
+  hasher.update(tail.first(prepared.contents_at_ - 1));
+  hasher.update(tail.subspan(prepared.contents_at_ + 2 * prepared.contents_bytes_ + 1));
+  if (hasher.finish() != prepared.digest_) return Error{ErrorCode::conflict, "the document changed after it was prepared: sign it anew"};
+  if (auto written = copy->write(*update); !written) return written;
+  return copy->commit();
+}
+
+}  // namespace intaglio::document::pades
