@@ -1,0 +1,258 @@
+#include "sam/authorise/authorise.h"
+
+#include "base/check.h"
+#include "crypto/certificate.h"
+#include "crypto/jose/jws.h"
+#include "crypto/random.h"
+#include "json/json.h"
+#include "sam/sap/message.h"
+
+namespace intaglio::sam {
+namespace {
+
+using audit::Event;
+using audit::EventType;
+using audit::Outcome;
+
+void record_refusal(Core& core, const SapMessage& message, const Error& error) {
+  auto recorded = core.log.record(Event{.type = EventType::authorisation_refused, .actor = "signer:" + message.transaction.signer, .subject = message.transaction.key,
+                                        .outcome = Outcome::refused,
+                                        .fields = {{"purpose", std::string(name_of(message.transaction.purpose))}, {"reason", std::string(name_of(error.code))},
+                                                   {"authorisation", encode_base64url(message.transaction.nonce)}, {"client", message.transaction.client_id}}});
+  // The refusal stands whether or not it could be recorded; a log that takes nothing stops the next request at ready().
+  if (!recorded) return;
+}
+
+/// Certificate, state and profile as they are now, against what T says (TC-3).
+Status check_key(const Core& core, const SapMessage& message, const std::optional<custody::StoredKey>& key) {
+  const auto& transaction = message.transaction;
+  if (!key) return Error{ErrorCode::credential_disabled, "the key is gone"};
+  const auto& record = key->record;
+  if (refused_by("sam.authorise.assigned", record.state != custody::KeyState::assigned)) return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
+  if (refused_by("sam.authorise.owner", record.owner.text() != transaction.signer)) return Error{ErrorCode::authentication_failed, "the key has another owner"};
+  if (refused_by("sam.authorise.profile", record.profile != transaction.profile)) return Error{ErrorCode::binding_mismatch, "the key has another profile"};
+  const auto certificate = crypto::sha256(record.certificates.front());
+  if (refused_by("sam.authorise.certificate", to_bytes(ByteView(certificate)) != transaction.certificate_digest)) {
+    return Error{ErrorCode::binding_mismatch, "the key has another certificate"};
+  }
+  if (refused_by("sam.authorise.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
+  auto parsed = crypto::Certificate::parse_der(record.certificates.front());
+  if (!parsed) return parsed.error();
+  const auto now = core.clock->now();
+  if (refused_by("sam.authorise.validity", now < parsed->not_before() || now > parsed->not_after())) {
+    return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
+  }
+  return {};
+}
+
+Result<std::string> make_sad(const Core& core, const Authorisation& authorisation) {
+  const auto& transaction = authorisation.transaction;
+  const json::Value payload = {{"jti", encode_base64url(authorisation.nonce)},
+                               {"sub", transaction.signer},
+                               {"key", transaction.key},
+                               {"dig", encode_base64url(protocol::list_digest(transaction.documents))},
+                               {"n", transaction.documents.size()},
+                               {"amr", json::Value::array({"pin", "totp"})},
+                               {"iat", unix_seconds(authorisation.issued)},
+                               {"exp", unix_seconds(authorisation.expires)},
+                               {"epoch", transaction.epoch}};
+  auto kid = crypto::jwk_thumbprint(core.sad_key->public_key());
+  if (!kid) return kid.error();
+  return crypto::make_jws(*core.sad_key, "intaglio-sad+jwt", *kid, json::encode(payload));
+}
+
+Status store_authorisation(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation, std::string_view sad) {
+  const auto id = encode_base64url(authorisation.nonce);
+  const auto signer = core.sealer->blind_index("authorisations", "signer", as_bytes(authorisation.transaction.signer));
+  // One live authorisation per signer: what is not reserved of the earlier one is void with its row.
+  if (!check_disabled("sam.authorise.one-live")) {
+    auto voided = transaction.execute("DELETE FROM authorisations WHERE signer = ?1", {ByteView(signer)});
+    if (!voided) return voided.error();
+  }
+  auto sealed = core.sealer->seal("authorisations", as_bytes(id), 1, encode(authorisation));
+  if (!sealed) return sealed.error();
+  const auto sad_digest = crypto::sha256(as_bytes(sad));
+  auto inserted = transaction.execute("INSERT INTO authorisations (id, sad, signer, ends, version, record) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
+                                      {std::string_view(id), ByteView(sad_digest), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
+  if (!inserted) return inserted.error();
+  for (std::size_t position = 0; position < authorisation.transaction.documents.size(); ++position) {
+    const auto occurrence_id = id + ":" + std::to_string(position);
+    auto occurrence = core.sealer->seal("occurrences", as_bytes(occurrence_id), 1,
+                                        encode(Occurrence{.state = OccurrenceState::authorised, .owner = {}, .suite = 0, .signature = {}, .audit_index = 0}));
+    if (!occurrence) return occurrence.error();
+    auto added = transaction.execute("INSERT INTO occurrences (authorisation, position, version, record) VALUES (?1, ?2, 1, ?3)",
+                                     {std::string_view(id), static_cast<std::int64_t>(position), ByteView(*occurrence)});
+    if (!added) return added.error();
+  }
+  return {};
+}
+
+Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
+  auto signer = SignerId::parse(message.transaction.signer);
+  if (!signer) return signer.error();
+  return core.factors.verify(*signer, message.id, message.transaction.expires,
+                             ShownFactors{.pin = message.pin.clone(), .totp = message.totp.clone()});
+}
+
+/// A right PIN and OTP must not count as a failure because something else refused.
+void give_attempt_back(Core& core, const FactorsProven& proven, const Profile& profile) {
+  auto given = core.database.write([&](storage::Transaction& transaction) { return core.factors.give_back(transaction, proven, 0, profile); });
+  if (!given) return;
+}
+
+}  // namespace
+
+Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto message = open_message(core, protocol::Purpose::sign, sap_message);
+  if (!message) return message.error();
+  const auto refuse = [&](const Error& error) {
+    record_refusal(core, *message, error);
+    return error;
+  };
+  auto proven = prove_factors(core, *message);
+  if (!proven) return refuse(proven.error());
+  const auto* profile = core.policy.profile(message->transaction.profile);
+  if (profile == nullptr) return refuse({ErrorCode::credential_disabled, "the profile is not in the policy any more"});
+
+  const auto now = core.clock->now();
+  Authorisation authorisation{.nonce = message->transaction.nonce, .transaction = message->transaction, .consent = message->consent, .terms = message->terms,
+                              .act = message->act, .issued = now, .expires = now + profile->sad_lifetime};
+  auto sad = make_sad(core, authorisation);
+  if (!sad) return refuse(sad.error());
+
+  fault_point("sam.authorise.before-write");
+  auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
+    auto key_id = KeyId::parse(message->transaction.key);
+    if (!key_id) return key_id.error();
+    auto key = core.keys.find(transaction, *key_id);
+    if (!key) return key.error();
+    if (auto checked = check_key(core, *message, *key); !checked) return checked;
+    // The nonce is consumed with the authorisation: one ticket, one authorisation (TC-4).
+    if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires); !consumed) return consumed;
+    const auto documents = static_cast<std::uint32_t>(authorisation.transaction.documents.size());
+    if (auto given = core.factors.give_back(transaction, *proven, documents, *profile); !given) return given;
+    if (auto stored = store_authorisation(core, transaction, authorisation, *sad); !stored) return stored;
+    auto appended = core.log.append(
+        transaction, Event{.type = EventType::authorisation_granted, .actor = "signer:" + authorisation.transaction.signer, .subject = authorisation.transaction.key,
+                           .outcome = Outcome::success,
+                           .fields = {{"authorisation", encode_base64url(authorisation.nonce)},
+                                      {"list", encode_base64url(protocol::list_digest(authorisation.transaction.documents))},
+                                      {"count", std::to_string(documents)},
+                                      {"binding", encode_base64url(protocol::binding_digest(protocol::encode(authorisation.transaction), authorisation.consent))},
+                                      {"certificate", encode_base64url(authorisation.transaction.certificate_digest)},
+                                      {"terms", authorisation.terms.id + "/" + authorisation.terms.version + "/" + authorisation.terms.language},
+                                      {"act", authorisation.act},
+                                      {"methods", "pin totp"},
+                                      {"client", authorisation.transaction.client_id},
+                                      {"sad", encode_base64url(crypto::sha256(as_bytes(*sad)))}}});
+    return appended ? Status() : Status(appended.error());
+  });
+  fault_point("sam.authorise.after-write");
+  if (!written) {
+    give_attempt_back(core, *proven, *profile);
+    return refuse(written.error());
+  }
+  return protocol::Authorised{.sad = std::move(*sad), .expires_in = profile->sad_lifetime};
+}
+
+Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_message) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto message = open_message(core, protocol::Purpose::key, sap_message);
+  if (!message) return message.error();
+  const auto refuse = [&](const Error& error) {
+    record_refusal(core, *message, error);
+    return error;
+  };
+  auto proven = prove_factors(core, *message);
+  if (!proven) return refuse(proven.error());
+  const auto& transaction = message->transaction;
+  const auto* profile = core.policy.profile(transaction.profile);
+  auto key_id = KeyId::parse(transaction.key);
+  if (profile == nullptr || !key_id || transaction.suites.size() != 1) return refuse({ErrorCode::ticket_invalid, "the ticket is not for a key of a known profile"});
+  const auto algorithm = static_cast<crypto::KeyAlgorithm>(transaction.suites.front());
+  const auto& owner = proven->signer().id;
+
+  auto identity_value = json::parse(proven->signer().identity);
+  if (!identity_value) return refuse(identity_value.error());
+  Bytes subject;
+  {
+    const auto text = [&](std::string_view name) { return identity_value->value(std::string(name), std::string()); };
+    auto encoded = crypto::encode_name({{"2.5.4.6", text("country")}, {"2.5.4.42", text("givenName")}, {"2.5.4.4", text("surname")},
+                                        {"2.5.4.5", text("serialNumber")}, {"2.5.4.3", text("givenName") + " " + text("surname")}});
+    if (!encoded) return refuse(encoded.error());
+    subject = std::move(*encoded);
+  }
+
+  // The ticket is consumed and the key's name is known to the database before the token makes anything.
+  auto claimed = core.database.write([&](storage::Transaction& write) -> Status {
+    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed) return consumed;
+    if (auto given = core.factors.give_back(write, *proven, 0, *profile); !given) return given;
+    auto pending = write.execute("INSERT INTO pending_keys (id, node) VALUES (?1, ?2)", {std::string_view(key_id->text()), std::string_view(core.node)});
+    return pending ? Status() : Status(pending.error());
+  });
+  if (!claimed) {
+    give_attempt_back(core, *proven, *profile);
+    return refuse(claimed.error());
+  }
+
+  fault_point("sam.key.claimed");
+  auto public_key = core.vault.generate(*key_id, algorithm);
+  if (!public_key) return refuse(public_key.error());
+  fault_point("sam.key.generated");
+  auto csr = core.vault.make_certificate_request(*key_id, owner, subject);
+  const auto now = core.clock->now();
+  const auto spki_digest = encode_base64url(public_key->thumbprint());
+  auto stored = !csr ? Status(csr.error()) : core.database.write([&](storage::Transaction& write) -> Status {
+    const custody::KeyRecord record{.id = *key_id, .owner = owner, .state = custody::KeyState::generated, .algorithm = algorithm, .spki = public_key->spki(),
+                                    .profile = profile->name, .created = now, .certificates = {}, .revoked = false, .suspended_because = {}};
+    if (auto inserted = core.keys.insert(write, record); !inserted) return inserted;
+    auto removed = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key_id->text())});
+    if (!removed) return removed.error();
+    auto generated = core.log.append(write, Event{.type = EventType::key_generated, .actor = "signer:" + owner.text(), .subject = key_id->text(), .outcome = Outcome::success,
+                                                  .fields = {{"algorithm", std::string(name_of(algorithm))}, {"spki", spki_digest}, {"profile", profile->name},
+                                                             {"authorisation", encode_base64url(transaction.nonce)}}});
+    if (!generated) return generated.error();
+    auto possession = core.log.append(write, Event{.type = EventType::proof_of_possession_signed, .actor = "signer:" + owner.text(), .subject = key_id->text(),
+                                                   .outcome = Outcome::success, .fields = {{"csr", encode_base64url(crypto::sha256(*csr))}}});
+    return possession ? Status() : Status(possession.error());
+  });
+  if (!stored) {
+    // No record, no key: the object goes at once, or at the next start by its pending row.
+    auto destroyed = core.vault.destroy(*key_id);
+    return refuse(destroyed ? stored.error() : destroyed.error());
+  }
+
+  const json::Value assertion = {{"signer", owner.text()}, {"key", key_id->text()}, {"spki_sha256", spki_digest},
+                                 {"identity_sha256", encode_base64url(crypto::sha256(as_bytes(proven->signer().identity)))}, {"iat", unix_seconds(now)}};
+  auto kid = crypto::jwk_thumbprint(core.identity_key->public_key());
+  if (!kid) return kid.error();
+  auto signed_assertion = crypto::make_jws(*core.identity_key, "intaglio-key+jwt", *kid, json::encode(assertion));
+  if (!signed_assertion) return signed_assertion.error();
+  return protocol::KeyGenerated{.key = std::move(*key_id), .csr = std::move(*csr), .key_assertion = std::move(*signed_assertion)};
+}
+
+Status destroy_pending_keys(Core& core) {
+  std::vector<KeyId> pending;
+  auto loaded = core.database.read([&](storage::Reader& reader) {
+    return reader.query("SELECT id FROM pending_keys WHERE node = ?1", {std::string_view(core.node)}, [&](const storage::Row& row) {
+      if (auto id = KeyId::parse(row.text(0))) pending.push_back(*id);
+      return true;
+    });
+  });
+  if (!loaded) return loaded;
+  for (const auto& key : pending) {
+    if (auto destroyed = core.vault.destroy(key); !destroyed) return destroyed;
+    auto removed = core.database.write([&](storage::Transaction& write) -> Status {
+      auto done = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key.text())});
+      if (!done) return done.error();
+      auto appended = core.log.append(write, Event{.type = EventType::key_destroyed, .actor = "sam:" + core.node, .subject = key.text(), .outcome = Outcome::success,
+                                                   .fields = {{"reason", "generation was interrupted"}}});
+      return appended ? Status() : Status(appended.error());
+    });
+    if (!removed) return removed;
+  }
+  return {};
+}
+
+}  // namespace intaglio::sam

@@ -1,0 +1,122 @@
+#include "base/check.h"
+#include "crypto/jose/jwe.h"
+#include "crypto/random.h"
+#include "json/json.h"
+#include "sam/authorise/authorise.h"
+#include "sam/sap/message.h"
+
+namespace intaglio::sam {
+namespace {
+
+using audit::Event;
+using audit::EventType;
+using audit::Outcome;
+
+constexpr std::size_t totp_seed_bytes = 20;  // RFC 4226, section 4 R6
+
+/// Upper case without separators, as the operator's tool prints it in groups.
+Secret normalised(const Secret& code) {
+  Bytes out;
+  for (const auto byte : code.reveal()) {
+    if (byte == '-' || byte == ' ') continue;
+    out.push_back(byte >= 'a' && byte <= 'z' ? static_cast<std::uint8_t>(byte - 'a' + 'A') : byte);
+  }
+  Secret secret(out);
+  wipe(out);
+  return secret;
+}
+
+Bytes code_digest(ByteView salt, const Secret& code) {
+  Bytes input;
+  append_field(input, salt);
+  append_field(input, code.reveal());
+  const WipeAtExit wiped(input);
+  const auto digest = crypto::sha256(input);
+  return to_bytes(ByteView(digest));
+}
+
+/// Charges a try of the activation code durably, then says whether the code is right; unknown signers are charged nothing and are wrong.
+Result<bool> try_code(Core& core, const SignerId& signer, const SapMessage& message, const Secret& code) {
+  bool right = false;
+  auto charged = core.database.write([&](storage::Transaction& transaction) -> Status {
+    right = false;
+    if (auto consumed = core.factors.consume(transaction, "message", message.id, message.transaction.expires); !consumed) return consumed;
+    auto record = core.factors.signers().find(transaction, signer.text());
+    if (!record) return record.error();
+    if (!*record) return {};
+    auto parsed = parse_signer((*record)->content.reveal());
+    if (!parsed) return parsed.error();
+    const bool usable = !parsed->activation_digest.empty() && !refused_by("sam.enrol.tries", parsed->activation_tries_left == 0) &&
+                        !refused_by("sam.enrol.ended", core.clock->now() >= parsed->activation_ends);
+    if (!usable) return {};
+    right = !refused_by("sam.enrol.code", !same_secret(code_digest(parsed->activation_salt, code), parsed->activation_digest));
+    if (parsed->activation_tries_left > 0) --parsed->activation_tries_left;
+    const auto encoded = encode(*parsed);
+    return core.factors.signers().update(transaction, signer.text(), (*record)->version, encoded.reveal());
+  });
+  if (!charged) return charged.error();
+  return right;
+}
+
+}  // namespace
+
+Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_message) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto message = open_message(core, protocol::Purpose::enrol, sap_message);
+  if (!message) return message.error();
+  const auto& transaction = message->transaction;
+  const auto refuse = [&](const Error& error) {
+    auto recorded = core.log.record(Event{.type = EventType::factors_refused, .actor = "signer:" + transaction.signer, .subject = transaction.signer,
+                                          .outcome = Outcome::refused, .fields = {{"reason", std::string(name_of(error.code))}, {"client", transaction.client_id}}});
+    return recorded ? error : recorded.error();
+  };
+  if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
+  // The rules for a PIN are public and are checked before the code, so that a bad PIN costs no try.
+  if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
+  auto signer = SignerId::parse(transaction.signer);
+  if (!signer) return refuse(signer.error());
+
+  auto right = try_code(core, *signer, *message, normalised(message->activation_code));
+  if (!right) return refuse(right.error());
+  // Same work whether or not the code was right (TC-11).
+  auto verifier = core.factors.make_verifier(*signer, message->new_pin, /*version=*/1);
+  if (!verifier) return refuse(verifier.error());
+  auto seed = crypto::random_secret(totp_seed_bytes);
+  if (!seed) return refuse(seed.error());
+  if (!*right) return refuse({ErrorCode::authentication_failed, "the activation code is wrong, over or used, or there is no such signer"});
+
+  auto stored = core.database.write([&](storage::Transaction& write) -> Status {
+    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed) return consumed;
+    auto record = core.factors.signers().find(write, signer->text());
+    if (!record) return record.error();
+    if (!*record) return Error{ErrorCode::authentication_failed, "the signer is gone"};
+    auto parsed = parse_signer((*record)->content.reveal());
+    if (!parsed) return parsed.error();
+    if (refused_by("sam.enrol.once", parsed->activation_digest.empty())) return Error{ErrorCode::authentication_failed, "the activation code was used meanwhile"};
+    parsed->activation_digest.clear();
+    parsed->activation_salt.clear();
+    parsed->activation_tries_left = 0;
+    parsed->pin = *verifier;
+    parsed->totp_seed = seed->clone();
+    const auto encoded = encode(*parsed);
+    if (auto updated = core.factors.signers().update(write, signer->text(), (*record)->version, encoded.reveal()); !updated) return updated;
+    if (auto inserted = core.factors.states().insert(write, signer->text(), encode(FactorState{})); !inserted) return inserted;
+    auto appended = core.log.append(write, Event{.type = EventType::factors_enrolled, .actor = "signer:" + signer->text(), .subject = signer->text(), .outcome = Outcome::success,
+                                                 .fields = {{"factors", "pin totp"}, {"client", transaction.client_id}}});
+    return appended ? Status() : Status(appended.error());
+  });
+  if (!stored) return refuse(stored.error());
+
+  std::string answer = R"({"account":)" + json::encode(json::Value(signer->text())) + R"(,"issuer":)" + json::encode(json::Value(core.policy.totp_issuer)) + R"(,"totp_seed":")";
+  answer.reserve(answer.size() + 64);
+  auto seed_text = encode_base32(seed->reveal());
+  answer += seed_text;
+  answer += "\"}";
+  wipe(seed_text);
+  const WipeAtExit wiped(answer);
+  auto sealed = crypto::make_jwe(*message->answer_key, {.typ = "intaglio-enrol-answer+jwe", .kid = "epk", .apu = transaction.nonce, .apv = to_bytes("epk")}, as_bytes(answer));
+  if (!sealed) return sealed.error();
+  return protocol::Enrolled{.sealed_answer = std::move(*sealed)};
+}
+
+}  // namespace intaglio::sam

@@ -1,0 +1,120 @@
+#include "base/check.h"
+#include "crypto/certificate.h"
+#include "crypto/random.h"
+#include "sam/authorise/authorise.h"
+#include "sam/sap/message.h"
+
+namespace intaglio::sam {
+namespace {
+
+/// The ticket travels inside the SAP message, which has 64 KiB in all.
+constexpr std::size_t max_transaction_bytes = 32 * 1024;
+
+Error refused(ErrorCode code, std::string detail) { return {code, std::move(detail)}; }
+
+/// Text that a signer is shown: UTF-8 without control characters (a page or a terminal must show what is there).
+Status check_shown_text(std::string_view text, std::size_t most, std::string_view what) {
+  if (text.empty() || text.size() > most) return refused(ErrorCode::invalid_request, std::string(what) + " is empty or too long");
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return refused(ErrorCode::invalid_request, std::string(what) + " has control characters");
+  }
+  return {};
+}
+
+Status check_client(const std::string& id, const std::string& name) {
+  if (auto checked = check_shown_text(id, 64, "client id"); !checked) return checked;
+  return check_shown_text(name, 255, "client name");
+}
+
+Result<protocol::Transaction> new_transaction(const Core& core, protocol::Purpose purpose, const Profile& profile) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto nonce = crypto::random_bytes(16);
+  if (!nonce) return nonce.error();
+  return protocol::Transaction{.purpose = purpose, .nonce = std::move(*nonce), .epoch = core.policy.epoch(), .expires = core.clock->now() + profile.ticket_lifetime,
+                               .signer = {}, .key = {}, .certificate_digest = {}, .profile = profile.name, .hash = 0, .suites = {}, .client_id = {},
+                               .client_name = {}, .documents = {}};
+}
+
+}  // namespace
+
+Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  std::optional<custody::StoredKey> key;
+  auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
+    auto found = core.keys.find(reader, request.key);
+    if (!found) return found.error();
+    key = std::move(*found);
+    return {};
+  });
+  if (!loaded) return loaded.error();
+  if (!key) return refused(ErrorCode::credential_unknown, "no such key");
+  const auto& record = key->record;
+  if (refused_by("sam.open.assigned", record.state != custody::KeyState::assigned)) return refused(ErrorCode::credential_disabled, "the key is not ASSIGNED");
+  if (refused_by("sam.open.revoked", record.revoked)) return refused(ErrorCode::certificate_invalid, "the certificate is revoked");
+  const auto* profile = core.policy.profile(record.profile);
+  if (profile == nullptr) return refused(ErrorCode::credential_disabled, "the key's profile is not in the policy");
+
+  if (request.documents.empty()) return refused(ErrorCode::invalid_request, "no documents");
+  if (refused_by("sam.open.count", request.documents.size() > profile->max_documents)) {
+    return refused(ErrorCode::limit_exceeded, "more documents than the profile allows in one authorisation");
+  }
+  for (const auto& document : request.documents) {
+    if (refused_by("sam.open.digest-length", document.digest.size() != crypto::digest_length(request.hash))) {
+      return refused(ErrorCode::digest_length, "a digest has not the length of its algorithm");
+    }
+    if (auto checked = check_shown_text(document.label, protocol::max_label_bytes, "a label"); !checked) return checked.error();
+  }
+
+  auto transaction = new_transaction(core, protocol::Purpose::sign, *profile);
+  if (!transaction) return transaction.error();
+  const auto allowed = core.policy.algorithms().suites_for(record.algorithm, core.clock->now());
+  for (const auto suite : allowed) {
+    const bool wanted = request.suites.empty() || std::find(request.suites.begin(), request.suites.end(), suite) != request.suites.end();
+    if (wanted && crypto::hash_of(suite) == request.hash && crypto::fits(record.algorithm, suite)) transaction->suites.push_back(static_cast<std::uint8_t>(suite));
+  }
+  if (transaction->suites.empty()) return refused(ErrorCode::algorithm_refused, "no suite is left by policy, key and request");
+  const auto certificate = crypto::sha256(record.certificates.front());
+  transaction->signer = record.owner.text();
+  transaction->key = record.id.text();
+  transaction->certificate_digest = to_bytes(ByteView(certificate));
+  transaction->hash = static_cast<std::uint8_t>(request.hash);
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  transaction->documents = request.documents;
+  if (protocol::encode(*transaction).size() > max_transaction_bytes) return refused(ErrorCode::too_large, "the list does not fit into one authorisation");
+  return open_transaction(core, *transaction);
+}
+
+Result<protocol::Opened> open_enrolment(Core& core, const protocol::OpenEnrolment& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  // Whether the signer exists is not looked up: the answer must be the same (TC-11).
+  auto transaction = new_transaction(core, protocol::Purpose::enrol, core.policy.profiles().front());
+  if (!transaction) return transaction.error();
+  transaction->signer = request.signer.text();
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  return open_transaction(core, *transaction);
+}
+
+Result<protocol::Opened> open_key_generation(Core& core, const protocol::OpenKeyGeneration& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  const auto* profile = core.policy.profile(request.profile);
+  if (profile == nullptr) return refused(ErrorCode::invalid_request, "no such profile");
+  const auto& allowed = profile->key_algorithms;
+  if (refused_by("sam.open.key-algorithm", std::find(allowed.begin(), allowed.end(), request.algorithm) == allowed.end())) {
+    return refused(ErrorCode::algorithm_refused, "the profile does not make keys of this algorithm");
+  }
+  if (auto policy = core.policy.algorithms().may_generate(request.algorithm, core.clock->now()); refused_by("sam.open.may-generate", !policy)) return policy.error();
+  auto transaction = new_transaction(core, protocol::Purpose::key, *profile);
+  if (!transaction) return transaction.error();
+  auto key = crypto::random_id();
+  if (!key) return key.error();
+  transaction->signer = request.signer.text();
+  transaction->key = *key;
+  transaction->suites = {static_cast<std::uint8_t>(request.algorithm)};
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  return open_transaction(core, *transaction);
+}
+
+}  // namespace intaglio::sam

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "sam/sign/verifier.h"
+
+/// The second half of TC-4, and TC-5: reserve and intend durably, sign, verify, record durably, release.
+namespace intaglio::sam {
+
+class Signing {
+ public:
+  explicit Signing(Core& core) : core_(core), verifier_(core) {}
+
+  [[nodiscard]] Result<protocol::SignAnswer> sign(const protocol::SignRequest& request);
+
+  /// This node's reservations that an earlier start left open are burned and reported: they may have been signed. At start.
+  Status burn_open_reservations();
+
+ private:
+  /// A place of the list for one digest of the request: reserved now, or signed before and given again.
+  struct Claim {
+    std::size_t position;
+    std::uint64_t version;  ///< of the occurrence row after the claim
+    std::optional<Bytes> earlier_signature;
+    audit::EntryReference entry;  ///< intent, or redelivery
+  };
+  Status reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request, std::vector<Claim>& claims,
+                 std::optional<crypto::PublicKey>& certified);
+  Status claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates, std::vector<Claim>& claims);
+  Status check_key(storage::Transaction& transaction, const VerifiedRequest& verified, std::optional<crypto::PublicKey>& certified);
+  [[nodiscard]] Result<crypto::PublicKey> certified_key(const Bytes& certificate, const crypto::Sha256Digest& digest);
+
+  struct Certified {
+    crypto::PublicKey key;
+    UnixTime not_before, not_after;
+  };
+  Core& core_;
+  Verifier verifier_;
+  std::mutex mutex_;
+  std::map<crypto::Sha256Digest, Certified> certified_;  ///< by digest of the certificate: parsing costs more than signing on a curve
+};
+
+}  // namespace intaglio::sam
