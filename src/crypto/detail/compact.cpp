@@ -7,7 +7,7 @@
 namespace intaglio::crypto::detail {
 namespace {
 
-constexpr std::size_t max_header_size = 4096, max_header_depth = 3, max_header_members = 32;
+constexpr std::size_t max_header_size = 4096, max_header_depth = 3, max_header_members = 32, coordinate_size = 32;
 
 }  // namespace
 
@@ -27,6 +27,24 @@ Result<json::Value> parse_header(std::string_view part, std::initializer_list<st
     }
   }
   return header;
+}
+
+Result<Bytes> jwk_point(const json::Value& jwk) {
+  if (refused_by("jwk.private", jwk.contains("d"))) return Error{ErrorCode::invalid_request, "a private key where a public one belongs"};
+  const auto kty = json::text_member(jwk, "kty", 16);
+  const auto crv = json::text_member(jwk, "crv", 16);
+  if (!kty || !crv || *kty != "EC" || *crv != "P-256") return Error{ErrorCode::invalid_request, "not a P-256 key"};
+  const auto x = json::base64url_member(jwk, "x", coordinate_size);
+  if (!x) return x.error();
+  const auto y = json::base64url_member(jwk, "y", coordinate_size);
+  if (!y) return y.error();
+  if (x->size() != coordinate_size || y->size() != coordinate_size) {
+    return Error{ErrorCode::invalid_request, "a coordinate of another length (RFC 7518, 6.2.1.2)"};
+  }
+  Bytes point{0x04};
+  append(point, *x);
+  append(point, *y);
+  return point;
 }
 
 }  // namespace intaglio::crypto::detail

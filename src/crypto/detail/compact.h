@@ -31,4 +31,7 @@ Result<std::array<std::string_view, Parts>> split_compact(std::string_view compa
 /// zip, b64, jwk, jku, x5u and whatever comes next, by one rule.
 [[nodiscard]] Result<json::Value> parse_header(std::string_view part, std::initializer_list<std::string_view> allowed);
 
+/// The uncompressed point that a public P-256 JWK names (RFC 7518, 6.2.1), not yet known to be on the curve.
+[[nodiscard]] Result<Bytes> jwk_point(const json::Value& jwk);
+
 }  // namespace intaglio::crypto::detail

@@ -29,9 +29,13 @@ Result<Bytes> party_info(const json::Value& header, std::string_view name) {
 Result<Bytes> ephemeral_point(const json::Value& header) {
   const json::Value* const epk = json::member(header, "epk");
   if (epk == nullptr || !epk->is_object()) return refused("a message without an ephemeral key");
-  const auto key = parse_jwk(json::encode(*epk));
-  if (refused_by("jwe.epk", !key)) return refused("an ephemeral key that is not a point of P-256");
-  return key->ec_point();
+  auto point = detail::jwk_point(*epk);
+  if (!point) return point;
+  // Before the recipient sees it: an invalid-curve point would let a stranger learn the private key bit by bit.
+  if (refused_by("jwe.epk_on_curve", !PublicKey::from_ec_point(KeyAlgorithm::p256, *point))) {
+    return refused("an ephemeral key that is not on P-256");
+  }
+  return point;
 }
 
 Result<ParsedHeader> parse_jwe_header(std::string_view part) {

@@ -88,21 +88,9 @@ Result<std::string> encode_jwk(const PublicKey& key) {
 Result<PublicKey> parse_jwk(std::string_view json) {
   const auto jwk = json::parse(json, {max_jwk_size, 3, 32});
   if (!jwk) return jwk.error();
-  if (refused_by("jwk.private", jwk->contains("d"))) return Error{ErrorCode::invalid_request, "a private key where a public one belongs"};
-  const auto kty = json::text_member(*jwk, "kty", 16);
-  const auto crv = json::text_member(*jwk, "crv", 16);
-  if (!kty || !crv || *kty != "EC" || *crv != "P-256") return Error{ErrorCode::invalid_request, "not a P-256 key"};
-  const auto x = json::base64url_member(*jwk, "x", coordinate_size);
-  if (!x) return x.error();
-  const auto y = json::base64url_member(*jwk, "y", coordinate_size);
-  if (!y) return y.error();
-  if (x->size() != coordinate_size || y->size() != coordinate_size) {
-    return Error{ErrorCode::invalid_request, "a coordinate of another length (RFC 7518, 6.2.1.2)"};
-  }
-  Bytes point{0x04};
-  append(point, *x);
-  append(point, *y);
-  return PublicKey::from_ec_point(KeyAlgorithm::p256, point);
+  const auto point = detail::jwk_point(*jwk);
+  if (!point) return point.error();
+  return PublicKey::from_ec_point(KeyAlgorithm::p256, *point);
 }
 
 Result<std::string> jwk_thumbprint(const PublicKey& key) {
