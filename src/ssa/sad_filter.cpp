@@ -1,0 +1,170 @@
+#include "ssa/sad_filter.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "crypto/jose/jws.h"
+#include "json/json.h"
+
+namespace intaglio::ssa {
+namespace {
+
+constexpr std::string_view sad_type = "intaglio-sad+jwt";
+constexpr std::size_t max_known_sads = 65536;
+/// The SAM's clock and ours are both synchronised; this is what is left.
+constexpr std::chrono::seconds clock_skew{5};
+
+bool contains(const Bytes& suites, crypto::SignatureSuite suite) {
+  return std::find(suites.begin(), suites.end(), static_cast<std::uint8_t>(suite)) != suites.end();
+}
+
+Error invalid(std::string_view why) { return {ErrorCode::sad_invalid, std::string(why)}; }
+
+}  // namespace
+
+KnownSad::KnownSad(Claims claims, std::string client, protocol::Transaction transaction)
+    : claims_(std::move(claims)), client_(std::move(client)), transaction_(std::move(transaction)), left_(claims_.count) {
+  for (const auto& document : transaction_.documents) ++free_[document.digest];
+}
+
+bool KnownSad::used_up() const {
+  const std::lock_guard lock(mutex_);
+  return left_ == 0;
+}
+
+bool KnownSad::covers(const std::vector<Bytes>& digests) const {
+  const std::lock_guard lock(mutex_);
+  if (digests.size() == 1) {
+    const auto found = free_.find(digests.front());
+    return found != free_.end() && found->second > 0;
+  }
+  std::map<Bytes, std::uint64_t> wanted;
+  for (const auto& digest : digests) ++wanted[digest];
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& one) {
+    const auto found = free_.find(one.first);
+    return found != free_.end() && found->second >= one.second;
+  });
+}
+
+void KnownSad::delivered(const std::vector<Bytes>& digests) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& digest : digests) {
+    const auto found = free_.find(digest);
+    if (found == free_.end() || found->second == 0) continue;
+    --found->second;
+    if (left_ > 0) --left_;
+  }
+}
+
+SadFilter::SadFilter(std::shared_ptr<SamKeys> keys, std::shared_ptr<Transactions> transactions,
+                     std::shared_ptr<CredentialDirectory> credentials, std::shared_ptr<const Clock> clock, std::chrono::seconds max_age)
+    : keys_(std::move(keys)),
+      transactions_(std::move(transactions)),
+      credentials_(std::move(credentials)),
+      clock_(std::move(clock)),
+      max_age_(max_age),
+      known_(max_known_sads) {}
+
+Result<KnownSad::Claims> SadFilter::read(std::string_view sad) {
+  if (sad.size() > protocol::max_message_bytes) return invalid("a SAD of more than 64 KiB");
+  const auto key = keys_->sad_key();
+  if (!key) return key.error();
+  const auto payload = crypto::verify_jws(sad, sad_type, *key);
+  if (refused_by("ssa.sad.signature", !payload)) return invalid("the SAD is not signed by the SAM");
+  if (!payload) return invalid("the SAD is unreadable");
+  const auto claims = json::parse(*payload);
+  if (!claims) return invalid("the payload of the SAD is not JSON");
+  const auto jti = json::text_member(*claims, "jti");
+  const auto signer = json::text_member(*claims, "sub");
+  const auto credential = json::text_member(*claims, "key");
+  const auto list = json::base64url_member(*claims, "dig");
+  const auto count = json::integer_member(*claims, "n");
+  const auto issued = json::integer_member(*claims, "iat");
+  const auto expires = json::integer_member(*claims, "exp");
+  if (!jti || !signer || !credential || !list || !count || *count < 1 || !issued || !expires) return invalid("a claim of the SAD is missing");
+  return KnownSad::Claims{*jti,
+                          *signer,
+                          *credential,
+                          *list,
+                          static_cast<std::uint64_t>(*count),
+                          from_unix_seconds(*issued),
+                          from_unix_seconds(*expires)};
+}
+
+Result<std::shared_ptr<KnownSad>> SadFilter::recognise(std::string_view sad, UnixTime now) {
+  const auto digest = crypto::sha256(as_bytes(sad));
+  if (auto known = known_.find(digest, now)) return std::move(*known);
+  auto claims = read(sad);
+  if (!claims) return claims.error();
+  auto kept = transactions_->find_by_sad(claims->jti);
+  if (!kept) {
+    if (kept.error().code != ErrorCode::not_found) return kept.error();
+    return invalid("the SAD was not issued through this service");
+  }
+  const auto list = protocol::list_digest(kept->content.documents);
+  const bool same_list = std::equal(list.begin(), list.end(), claims->list_digest.begin(), claims->list_digest.end());
+  if (refused_by("ssa.sad.list", !same_list)) return invalid("the SAD names another list than the transaction");
+  if (refused_by("ssa.sad.key", claims->key != kept->content.key || claims->signer != kept->content.signer)) {
+    return invalid("the SAD names another key or signer than the transaction");
+  }
+  // Remembered beyond its end, so that an expired SAD costs no second verification.
+  const auto until = claims->expires + max_age_;
+  auto known = std::make_shared<KnownSad>(std::move(*claims), std::move(kept->client), std::move(kept->content));
+  return known_.insert(digest, std::move(known), until, now);
+}
+
+Status SadFilter::check_time(const KnownSad& sad, UnixTime now) const {
+  const auto& claims = sad.claims();
+  if (refused_by("ssa.sad.expired", now >= claims.expires)) return Error{ErrorCode::sad_expired, "the SAD is expired"};
+  if (refused_by("ssa.sad.age", now > claims.issued + max_age_)) return Error{ErrorCode::sad_expired, "the SAD is older than allowed"};
+  if (refused_by("ssa.sad.future", claims.issued > now + clock_skew)) return invalid("the SAD is of the future");
+  return {};
+}
+
+Status SadFilter::check_scope(const KnownSad& sad, const Use& use) const {
+  if (refused_by("ssa.sad.client", use.client != sad.client())) return invalid("the SAD was issued to another client");
+  if (refused_by("ssa.sad.unused", sad.used_up())) return Error{ErrorCode::replayed, "every signature under this SAD was delivered"};
+  if (refused_by("ssa.sad.credential", use.key.text() != sad.claims().key)) {
+    return Error{ErrorCode::credential_unknown, "the SAD is for another credential"};
+  }
+  const auto& opened = sad.transaction();
+  const bool same_hash = static_cast<std::uint8_t>(crypto::hash_of(use.suite)) == opened.hash;
+  if (refused_by("ssa.sad.suite", !same_hash || (!opened.suites.empty() && !contains(opened.suites, use.suite)))) {
+    return Error{ErrorCode::algorithm_refused, "the signer approved other suites"};
+  }
+  if (refused_by("ssa.sad.hash", !sad.covers(use.digests))) return Error{ErrorCode::hash_not_authorised, "a digest has no free occurrence"};
+  return {};
+}
+
+Status SadFilter::check_credential(const KnownSad& sad, const Use& use, UnixTime now) {
+  const auto credential = credentials_->find(use.key);
+  if (!credential) return credential.error();
+  const auto& facts = (*credential)->facts;
+  if (refused_by("ssa.sad.owner", facts.signer.text() != sad.claims().signer)) {
+    return Error{ErrorCode::credential_unknown, "the credential is another signer's"};
+  }
+  const auto status = (*credential)->status(now);
+  if (refused_by("ssa.certificate.active", status != CertificateStatus::valid)) {
+    return Error{ErrorCode::certificate_invalid, "the certificate is " + std::string(name_of(status))};
+  }
+  if (refused_by("ssa.credential.enabled", !(*credential)->enabled())) {
+    return Error{ErrorCode::credential_disabled, "the key is " + std::string(protocol::name_of(facts.state))};
+  }
+  const bool offered = std::find(facts.suites.begin(), facts.suites.end(), use.suite) != facts.suites.end();
+  if (refused_by("ssa.credential.suite", !offered || !crypto::fits(facts.algorithm, use.suite))) {
+    return Error{ErrorCode::algorithm_refused, "the key does not offer this suite"};
+  }
+  return {};
+}
+
+Result<std::shared_ptr<KnownSad>> SadFilter::admit(const Use& use) {
+  const auto now = clock_->now();
+  auto sad = recognise(use.sad, now);
+  if (!sad) return sad.error();
+  if (const auto timely = check_time(**sad, now); !timely) return timely.error();
+  if (const auto covered = check_scope(**sad, use); !covered) return covered.error();
+  if (const auto active = check_credential(**sad, use, now); !active) return active.error();
+  return sad;
+}
+
+}  // namespace intaglio::ssa

@@ -1,0 +1,84 @@
+#include "ssa/service.h"
+
+#include "base/check.h"
+#include "json/json.h"
+
+namespace intaglio::ssa {
+namespace {
+
+using http::Access;
+using http::PathParameters;
+using http::Principal;
+using http::Request;
+
+/// CSC API v2, table 2: an unimplemented method, or a path that no version knows.
+http::Response not_implemented() { return http::error_answer(501, "not_implemented", "The method is not implemented"); }
+
+}  // namespace
+
+Service::Service(const ServiceConfig& config, const ServiceParts& parts)
+    : parts_(parts),
+      keys_(std::make_shared<SamKeys>(parts.sam, config.identity_thumbprint, parts.clock)),
+      transactions_(std::make_shared<Transactions>(parts.database, parts.clock)),
+      credentials_(std::make_shared<CredentialDirectory>(parts.sam, parts.clock, config.credential_cache)),
+      filter_(std::make_shared<SadFilter>(keys_, transactions_, credentials_, parts.clock, config.max_sad_age)),
+      info_(config.description),
+      credential_methods_(credentials_, parts.clients, parts.clock),
+      sign_hash_(parts.sam, filter_, credentials_, parts.clock, config.max_hashes),
+      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated}) {}
+
+http::Response Service::ready() const {
+  // The keys are asked from the SAM when they are not known: ready means that a signature could be served.
+  const auto reachable = keys_->sad_key();
+  if (reachable) return http::json_answer(R"({"status":"ready"})");
+  return http::json_answer(R"({"status":"the SAM does not answer"})", 503);
+}
+
+void Service::add_routes(http::Router& router) {
+  const auto tokens = parts_.tokens;
+  router.authorise_with(
+      Access::bearer,
+      [tokens](const Request& request) -> Result<Principal> {
+        auto caller = tokens->check(request);
+        if (!caller) return caller.error();
+        for (const auto& scope : caller->scopes) {
+          if (scope == "service") return caller;
+        }
+        return Error{ErrorCode::not_authorised, "the access token is not for the service"};
+      },
+      oauth::access_refusal);
+
+  const auto csc = [&](std::string_view method, http::Response (csc::Credentials::*handler)(const Request&, const Principal&) const) {
+    router.add("POST", "/csc/v2/" + std::string(method), Access::bearer,
+               [this, handler](const Request& q, const PathParameters&, const Principal& who) { return (credential_methods_.*handler)(q, who); });
+  };
+  const auto sic = [&](std::string_view path, http::Response (signer::Interaction::*handler)(const Request&, const Principal&) const) {
+    router.add("POST", path, Access::bearer,
+               [this, handler](const Request& q, const PathParameters&, const Principal& who) { return (interaction_.*handler)(q, who); });
+  };
+
+  router.add("POST", "/csc/v2/info", Access::anonymous, [this](const Request& q, const PathParameters&) { return info_.answer(q); });
+  router.add("GET", "/csc/v2/logo", Access::anonymous, [](const Request&, const PathParameters&) { return csc::Info::logo(); });
+  router.add("POST", "/csc/v2/oauth2/token", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->answer(q); });
+  csc("credentials/list", &csc::Credentials::list);
+  csc("credentials/info", &csc::Credentials::info);
+  csc("credentials/authorize", &csc::Credentials::authorize);
+  router.add("POST", "/csc/v2/signatures/signHash", Access::bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return sign_hash_.answer(q, who); });
+  router.answer_unknown("/csc/v2", not_implemented());
+
+  router.add("GET", "/sic/v1/sam", Access::bearer, [this](const Request& q, const PathParameters&) { return interaction_.sam(q); });
+  sic("/sic/v1/transactions", &signer::Interaction::open_transaction);
+  sic("/sic/v1/enrolments", &signer::Interaction::open_enrolment);
+  sic("/sic/v1/keys", &signer::Interaction::open_key);
+  sic("/sic/v1/messages", &signer::Interaction::relay_message);
+  router.add("GET", "/sic/v1/receipts/{index}", Access::bearer,
+             [this](const Request& q, const PathParameters& path) { return interaction_.receipt(q, path["index"]); });
+
+  router.add("GET", "/health/alive", Access::anonymous,
+             [](const Request&, const PathParameters&) { return http::json_answer(R"({"status":"alive"})"); });
+  router.add("GET", "/health/ready", Access::anonymous, [this](const Request&, const PathParameters&) { return ready(); });
+}
+
+}  // namespace intaglio::ssa

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <memory>
+
+#include "http/routes.h"
+#include "oauth/access_token.h"
+#include "oauth/token_endpoint.h"
+#include "ssa/csc/credentials.h"
+#include "ssa/csc/info.h"
+#include "ssa/csc/sign_hash.h"
+#include "ssa/signer/interaction.h"
+
+namespace intaglio::ssa {
+
+struct ServiceConfig {
+  csc::ServiceDescription description;
+  std::string identity_thumbprint;  ///< of the SAM, RFC 7638
+  std::chrono::seconds credential_cache{5};
+  std::chrono::seconds max_sad_age{300};
+  std::size_t max_hashes = 1000;
+};
+
+struct ServiceParts {
+  std::shared_ptr<protocol::SamService> sam;
+  std::shared_ptr<storage::Database> database;
+  std::shared_ptr<const Clock> clock;
+  std::shared_ptr<const oauth::Clients> clients;
+  std::shared_ptr<oauth::AccessTokens> tokens;
+  std::shared_ptr<oauth::TokenEndpoint> token_endpoint;
+  signer::KeyGeneratedHook key_generated;
+};
+
+/// Everything behind the public listener, as one table of routes.
+class Service {
+ public:
+  Service(const ServiceConfig& config, const ServiceParts& parts);
+  /// The routes hold this object: it outlives the router.
+  void add_routes(http::Router& router);
+  /// A credential was changed through another listener of this process.
+  void credential_changed(const KeyId& key) { credentials_->forget(key); }
+
+ private:
+  [[nodiscard]] http::Response ready() const;
+
+  ServiceParts parts_;
+  std::shared_ptr<SamKeys> keys_;
+  std::shared_ptr<Transactions> transactions_;
+  std::shared_ptr<CredentialDirectory> credentials_;
+  std::shared_ptr<SadFilter> filter_;
+  csc::Info info_;
+  csc::Credentials credential_methods_;
+  csc::SignHash sign_hash_;
+  signer::Interaction interaction_;
+};
+
+}  // namespace intaglio::ssa

@@ -1,0 +1,168 @@
+#include "ssa/signer/interaction.h"
+
+#include <charconv>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/jose/jwe.h"
+#include "json/json.h"
+#include "ssa/csc/parameters.h"
+#include "ssa/csc/refusal.h"
+#include "ssa/signer/open_request.h"
+
+namespace intaglio::ssa::signer {
+namespace {
+
+using csc::refuse;
+
+constexpr std::string_view sign_message = "intaglio-sap-sign+jwe";
+constexpr std::string_view enrol_message = "intaglio-sap-enrol+jwe";
+constexpr std::string_view key_message = "intaglio-sap-key+jwe";
+
+bool fits_purpose(std::string_view typ, protocol::Purpose purpose) noexcept {
+  switch (purpose) {
+    case protocol::Purpose::sign: return typ == sign_message;
+    case protocol::Purpose::enrol: return typ == enrol_message;
+    case protocol::Purpose::key: return typ == key_message;
+  }
+  return false;
+}
+
+http::Response json_of(const json::Value& body) { return http::json_answer(json::encode(body)); }
+
+}  // namespace
+
+http::Response Interaction::sam(const http::Request& request) const {
+  auto publication = rooms_.keys->publication();
+  return publication ? http::json_answer(std::move(*publication)) : refuse(request, publication.error());
+}
+
+http::Response Interaction::opened(const http::Request& request, const http::Principal& caller,
+                                   const Result<protocol::Opened>& opened) const {
+  if (!opened) return refuse(request, opened.error());
+  // Kept before it is answered: a message for a transaction that is not kept is refused.
+  const auto kept = rooms_.transactions->keep(opened->transaction, caller.id);
+  if (!kept) return refuse(request, kept.error());
+  log::info("transaction.opened", {{"request", request.request_id},
+                                   {"client", caller.id},
+                                   {"purpose", std::string(protocol::name_of(kept->purpose))},
+                                   {"nonce", encode_base64url(kept->nonce)}});
+  json::Value body = json::Value::object();
+  body["ticket"] = opened->ticket;
+  body["transaction"] = encode_base64url(opened->transaction);
+  body["sapStatement"] = opened->sap_statement;
+  body["expires"] = format_utc(opened->expires);
+  return json_of(body);
+}
+
+http::Response Interaction::open_transaction(const http::Request& request, const http::Principal& caller) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  const auto parsed = parse_open_signing(request, *client);
+  if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
+  const auto& open = std::get<protocol::OpenSigning>(parsed);
+
+  const auto credential = rooms_.credentials->find(open.key);
+  if (!credential) return refuse(request, credential.error());
+  const auto& facts = (*credential)->facts;
+  if (refused_by("ssa.open.client", !client->may_see(facts.signer))) {
+    return refuse(request, {ErrorCode::credential_unknown, "the client may not use credentials of this signer"});
+  }
+  if (!(*credential)->enabled()) return refuse(request, {ErrorCode::credential_disabled, "the key is not assigned"});
+  if ((*credential)->status(rooms_.clock->now()) != CertificateStatus::valid) {
+    return refuse(request, {ErrorCode::certificate_invalid, "the certificate is not valid now"});
+  }
+  if (open.documents.size() > facts.max_documents) return csc::answer(csc::invalid_request("Numbers of signatures is too high"));
+  return opened(request, caller, rooms_.sam->open_signing(open));
+}
+
+http::Response Interaction::open_enrolment(const http::Request& request, const http::Principal& caller) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  const auto parsed = parse_open_enrolment(request, *client);
+  if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
+  return opened(request, caller, rooms_.sam->open_enrolment(std::get<protocol::OpenEnrolment>(parsed)));
+}
+
+http::Response Interaction::open_key(const http::Request& request, const http::Principal& caller) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  const auto parsed = parse_open_key(request, *client);
+  if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
+  return opened(request, caller, rooms_.sam->open_key_generation(std::get<protocol::OpenKeyGeneration>(parsed)));
+}
+
+http::Response Interaction::relay_message(const http::Request& request, const http::Principal& caller) const {
+  auto parameters = csc::Parameters::of(request);
+  const auto message = parameters.required_text("message");
+  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+  if (message.size() > protocol::max_message_bytes) return csc::answer(csc::invalid_parameter("message"));
+  // The header is public; what it says is proved only when the SAM opens the message.
+  const auto header = crypto::peek_jwe_header(message);
+  if (!header) return csc::answer(csc::invalid_parameter("message"));
+  const auto kept = rooms_.transactions->find(header->apu);
+  if (!kept) {
+    return kept.error().code == ErrorCode::not_found ? csc::answer(csc::invalid_parameter("message")) : refuse(request, kept.error());
+  }
+  if (refused_by("ssa.message.client", kept->client != caller.id)) return csc::answer(csc::invalid_parameter("message"));
+  if (refused_by("ssa.message.purpose", !fits_purpose(header->typ, kept->content.purpose))) {
+    return csc::answer(csc::invalid_parameter("message"));
+  }
+  if (refused_by("ssa.message.expired", rooms_.clock->now() >= kept->content.expires)) {
+    return refuse(request, {ErrorCode::ticket_expired, "the transaction is expired"});
+  }
+  if (refused_by("ssa.message.answered", kept->state != TransactionState::open)) {
+    return refuse(request, {ErrorCode::ticket_invalid, "a message of this transaction was answered"});
+  }
+  switch (kept->content.purpose) {
+    case protocol::Purpose::sign: return relay_sign(request, message, *kept);
+    case protocol::Purpose::enrol: return relay_enrol(request, message, *kept);
+    case protocol::Purpose::key: return relay_key(request, message, *kept);
+  }
+  panic("a transaction without a purpose");
+}
+
+http::Response Interaction::relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto authorised = rooms_.sam->authorise(message);
+  if (!authorised) return refuse(request, authorised.error());
+  const auto claims = rooms_.filter->read(authorised->sad);
+  if (!claims) return refuse(request, {ErrorCode::internal, "the SAM's SAD: " + claims.error().detail});
+  const auto stored = rooms_.transactions->answered(kept.content.nonce, IssuedSad{claims->jti, kept.content.nonce, claims->expires});
+  if (!stored) return refuse(request, stored.error());
+  log::info("transaction.authorised", {{"request", request.request_id}, {"nonce", encode_base64url(kept.content.nonce)}});
+  return json_of({{"SAD", authorised->sad}, {"expiresIn", authorised->expires_in.count()}});
+}
+
+http::Response Interaction::relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto enrolled = rooms_.sam->enrol_factors(message);
+  if (!enrolled) return refuse(request, enrolled.error());
+  // The factors stand: the answer goes out even if our own note of it fails.
+  if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
+    log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});
+  }
+  json::Value body = json::Value::object();
+  body["answer"] = enrolled->sealed_answer;
+  return json_of(body);
+}
+
+http::Response Interaction::relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto signer = SignerId::parse(kept.content.signer);
+  if (!signer) return refuse(request, {ErrorCode::internal, "a kept transaction names no signer"});
+  const auto generated = rooms_.sam->generate_key(message);
+  if (!generated) return refuse(request, generated.error());
+  if (const auto pending = rooms_.key_generated(*generated, *signer); !pending) return refuse(request, pending.error());
+  if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
+    log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});
+  }
+  return json_of({{"credentialID", generated->key.text()}, {"csr", encode_base64(generated->csr)}});
+}
+
+http::Response Interaction::receipt(const http::Request& request, std::string_view index) const {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(index.data(), index.data() + index.size(), number);
+  if (error != std::errc{} || end != index.data() + index.size()) return csc::answer(csc::invalid_parameter("index"));
+  auto receipt = rooms_.sam->receipt(number);
+  return receipt ? http::json_answer(std::move(*receipt)) : refuse(request, receipt.error());
+}
+
+}  // namespace intaglio::ssa::signer

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "http/routes.h"
+#include "oauth/client.h"
+#include "ssa/sad_filter.h"
+#include "ssa/sam_keys.h"
+#include "ssa/transactions.h"
+
+namespace intaglio::ssa::signer {
+
+/// Told of each key that a signer made: it waits for the registration authority. Durable when it returns.
+using KeyGeneratedHook = std::function<Status(const protocol::KeyGenerated& key, const SignerId& signer)>;
+
+struct Rooms {
+  std::shared_ptr<protocol::SamService> sam;
+  std::shared_ptr<SamKeys> keys;
+  std::shared_ptr<Transactions> transactions;
+  std::shared_ptr<CredentialDirectory> credentials;
+  std::shared_ptr<SadFilter> filter;
+  std::shared_ptr<const oauth::Clients> clients;
+  std::shared_ptr<const Clock> clock;
+  KeyGeneratedHook key_generated;
+};
+
+/// The signer's side, /sic/v1 (api/sic/README.md): opens transactions for signature applications and relays what only the SAM
+/// can read. Every answer of a refusal has the form of CSC's.
+class Interaction {
+ public:
+  explicit Interaction(Rooms rooms) : rooms_(std::move(rooms)) {}
+
+  [[nodiscard]] http::Response sam(const http::Request& request) const;
+  [[nodiscard]] http::Response open_transaction(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response open_enrolment(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response open_key(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response relay_message(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response receipt(const http::Request& request, std::string_view index) const;
+
+ private:
+  [[nodiscard]] http::Response opened(const http::Request& request, const http::Principal& caller,
+                                      const Result<protocol::Opened>& opened) const;
+  [[nodiscard]] http::Response relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] const oauth::Client* client_of(const http::Principal& caller) const { return rooms_.clients->find(caller.id); }
+
+  Rooms rooms_;
+};
+
+}  // namespace intaglio::ssa::signer

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <variant>
+
+#include "http/server.h"
+#include "oauth/client.h"
+#include "protocol/service.h"
+#include "ssa/csc/refusal.h"
+
+/// Bodies of the calls that open a transaction, to the values of `protocol`.
+namespace intaglio::ssa::signer {
+
+[[nodiscard]] std::variant<protocol::OpenSigning, csc::Refusal> parse_open_signing(const http::Request& request, const oauth::Client& client);
+[[nodiscard]] std::variant<protocol::OpenEnrolment, csc::Refusal> parse_open_enrolment(const http::Request& request,
+                                                                                       const oauth::Client& client);
+[[nodiscard]] std::variant<protocol::OpenKeyGeneration, csc::Refusal> parse_open_key(const http::Request& request,
+                                                                                     const oauth::Client& client);
+
+}  // namespace intaglio::ssa::signer
