@@ -230,6 +230,12 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
     return {};
   });
   fault_point("sam.sign.recorded");
+  if (recorded) {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      const bool used = !claims[i].earlier_signature && (outcomes[i].signature || !outcomes[i].refusal->definite);
+      if (used) count_audited_signature();
+    }
+  }
   if (!recorded) {
     // Signed but not recorded: the reservation stays, is burned at the next start, and nothing is released.
     log::refusal("signature.not_recorded", recorded.error(), {{"key", request.key.text()}});

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "sam/sign/verifier.h"
 
 /// The second half of TC-4, and TC-5: reserve and intend durably, sign, verify, record durably, release.
@@ -13,6 +15,10 @@ class Signing {
 
   /// This node's reservations that an earlier start left open are burned and reported: they may have been signed. At start.
   Status burn_open_reservations();
+
+  /// Uses of signer keys that have their audit entry, since this start: compared with what the token counts.
+  [[nodiscard]] std::uint64_t audited_signatures() const noexcept { return audited_signatures_; }
+  void count_audited_signature() noexcept { ++audited_signatures_; }
 
  private:
   /// A place of the list for one digest of the request: reserved now, or signed before and given again.
@@ -34,6 +40,7 @@ class Signing {
   };
   Core& core_;
   Verifier verifier_;
+  std::atomic<std::uint64_t> audited_signatures_{0};
   std::mutex mutex_;
   std::map<crypto::Sha256Digest, Certified> certified_;  ///< by digest of the certificate: parsing costs more than signing on a curve
 };

@@ -1,0 +1,234 @@
+#include "sam/authority/registration.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/jose/jwe.h"
+#include "crypto/jose/jws.h"
+#include "crypto/random.h"
+#include "crypto/revocation.h"
+#include "sam/authority/operator_request.h"
+
+namespace intaglio::sam {
+namespace {
+
+using audit::Event;
+using audit::EventType;
+using audit::Outcome;
+
+constexpr std::size_t activation_code_bytes = 10;  // 80 bits, 16 characters of base32
+
+Bytes activation_digest(ByteView salt, std::string_view code) {
+  Bytes input;
+  append_field(input, salt);
+  append_field(input, code);
+  const WipeAtExit wiped(input);
+  const auto digest = crypto::sha256(input);
+  return to_bytes(ByteView(digest));
+}
+
+Status append_event(Core& core, storage::Transaction& transaction, const Event& event) {
+  auto appended = core.log.append(transaction, event);
+  return appended ? Status() : Status(appended.error());
+}
+
+Result<custody::StoredKey> existing_key(Core& core, storage::Reader& reader, const KeyId& key) {
+  auto found = core.keys.find(reader, key);
+  if (!found) return found.error();
+  if (!*found) return Error{ErrorCode::credential_unknown, "no such key"};
+  return std::move(**found);
+}
+
+Status check_certificate(Core& core, const SignerRecord& signer, const custody::KeyRecord& record, const std::vector<crypto::Certificate>& chain) {
+  const auto& leaf = chain.front();
+  const auto now = core.clock->now();
+  auto key = leaf.public_key();
+  if (!key) return key.error();
+  const auto refuse = [](std::string detail) { return Error{ErrorCode::certificate_invalid, std::move(detail)}; };
+  if (refused_by("sam.bind.spki", key->spki() != record.spki)) return refuse("the certificate is for another key");
+  const std::vector<crypto::Certificate> intermediates(chain.begin() + 1, chain.end());
+  if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path)) return refuse(path.error().detail);
+  if (refused_by("sam.bind.validity", now < leaf.not_before() || now > leaf.not_after())) return refuse("the certificate is not valid now");
+  if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy)) return policy;
+  auto identity = json::parse(signer.identity);
+  if (!identity) return identity.error();
+  // The person in the identity record is the subject of the certificate (LNK-6.2.2-05).
+  const auto equal = [&](std::string_view oid, const std::string& member) {
+    const auto value = leaf.subject_attribute(oid);
+    return value.has_value() && *value == identity->value(member, std::string());
+  };
+  const bool subject_equal = equal("2.5.4.6", "country") && equal("2.5.4.42", "givenName") && equal("2.5.4.4", "surname") && equal("2.5.4.5", "serialNumber");
+  if (refused_by("sam.bind.subject", !subject_equal)) return refuse("the certificate's subject is not the identity record's person");
+  return {};
+}
+
+}  // namespace
+
+Result<protocol::SignerCreated> create_signer(Core& core, std::string_view operator_request) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto request = verify_operator_request(core, operator_request, "create-signer");
+  if (!request) return request.error();
+  auto signer_text = json::text_member(request->body, "signer", 64);
+  if (!signer_text) return signer_text.error();
+  auto signer = SignerId::parse(*signer_text);
+  if (!signer) return signer.error();
+  const auto* identity_value = json::member(request->body, "identity");
+  const auto* deliver_to = json::member(request->body, "deliver_to");
+  if (identity_value == nullptr || deliver_to == nullptr) return Error{ErrorCode::invalid_request, "operator request: identity and deliver_to are needed"};
+  auto identity = parse_identity(*identity_value);
+  if (!identity) return identity.error();
+  auto recipient = crypto::parse_jwk(json::encode(*deliver_to));
+  if (!recipient) return Error{ErrorCode::invalid_request, "operator request: deliver_to is not a P-256 JWK"};
+
+  auto code_bytes = crypto::random_secret(activation_code_bytes);
+  auto salt = crypto::random_bytes(16);
+  if (!code_bytes) return code_bytes.error();
+  if (!salt) return salt.error();
+  std::string code = encode_base32(code_bytes->reveal());
+  const WipeAtExit wiped_code(code);
+  std::string plaintext;
+  plaintext.reserve(256);
+  plaintext = R"({"code":")" + code + R"(","signer":")" + signer->text() + "\"}";
+  const WipeAtExit wiped_plaintext(plaintext);
+  auto sealed = crypto::make_jwe(*recipient, {.typ = "intaglio-activation+jwe", .kid = request->by.text(), .apu = *salt, .apv = to_bytes(request->by.text())}, as_bytes(plaintext));
+  if (!sealed) return sealed.error();
+
+  const auto now = core.clock->now();
+  const SignerRecord record{.id = *signer, .identity = identity->canonical, .created_by = request->by.text(), .created = now, .activation_salt = *salt,
+                            .activation_digest = activation_digest(*salt, code), .activation_ends = now + core.policy.activation_lifetime,
+                            .activation_tries_left = core.policy.activation_tries, .pin = std::nullopt, .totp_seed = {}};
+  const auto encoded = encode(record);
+  auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
+    if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
+    if (auto inserted = core.factors.signers().insert(transaction, signer->text(), encoded.reveal()); !inserted) return inserted;
+    return append_event(core, transaction, Event{.type = EventType::signer_created, .actor = "operator:" + request->by.text(), .subject = signer->text(), .outcome = Outcome::success,
+                                                 .fields = {{"request", encode_base64url(crypto::sha256(as_bytes(operator_request)))}}});
+  });
+  if (!written) return written.error();
+  return protocol::SignerCreated{.signer = std::move(*signer), .sealed_activation_code = std::move(*sealed)};
+}
+
+Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::CertificateBinding& binding) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto request = verify_operator_request(core, binding.operator_request, "bind-certificate");
+  if (!request) return request.error();
+  auto key_text = json::text_member(request->body, "key", 64);
+  auto digest = json::base64url_member(request->body, "certificate_sha256", 32);
+  if (!key_text || !digest) return Error{ErrorCode::invalid_request, "operator request: key and certificate_sha256 are needed"};
+  auto key_id = KeyId::parse(*key_text);
+  if (!key_id) return key_id.error();
+  if (binding.certificates.empty() || binding.certificates.size() > 4) return Error{ErrorCode::invalid_request, "one to four certificates, leaf first"};
+  std::vector<crypto::Certificate> chain;
+  for (const auto& der : binding.certificates) {
+    auto certificate = crypto::Certificate::parse_der(der);
+    if (!certificate) return Error{ErrorCode::invalid_request, "a certificate cannot be read: " + certificate.error().detail};
+    chain.push_back(std::move(*certificate));
+  }
+  const auto leaf_digest = chain.front().fingerprint();
+  if (refused_by("sam.bind.operator-digest", to_bytes(ByteView(leaf_digest)) != *digest)) return Error{ErrorCode::not_authorised, "the operator approved another certificate"};
+
+  std::optional<custody::StoredKey> bound;
+  auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
+    if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
+    auto stored = existing_key(core, transaction, *key_id);
+    if (!stored) return stored.error();
+    if (refused_by("sam.bind.state", stored->record.state != custody::KeyState::generated)) return Error{ErrorCode::conflict, "the key has a certificate already"};
+    auto signer_record = core.factors.signers().find(transaction, stored->record.owner.text());
+    if (!signer_record) return signer_record.error();
+    if (!*signer_record) return Error{ErrorCode::storage_unavailable, "the key's owner is gone"};
+    auto signer = parse_signer((*signer_record)->content.reveal());
+    if (!signer) return signer.error();
+    if (auto checked = check_certificate(core, *signer, stored->record, chain); !checked) return checked;
+    stored->record.state = custody::KeyState::assigned;
+    stored->record.certificates = binding.certificates;
+    if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
+    auto appended = append_event(core, transaction,
+                                 Event{.type = EventType::certificate_bound, .actor = "operator:" + request->by.text(), .subject = key_id->text(), .outcome = Outcome::success,
+                                       .fields = {{"certificate", encode_base64url(leaf_digest)}, {"not_after", format_utc(chain.front().not_after())},
+                                                  {"request", encode_base64url(crypto::sha256(as_bytes(binding.operator_request)))}}});
+    bound = std::move(*stored);
+    return appended;
+  });
+  if (!written) return written.error();
+  return std::move(bound->record);
+}
+
+Status suspend_key(Core& core, const KeyId& key, std::string_view reason) {
+  if (reason.empty() || reason.size() > 256) return Error{ErrorCode::invalid_request, "a reason of 1 to 256 bytes is needed"};
+  return core.database.write([&](storage::Transaction& transaction) -> Status {
+    auto stored = existing_key(core, transaction, key);
+    if (!stored) return stored.error();
+    if (stored->record.state == custody::KeyState::suspended) return {};
+    if (stored->record.state != custody::KeyState::assigned) return Error{ErrorCode::conflict, "only an ASSIGNED key is suspended"};
+    stored->record.state = custody::KeyState::suspended;
+    stored->record.suspended_because = std::string(reason);
+    if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
+    return append_event(core, transaction, Event{.type = EventType::key_suspended, .actor = "ssa", .subject = key.text(), .outcome = Outcome::success,
+                                                 .fields = {{"reason", std::string(reason)}, {"change", "suspended"}}});
+  });
+}
+
+Status resume_key(Core& core, std::string_view operator_request) {
+  if (auto ready = core.ready(); !ready) return ready;
+  auto request = verify_operator_request(core, operator_request, "resume-key");
+  if (!request) return request.error();
+  auto key_text = json::text_member(request->body, "key", 64);
+  if (!key_text) return key_text.error();
+  auto key = KeyId::parse(*key_text);
+  if (!key) return key.error();
+  return core.database.write([&](storage::Transaction& transaction) -> Status {
+    if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
+    auto stored = existing_key(core, transaction, *key);
+    if (!stored) return stored.error();
+    if (stored->record.state != custody::KeyState::suspended) return Error{ErrorCode::conflict, "the key is not suspended"};
+    stored->record.state = custody::KeyState::assigned;
+    stored->record.suspended_because.clear();
+    if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
+    return append_event(core, transaction, Event{.type = EventType::key_suspended, .actor = "operator:" + request->by.text(), .subject = key->text(), .outcome = Outcome::success,
+                                                 .fields = {{"reason", "operator"}, {"change", "resumed"}}});
+  });
+}
+
+Status put_revocation_data(Core& core, ByteView crl) {
+  if (auto ready = core.ready(); !ready) return ready;
+  auto list = crypto::parse_crl(crl);
+  if (!list) return list.error();
+  const crypto::Certificate* issuer = nullptr;
+  for (const auto& anchor : core.policy.ca_anchors()) {
+    if (anchor.subject_der() == list->issuer_der) issuer = &anchor;
+  }
+  if (issuer == nullptr) return Error{ErrorCode::not_authorised, "the list is of no CA in the policy"};
+  if (auto verified = crypto::verify_crl(crl, *issuer); refused_by("sam.crl.signature", !verified)) return Error{ErrorCode::not_authorised, verified.error().detail};
+
+  const sealed::Table state(core.sealer, "sam_state");
+  const auto name = "crl-" + encode_base64url(crypto::sha256(list->issuer_der));
+  return core.database.write([&](storage::Transaction& transaction) -> Status {
+    auto earlier = state.find(transaction, name);
+    if (!earlier) return earlier.error();
+    Bytes record;
+    append_field(record, list->number);
+    append_field(record, static_cast<std::uint64_t>(unix_seconds(list->next_update)));
+    if (*earlier) {
+      auto number = FieldReader((*earlier)->content.reveal()).number();
+      if (!number) return number.error();
+      if (refused_by("sam.crl.number", list->number < *number)) return Error{ErrorCode::replayed, "a newer list is known"};
+      if (list->number == *number) return {};
+      if (auto updated = state.update(transaction, name, (*earlier)->version, record); !updated) return updated;
+    } else if (auto inserted = state.insert(transaction, name, record); !inserted) {
+      return inserted;
+    }
+    for (const auto& revoked : list->revoked) {
+      auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
+      if (!stored) return stored.error();
+      if (!*stored || (*stored)->record.revoked) continue;
+      (*stored)->record.revoked = true;
+      if (auto updated = core.keys.update(transaction, **stored); !updated) return updated;
+      auto appended = append_event(core, transaction, Event{.type = EventType::revocation_recorded, .actor = "ca", .subject = (*stored)->record.id.text(), .outcome = Outcome::success,
+                                                            .fields = {{"serial", revoked.serial_hex}, {"reason", std::string(name_of(revoked.reason))},
+                                                                       {"crl_number", std::to_string(list->number)}}});
+      if (!appended) return appended;
+    }
+    return {};
+  });
+}
+
+}  // namespace intaglio::sam

@@ -1,0 +1,188 @@
+#include "sam/service.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/jose/jws.h"
+#include "crypto/password_hash.h"
+#include "json/json.h"
+#include "sam/authorise/authorise.h"
+#include "sam/authority/registration.h"
+
+namespace intaglio::sam {
+namespace {
+
+using audit::Event;
+using audit::EventType;
+using audit::Outcome;
+
+/// How long what ended is kept: a redelivery may be asked for, and an investigation begins with what is at hand.
+constexpr std::chrono::hours kept_after_end{24};
+
+protocol::KeyState wire_state(custody::KeyState state) {
+  switch (state) {
+    case custody::KeyState::generated: return protocol::KeyState::generated;
+    case custody::KeyState::assigned: return protocol::KeyState::assigned;
+    case custody::KeyState::suspended: return protocol::KeyState::suspended;
+    case custody::KeyState::destroyed: return protocol::KeyState::destroyed;
+  }
+  panic("a key state outside its enumeration");
+}
+
+Result<json::Value> jwk_of(const crypto::PublicKey& key) {
+  auto text = crypto::encode_jwk(key);
+  if (!text) return text.error();
+  return json::parse(*text);
+}
+
+}  // namespace
+
+Status Sam::start() {
+  if (auto burned = signing_.burn_open_reservations(); !burned) return burned;
+  if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
+  if (auto refreshed = core_.sap_keys.refresh(); !refreshed) return refreshed;
+  const bool synchronised = static_cast<bool>(core_.clock->synchronised());
+  auto started = core_.log.record(Event{.type = EventType::process_started, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success,
+                                        .fields = {{"configuration", surroundings_.configuration_digest}, {"policy", core_.policy.id()},
+                                                   {"clock", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"},
+                                                   {"synchronised", synchronised ? "yes" : "no"}, {"flavour", testing_build ? "testing" : "release"}}});
+  return started ? Status() : Status(started.error());
+}
+
+void Sam::stop() {
+  auto stopped = core_.log.record(Event{.type = EventType::process_stopped, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success, .fields = {}});
+  if (!stopped) log::refusal("stop.not_recorded", stopped.error());
+  if (auto checkpoint = core_.log.checkpoint_now(); !checkpoint) log::refusal("stop.no_checkpoint", checkpoint.error());
+}
+
+void Sam::maintain() {
+  if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
+  forget_what_ended();
+  reconcile_token_calls();
+}
+
+void Sam::forget_what_ended() {
+  const auto before = unix_seconds(core_.clock->now() - kept_after_end);
+  auto forgotten = core_.database.write([&](storage::Transaction& transaction) -> Status {
+    for (const std::string_view sql : {std::string_view("DELETE FROM used WHERE ends < ?1"),
+                                       std::string_view("DELETE FROM occurrences WHERE authorisation IN (SELECT id FROM authorisations WHERE ends < ?1)"),
+                                       std::string_view("DELETE FROM authorisations WHERE ends < ?1")}) {
+      auto done = transaction.execute(sql, {before});
+      if (!done) return done.error();
+    }
+    return {};
+  });
+  if (!forgotten) log::refusal("maintain.forget", forgotten.error());
+}
+
+void Sam::reconcile_token_calls() {
+  const auto token_signatures = surroundings_.token_signer_signatures();
+  const auto audited = signing_.audited_signatures();
+  // What the token had signed at the last check has its audit entry by now; more means that someone else signed (001, 3.3.3).
+  if (token_signatures_at_last_check_ > audited) {
+    log::error("token.signatures_behind_our_back", {{"token", std::to_string(token_signatures_at_last_check_)}, {"audited", std::to_string(audited)}});
+    auto alarm = core_.log.record(Event{.type = EventType::token_alarm, .actor = "sam:" + core_.node, .subject = "signer keys", .outcome = Outcome::failed,
+                                        .fields = {{"token_signatures", std::to_string(token_signatures_at_last_check_)}, {"audited_signatures", std::to_string(audited)}}});
+    if (!alarm) log::refusal("maintain.alarm", alarm.error());
+  }
+  if (token_signatures != token_signatures_at_last_check_) {
+    auto counted = core_.log.record(Event{.type = EventType::token_calls, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success,
+                                          .fields = {{"signer_signatures", std::to_string(token_signatures)}, {"facts", encode_base64url(crypto::sha256(as_bytes(surroundings_.token_facts())))}}});
+    if (!counted) log::refusal("maintain.counts", counted.error());
+  }
+  token_signatures_at_last_check_ = token_signatures;
+}
+
+Result<protocol::Opened> Sam::open_signing(const protocol::OpenSigning& request) { return sam::open_signing(core_, request); }
+Result<protocol::Opened> Sam::open_enrolment(const protocol::OpenEnrolment& request) { return sam::open_enrolment(core_, request); }
+Result<protocol::Opened> Sam::open_key_generation(const protocol::OpenKeyGeneration& request) { return sam::open_key_generation(core_, request); }
+Result<protocol::Authorised> Sam::authorise(std::string_view sap_message) { return sam::authorise(core_, sap_message); }
+Result<protocol::Enrolled> Sam::enrol_factors(std::string_view sap_message) { return sam::enrol_factors(core_, sap_message); }
+Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
+  auto generated = sam::generate_key(core_, sap_message);
+  if (generated) signing_.count_audited_signature();
+  return generated;
+}
+Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) { return signing_.sign(request); }
+Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) { return sam::create_signer(core_, operator_request); }
+Result<protocol::CredentialFacts> Sam::bind_certificate(const protocol::CertificateBinding& binding) {
+  auto record = sam::bind_certificate(core_, binding);
+  if (!record) return record.error();
+  return facts_of(*record);
+}
+Status Sam::suspend_key(const KeyId& key, std::string_view reason) { return sam::suspend_key(core_, key, reason); }
+Status Sam::resume_key(std::string_view operator_request) { return sam::resume_key(core_, operator_request); }
+Status Sam::put_revocation_data(ByteView crl) { return sam::put_revocation_data(core_, crl); }
+
+protocol::CredentialFacts Sam::facts_of(const custody::KeyRecord& record) const {
+  const auto* profile = core_.policy.profile(record.profile);
+  return {.key = record.id, .signer = record.owner, .state = wire_state(record.state), .algorithm = record.algorithm,
+          .suites = core_.policy.algorithms().suites_for(record.algorithm, core_.clock->now()), .certificates = record.certificates,
+          .certificate_revoked = record.revoked, .profile = record.profile, .max_documents = profile == nullptr ? 1 : profile->max_documents};
+}
+
+Result<std::vector<protocol::CredentialFacts>> Sam::list_credentials(const SignerId& signer) {
+  std::vector<protocol::CredentialFacts> facts;
+  auto read = core_.database.read([&](storage::Reader& reader) -> Status {
+    auto keys = core_.keys.of_owner(reader, signer);
+    if (!keys) return keys.error();
+    for (const auto& key : *keys) facts.push_back(facts_of(key.record));
+    return {};
+  });
+  if (!read) return read.error();
+  return facts;
+}
+
+Result<protocol::CredentialFacts> Sam::credential(const KeyId& key) {
+  std::optional<protocol::CredentialFacts> facts;
+  auto read = core_.database.read([&](storage::Reader& reader) -> Status {
+    auto found = core_.keys.find(reader, key);
+    if (!found) return found.error();
+    if (!*found) return Error{ErrorCode::credential_unknown, "no such key"};
+    facts = facts_of((*found)->record);
+    return {};
+  });
+  if (!read) return read.error();
+  return std::move(*facts);
+}
+
+Result<std::string> Sam::receipt(std::uint64_t index) { return core_.log.receipt(index); }
+
+Result<std::string> Sam::status() {
+  const auto synchronised = core_.clock->synchronised();
+  const auto healthy = core_.log.healthy();
+  auto token = json::parse(surroundings_.token_facts(), {.max_bytes = 256 * 1024});
+  if (!token) return token.error();
+  auto custody = json::Value::array();
+  for (const auto& profile : core_.policy.profiles()) {
+    custody.push_back({{"profile", profile.name}, {"mode", "resident"}, {"key_authorisation", core_.vault.key_authorisation()}, {"qualified", profile.qualified}});
+  }
+  const json::Value status = {
+      {"state", synchronised && healthy ? "serving" : "refusing"},
+      {"sam", core_.name},
+      {"node", core_.node},
+      {"policy", core_.policy.id()},
+      {"demo", core_.policy.demo()},
+      {"flavour", testing_build ? "testing" : "release"},
+      {"epoch", core_.policy.epoch()},
+      {"clock", {{"source", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"}, {"synchronised", static_cast<bool>(synchronised)}}},
+      {"audit", {{"log", surroundings_.log_origin}, {"size", core_.log.size()}, {"healthy", static_cast<bool>(healthy)}}},
+      {"custody", custody},
+      {"secrets_locked", secret_pool_state() == PoolState::locked},
+      {"argon2_evaluations", crypto::argon2_evaluations()},
+      {"signer_signatures", surroundings_.token_signer_signatures()},
+      {"audited_signatures", signing_.audited_signatures()},
+      {"token", *token}};
+  return json::encode(status);
+}
+
+Result<std::string> Sam::public_keys() {
+  auto identity = jwk_of(core_.identity_key->public_key());
+  auto sad = jwk_of(core_.sad_key->public_key());
+  auto checkpoint = jwk_of(surroundings_.checkpoint_key->public_key());
+  for (const auto* key : {&identity, &sad, &checkpoint}) {
+    if (!*key) return key->error();
+  }
+  return json::encode({{"sam", core_.name}, {"identity", *identity}, {"sad", *sad}, {"checkpoint", *checkpoint}, {"log", surroundings_.log_origin}});
+}
+
+}  // namespace intaglio::sam
