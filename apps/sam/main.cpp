@@ -1,0 +1,258 @@
+// intaglio-sam: wires the rooms of the trusted core together. What it decides stands in src/sam.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "crypto/digest.h"
+#include "crypto/jose/jws.h"
+#include "crypto/random.h"
+#include "custody/resident/vault.h"
+#include "json/json.h"
+#include "protocol/wire.h"
+#include "sam/service.h"
+#include "settings.h"
+#include "token_keys.h"
+
+namespace intaglio::apps::sam {
+namespace {
+
+constexpr std::size_t secret_pool_bytes = std::size_t{4} << 20U;
+constexpr std::size_t max_policy_bytes = std::size_t{1} << 20U;
+constexpr std::string_view policy_record = "policy";
+constexpr auto maintenance_interval = std::chrono::seconds(30);
+
+struct Arguments {
+  std::string config;
+  bool check_config = false, describe_config = false, initialise = false, probe = false, quick = false;
+  std::string policy, public_keys_file;
+};
+
+/// What every mode but the description needs, in the order in which it may be opened.
+struct Opened {
+  Settings settings;
+  std::shared_ptr<const Clock> clock;
+  std::shared_ptr<token::Token> token;
+  std::unique_ptr<storage::Database> database;
+  std::optional<ServiceKeys> keys;
+  std::shared_ptr<sealed::Sealer> sealer;
+  std::unique_ptr<audit::Log> log;
+};
+
+Result<Opened> open_all(Settings settings, bool make) {
+  Opened opened{.settings = std::move(settings), .clock = {}, .token = {}, .database = {}, .keys = {}, .sealer = {}, .log = {}};
+  opened.clock = make_system_clock(opened.settings.clock);
+  auto token = token::Token::open(opened.settings.token);
+  if (!token) return token.error();
+  opened.token = std::move(*token);
+  auto entropy = opened.token->random(32);
+  if (!entropy) return entropy.error();
+  crypto::add_entropy(*entropy);
+  auto keys = open_service_keys(opened.token, make);
+  if (!keys) return keys.error();
+  opened.keys = std::move(*keys);
+
+  for (const auto& folder : {opened.settings.database.parent_path(), opened.settings.audit.directory, opened.settings.audit.anchor.parent_path()}) {
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
+    if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + folder.string() + ": " + failed.message()};
+  }
+  auto database = storage::open_sqlite(opened.settings.database);
+  if (!database) return database.error();
+  opened.database = std::move(*database);
+  if (auto migrated = opened.database->migrate(intaglio::sam::database_migrations()); !migrated) return migrated.error();
+  auto sealer = sealed::Sealer::open(*opened.database, opened.token, opened.keys->sealing, opened.clock);
+  if (!sealer) return sealer.error();
+  opened.sealer = std::move(*sealer);
+  auto log = audit::Log::open(opened.settings.audit, *opened.database, opened.keys->checkpoint, opened.clock);
+  if (!log) return log.error();
+  opened.log = std::move(*log);
+  return opened;
+}
+
+std::string token_facts(token::Token& token) {
+  auto calls = json::Value::array();
+  for (const auto& count : token.call_counts()) calls.push_back({{"function", count.function}, {"object", count.object}, {"result", count.result}, {"count", count.count}});
+  json::Value facts = {{"description", token.description()}, {"calls", std::move(calls)}, {"signer_signatures", token.signer_signatures()}};
+  if (auto objects = token.object_count()) facts["objects"] = *objects;
+  return json::encode(facts);
+}
+
+Result<std::string> public_keys_of(const Opened& opened) {
+  json::Value keys = {{"sam", opened.settings.name}, {"log", opened.settings.audit.origin}};
+  for (const auto& [name, key] : {std::pair<const char*, const crypto::Signer*>{"identity", opened.keys->identity.get()}, {"sad", opened.keys->sad.get()},
+                                  {"checkpoint", opened.keys->checkpoint.get()}}) {
+    auto jwk = crypto::encode_jwk(key->public_key());
+    if (!jwk) return jwk.error();
+    auto value = json::parse(*jwk);
+    if (!value) return value.error();
+    keys[name] = std::move(*value);
+  }
+  return json::encode(keys);
+}
+
+/// Puts the policy into sealed state, once; a later change is a matter of the quorum on the management listener.
+Status initialise(const Arguments& arguments, Settings settings) {
+  auto document = read_file(arguments.policy, max_policy_bytes);
+  if (!document) return document.error();
+  auto policy = intaglio::sam::Policy::parse(as_text(*document));
+  if (!policy) return policy.error();
+  auto opened = open_all(std::move(settings), /*make=*/true);
+  if (!opened) return opened.error();
+  const sealed::Table state(opened->sealer, "sam_state");
+  auto written = opened->database->write([&](storage::Transaction& transaction) -> Status {
+    if (auto inserted = state.insert(transaction, policy_record, *document); !inserted) {
+      if (inserted.error().code != ErrorCode::conflict) return inserted;
+      return Error{ErrorCode::conflict, "this SAM is initialised already; its policy changes only by quorum"};
+    }
+    auto appended = opened->log->append(transaction, audit::Event{.type = audit::EventType::policy_installed, .actor = "operator of the host", .subject = policy->id(),
+                                                                  .outcome = audit::Outcome::success,
+                                                                  .fields = {{"policy_digest", encode_base64url(crypto::sha256(*document))}}});
+    return appended ? Status() : Status(appended.error());
+  });
+  if (!written) return written;
+  if (auto checkpoint = opened->log->checkpoint_now(); !checkpoint) return checkpoint.error();
+  auto keys = public_keys_of(*opened);
+  if (!keys) return keys.error();
+  if (!arguments.public_keys_file.empty()) return write_file_durably(arguments.public_keys_file, as_bytes(*keys), 0644);
+  std::printf("%s\n", keys->c_str());
+  return {};
+}
+
+Status probe(const Arguments& arguments, const Settings& settings) {
+  auto token = token::Token::open(settings.token);
+  if (!token) return token.error();
+  auto lines = token::probe(**token, arguments.quick);
+  if (!lines) return lines.error();
+  std::printf("%s\n", (*token)->description().c_str());
+  bool negative_failed = false;
+  for (const auto& line : *lines) {
+    std::printf("  %-8s %-60s %s\n", line.passed ? "yes" : line.negative ? "BROKEN" : "no", line.name.c_str(), line.detail.c_str());
+    negative_failed = negative_failed || (line.negative && !line.passed);
+  }
+  std::printf("  %-8s %-60s %s\n", "emulated", "per-key authorisation (TC-6)", "the module has none: the SAM alone guards resident keys");
+  if (negative_failed) return Error{ErrorCode::unsupported, "the token does what it must refuse: no signing profile can use it"};
+  return {};
+}
+
+/// The token must refuse what it must refuse, each time that the SAM starts (hsm.md, consequence 1).
+Status check_token(token::Token& token) {
+  auto lines = token::probe(token, /*quick=*/true);
+  if (!lines) return lines.error();
+  for (const auto& line : *lines) {
+    if (refused_by("sam.token-negative-tests", line.negative && !line.passed)) {
+      return Error{ErrorCode::unsupported, "the token failed the self-test \"" + line.name + "\" (" + line.detail + "); it cannot hold signers' keys"};
+    }
+  }
+  return {};
+}
+
+Status serve(Settings settings) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  auto opened = open_all(std::move(settings), /*make=*/false);
+  if (!opened) return opened.error();
+  if (auto checked = check_token(*opened->token); !checked) return checked;
+  const sealed::Table state(opened->sealer, "sam_state");
+  std::optional<sealed::Record> policy_document;
+  auto loaded = opened->database->read([&](storage::Reader& reader) -> Status {
+    auto record = state.find(reader, policy_record);
+    if (!record) return record.error();
+    policy_document = std::move(*record);
+    return {};
+  });
+  if (!loaded) return loaded;
+  if (!policy_document) return Error{ErrorCode::configuration, "no policy is installed; run: intaglio-sam --config FILE --initialise --policy POLICY.json"};
+  auto policy = intaglio::sam::Policy::parse(as_text(policy_document->content.reveal()));
+  if (!policy) return policy.error();
+
+  auto start_id = crypto::random_id();
+  if (!start_id) return start_id.error();
+  TokenAgreementKeys agreement_keys(opened->token);
+  const TokenPepper pepper(opened->token, opened->keys->pepper);
+  custody::ResidentVault vault(opened->token);
+  intaglio::sam::Factors factors(*policy, *opened->database, opened->sealer, pepper, opened->clock);
+  intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity, opened->clock);
+  auto sam = std::make_shared<intaglio::sam::Sam>(
+      intaglio::sam::Core{.node = opened->settings.node, .incarnation = opened->settings.node + "/" + *start_id, .name = opened->settings.name, .clock = opened->clock,
+                          .database = *opened->database, .sealer = opened->sealer, .log = *opened->log, .vault = vault, .keys = custody::KeyStore(opened->sealer),
+                          .policy = *policy, .factors = factors, .sap_keys = sap_keys, .identity_key = opened->keys->identity, .sad_key = opened->keys->sad},
+      intaglio::sam::Surroundings{.token_facts = [token = opened->token] { return token_facts(*token); },
+                                  .token_signer_signatures = [token = opened->token] { return token->signer_signatures(); },
+                                  .checkpoint_key = opened->keys->checkpoint,
+                                  .log_origin = opened->settings.audit.origin,
+                                  .configuration_digest = encode_base64url(crypto::sha256(as_bytes(opened->settings.effective)))});
+  if (auto started = sam->start(); !started) return started;
+  auto server = protocol::wire::Server::start(opened->settings.listener, sam);
+  if (!server) return server.error();
+  log::info("ready", {{"port", std::to_string((*server)->port())}, {"policy", policy->id()}, {"token", opened->token->description()},
+                      {"key_authorisation", vault.key_authorisation()}, {"clock", opened->settings.clock == ClockSource::kernel ? "kernel" : "declared"},
+                      {"secrets_locked", secret_pool_state() == PoolState::locked ? "yes" : "no"}});
+
+  const timespec interval{std::chrono::seconds(maintenance_interval).count(), 0};
+  while (sigtimedwait(&signals, nullptr, &interval) < 0) sam->maintain();
+  log::info("stopping");
+  (*server)->stop();
+  sam->stop();
+  return {};
+}
+
+Status run(const Arguments& arguments) {
+  if (arguments.describe_config) {
+    std::printf("%s", describe_settings().c_str());
+    return {};
+  }
+  if (auto hardened = harden_process(); !hardened) return hardened;
+  open_secret_pool(secret_pool_bytes);
+  auto settings = load_settings(arguments.config);
+  if (!settings) return settings.error();
+  log::open("intaglio-sam", settings->log_level);
+  if (arguments.check_config) {
+    std::printf("%s: good\n", arguments.config.c_str());
+    return {};
+  }
+  if (arguments.initialise) return initialise(arguments, std::move(*settings));
+  if (arguments.probe) return probe(arguments, *settings);
+  return serve(std::move(*settings));
+}
+
+}  // namespace
+}  // namespace intaglio::apps::sam
+
+int main(int argc, char** argv) {
+  intaglio::apps::sam::Arguments arguments;
+  CLI::App app{"intaglio-sam: the signature activation module. It verifies what signers approved and drives the token."};
+  app.set_version_flag("--version", "intaglio-sam 0.1.0");
+  auto* config = app.add_option("--config", arguments.config, "configuration file (deploy/examples/sam.toml)");
+  app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
+  app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
+  auto* initialise = app.add_flag("--initialise", arguments.initialise, "make the service keys and install the policy; once");
+  app.add_option("--policy", arguments.policy, "policy document to install (deploy/examples/policy.json)")->needs(initialise);
+  app.add_option("--public-keys", arguments.public_keys_file, "where --initialise writes the SAM's public keys; standard output by default")->needs(initialise);
+  auto* probe = app.add_flag("--probe", arguments.probe, "print what the token can do and what it refuses");
+  app.add_flag("--quick", arguments.quick, "with --probe: leave the slow key generations out")->needs(probe);
+  CLI11_PARSE(app, argc, argv);
+  if (!arguments.describe_config && config->count() == 0) {
+    std::fprintf(stderr, "intaglio-sam: --config FILE is needed; see --help\n");
+    return 2;
+  }
+  if (arguments.initialise && arguments.policy.empty()) {
+    std::fprintf(stderr, "intaglio-sam: --initialise needs --policy FILE\n");
+    return 2;
+  }
+  const auto done = intaglio::apps::sam::run(arguments);
+  if (!done) {
+    std::fprintf(stderr, "intaglio-sam: %s\n", done.error().detail.c_str());
+    intaglio::log::refusal("ended", done.error());
+  }
+  std::fflush(nullptr);
+  // PKCS#11 modules and OpenSSL disagree about who is torn down first at exit (openssl issue 22508); nothing is left to do.
+  ::_exit(done ? 0 : 1);
+}

@@ -1,0 +1,66 @@
+#include "settings.h"
+
+namespace intaglio::apps::sam {
+namespace {
+
+Settings read(config::Document& document) {
+  Settings settings;
+  auto sam = document.section("sam", "This node of the SAM.");
+  settings.node = sam.text("node", "Name of this node: part of the audit log's origin and of every reservation.");
+  settings.name = sam.text("name", "Name of the SAM in statements and tokens, the same on all nodes.");
+  settings.database = sam.path("database", "SQLite file, mode 0600.");
+  settings.clock = sam.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).", {"kernel", "declared"}, "kernel") == "kernel"
+                       ? ClockSource::kernel
+                       : ClockSource::declared;
+  settings.log_level = sam.choice("log_level", "Lowest level that is logged.", {"debug", "info", "warn", "error"}, "info");
+
+  auto token = document.section("token", "The PKCS#11 token of the service keys and of the signers' keys.");
+  settings.token.module = token.path("module", "PKCS#11 library.");
+  settings.token.label = token.text("label", "Token label; exactly one slot carries it.");
+  settings.token.pin_file = token.path("pin_file", "File of the user PIN, mode 0600, one line.");
+  settings.token.sessions = static_cast<unsigned>(token.integer("sessions", "Bound of the session pool.", {1, 1024}, 16));
+  if (auto directory = token.optional_path("softhsm_directory", "SoftHSM only: the guarded token folder; leave it out for a real HSM.")) {
+    settings.token.softhsm_directory = *directory;
+  }
+
+  auto listener = document.section("listener", "Where the SSA connects: TLS 1.3, both sides pinned.");
+  settings.listener.address = listener.text("address", "Address to listen on; never one of the Internet.", "127.0.0.1");
+  settings.listener.port = listener.port("port", "Port; 0 lets the system choose.", 7401);
+  settings.listener.identity.certificate_file = listener.path("certificate", "Certificate, PEM.").string();
+  settings.listener.identity.private_key_file = listener.path("private_key", "Its private key, PEM, mode 0600.").string();
+  settings.listener.workers = static_cast<unsigned>(listener.integer("workers", "Calls that run at the same time.", {1, 1024}, 32));
+  settings.listener.max_connections = static_cast<unsigned>(listener.integer("max_connections", "Bound of open connections.", {1, 10000}, 256));
+  for (const auto& pin : listener.texts("ssa_pins", "Hex SHA-256 of the SPKI of each SSA node's certificate.")) {
+    const auto bytes = parse_hex(pin);
+    if (!bytes || bytes->size() != 32) {
+      listener.refuse("ssa_pins", "must be 64 hex digits: openssl x509 -in ssa.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum");
+      continue;
+    }
+    std::copy(bytes->begin(), bytes->end(), settings.listener.pinned_peers.emplace_back().begin());
+  }
+
+  auto audit = document.section("audit", "The append-only log.");
+  settings.audit.directory = audit.path("directory", "Tiles and checkpoints (C2SP tlog-tiles).");
+  settings.audit.anchor = audit.path("anchor", "Size and running hash of the log; on another disk than the database.");
+  settings.audit.origin = "intaglio/sam/" + settings.node;
+  return settings;
+}
+
+}  // namespace
+
+Result<Settings> load_settings(const std::filesystem::path& path) {
+  auto document = config::Document::open(path, "intaglio-sam");
+  if (!document) return document.error();
+  auto settings = read(*document);
+  if (auto finished = document->finish(); !finished) return finished.error();
+  settings.effective = document->effective();
+  return settings;
+}
+
+std::string describe_settings() {
+  auto document = config::Document::blank("intaglio-sam");
+  const auto settings = read(document);
+  return document.describe();
+}
+
+}  // namespace intaglio::apps::sam

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "base/clock.h"
+#include "config/document.h"
+#include "protocol/wire.h"
+#include "token/token.h"
+
+namespace intaglio::apps::sam {
+
+/// sam.toml: where things are. Nothing in it decides (see deploy/examples/sam.toml).
+struct Settings {
+  std::string node, name, log_level;
+  std::filesystem::path database;
+  ClockSource clock;
+  token::TokenConfig token;
+  protocol::wire::ServerConfig listener;
+  audit::LogConfig audit;
+  std::string effective;  ///< canonical text, for the digest in the audit log
+};
+
+[[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& path);
+/// Every key with its documentation, for `--describe-config`.
+[[nodiscard]] std::string describe_settings();
+
+}  // namespace intaglio::apps::sam
