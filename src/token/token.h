@@ -103,6 +103,8 @@ class Token : public std::enable_shared_from_this<Token> {
 
  protected:
   Token();
+  /// For a token that is not PKCS#11 (tests): the handle means nothing outside it.
+  [[nodiscard]] static ServiceKey make_service_key(Bytes id, unsigned long handle) { return {std::move(id), handle}; }
  private:
   struct State;
   std::unique_ptr<State> state_;
