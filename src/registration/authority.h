@@ -1,0 +1,28 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "outbound/http_client.h"
+
+namespace intaglio::registration {
+
+/// A certification authority as the registration authority sees it (api/pki/README.md, internal listener).
+class CertificationAuthority {
+ public:
+  virtual ~CertificationAuthority() = default;
+  /// DER, leaf first. The operator's request and the SAM's assertion are verified there.
+  [[nodiscard]] virtual Result<std::vector<Bytes>> issue(std::string_view operator_request, std::string_view key_assertion, ByteView csr) = 0;
+  /// The CRL that names the revoked certificate, DER.
+  [[nodiscard]] virtual Result<Bytes> revoke(std::string_view operator_request) = 0;
+  /// The CRL in force, DER.
+  [[nodiscard]] virtual Result<Bytes> current_crl() = 0;
+};
+
+/// Our own PKI over HTTPS; `base_url` without a slash at the end, the client allowed to reach nothing else.
+[[nodiscard]] std::shared_ptr<CertificationAuthority> make_pki_client(outbound::HttpClient client, std::string base_url);
+
+}  // namespace intaglio::registration

@@ -1,0 +1,193 @@
+#include "registration/endpoints.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/certificate.h"
+#include "crypto/digest.h"
+
+namespace intaglio::registration {
+namespace {
+
+using http::Access;
+using http::PathParameters;
+using http::Request;
+using http::Response;
+
+constexpr std::size_t max_reason_length = 64;
+
+Response refuse(const Request& request, const Error& error) {
+  log::refusal("registration.refused", error, {{"request", request.request_id}, {"path", request.path}});
+  return http::error_answer(error);
+}
+
+Response json_of(const json::Value& body) { return http::json_answer(json::encode(body)); }
+
+Result<json::Value> body_of(const Request& request) {
+  json::Bounds bounds;
+  bounds.max_bytes = std::max<std::size_t>(request.body.size(), 1);
+  auto body = json::parse(request.body, bounds);
+  if (!body) return body.error();
+  if (!body->is_object()) return Error{ErrorCode::invalid_request, "the body is not a JSON object"};
+  return body;
+}
+
+/// The member `request` of a body: an operator's request for `op`.
+Result<OperatorRequest> operator_request(const Request& request, std::string_view op) {
+  const auto body = body_of(request);
+  if (!body) return body.error();
+  const auto compact = json::text_member(*body, "request", protocol::max_message_bytes);
+  if (!compact) return compact.error();
+  return parse_operator_request(*compact, op);
+}
+
+Result<KeyId> key_member(const json::Value& payload, std::string_view name) {
+  const auto text = json::text_member(payload, name);
+  if (!text) return text.error();
+  return KeyId::parse(*text);
+}
+
+void note(std::string_view event, const Request& request, const OperatorRequest& asked, const KeyId& key) {
+  log::info(event, {{"request", request.request_id}, {"operator", asked.operator_id}, {"credential", key.text()}});
+}
+
+}  // namespace
+
+void Endpoints::add_routes(http::Router& router) {
+  router.authorise_with(Access::operator_certificate, [](const Request& request) -> Result<http::Principal> {
+    // The listener has verified the chain; which operator decides is in the signed request alone.
+    if (refused_by("registration.certificate", request.peer_certificate.empty())) {
+      return Error{ErrorCode::not_authorised, "no client certificate"};
+    }
+    if (request.peer_certificate.empty()) return http::Principal{};
+    const auto certificate = crypto::Certificate::parse_der(request.peer_certificate);
+    if (!certificate) return Error{ErrorCode::not_authorised, "the client certificate does not parse"};
+    return http::Principal{certificate->subject(), {}, {}};
+  });
+  const auto post = [&](std::string_view path, Response (Endpoints::*handler)(const Request&) const) {
+    router.add("POST", path, Access::operator_certificate, [this, handler](const Request& q, const PathParameters&) { return (this->*handler)(q); });
+  };
+  post("/ra/v1/signers", &Endpoints::create_signer);
+  router.add("GET", "/ra/v1/requests/{credentialID}", Access::operator_certificate,
+             [this](const Request& q, const PathParameters& path) { return pending_request(q, path["credentialID"]); });
+  post("/ra/v1/certificates", &Endpoints::issue_certificate);
+  post("/ra/v1/bindings", &Endpoints::bind_certificate);
+  post("/ra/v1/suspensions", &Endpoints::suspend);
+  post("/ra/v1/resumptions", &Endpoints::resume);
+  post("/ra/v1/revocations", &Endpoints::revoke);
+}
+
+Response Endpoints::create_signer(const Request& request) const {
+  const auto asked = operator_request(request, "create-signer");
+  if (!asked) return refuse(request, asked.error());
+  const auto created = parts_.sam->create_signer(asked->compact);
+  if (!created) return refuse(request, created.error());
+  log::info("registration.signer_created",
+            {{"request", request.request_id}, {"operator", asked->operator_id}, {"signer", created->signer.text()}});
+  return json_of({{"signerID", created->signer.text()}, {"activationCode", created->sealed_activation_code}});
+}
+
+Response Endpoints::pending_request(const Request& request, std::string_view credential) const {
+  const auto key = KeyId::parse(credential);
+  if (!key) return refuse(request, {ErrorCode::not_found, "not a credential id"});
+  const auto pending = parts_.requests->find(*key);
+  if (!pending) return refuse(request, pending.error());
+  return json_of({{"credentialID", pending->key.text()},
+                  {"signerID", pending->signer.text()},
+                  {"csr", encode_base64(pending->csr)},
+                  {"keyAssertion", pending->key_assertion}});
+}
+
+Response Endpoints::issue_certificate(const Request& request) const {
+  const auto asked = operator_request(request, "issue-certificate");
+  if (!asked) return refuse(request, asked.error());
+  const auto key = key_member(asked->payload, "key");
+  if (!key) return refuse(request, key.error());
+  const auto pending = parts_.requests->find(*key);
+  if (!pending) return refuse(request, pending.error());
+  const auto digest = json::base64url_member(asked->payload, "csr_sha256", 32);
+  const auto csr_digest = crypto::sha256(pending->csr);
+  const bool same = digest && std::equal(digest->begin(), digest->end(), csr_digest.begin(), csr_digest.end());
+  if (refused_by("registration.issue.csr", !same)) {
+    return refuse(request, {ErrorCode::invalid_request, "the operator's request is for another certificate request"});
+  }
+  const auto certificates = parts_.authority->issue(asked->compact, pending->key_assertion, pending->csr);
+  if (!certificates) return refuse(request, certificates.error());
+  if (const auto kept = parts_.requests->issued(*key, *certificates); !kept) return refuse(request, kept.error());
+  note("registration.certificate_issued", request, *asked, *key);
+  auto chain = json::Value::array();
+  for (const auto& der : *certificates) chain.push_back(encode_base64(der));
+  json::Value body = json::Value::object();
+  body["certificates"] = std::move(chain);
+  return json_of(body);
+}
+
+Response Endpoints::bind_certificate(const Request& request) const {
+  const auto asked = operator_request(request, "bind-certificate");
+  if (!asked) return refuse(request, asked.error());
+  const auto key = key_member(asked->payload, "key");
+  if (!key) return refuse(request, key.error());
+  const auto pending = parts_.requests->find(*key);
+  if (!pending) return refuse(request, pending.error());
+  if (pending->certificates.empty()) return refuse(request, {ErrorCode::not_found, "no certificate was issued for this key"});
+  const auto digest = json::base64url_member(asked->payload, "certificate_sha256", 32);
+  const auto leaf_digest = crypto::sha256(pending->certificates.front());
+  const bool same = digest && std::equal(digest->begin(), digest->end(), leaf_digest.begin(), leaf_digest.end());
+  if (refused_by("registration.bind.certificate", !same)) {
+    return refuse(request, {ErrorCode::invalid_request, "the operator's request is for another certificate"});
+  }
+  const auto bound = parts_.sam->bind_certificate({asked->compact, pending->certificates});
+  if (!bound) return refuse(request, bound.error());
+  parts_.credential_changed(bound->key);
+  note("registration.certificate_bound", request, *asked, *key);
+  return json_of({{"credentialID", bound->key.text()}, {"state", protocol::name_of(bound->state)}});
+}
+
+Response Endpoints::suspend(const Request& request) const {
+  const auto body = body_of(request);
+  if (!body) return refuse(request, body.error());
+  const auto key = key_member(*body, "credentialID");
+  if (!key) return refuse(request, key.error());
+  const auto reason = json::text_member(*body, "reason", max_reason_length);
+  if (!reason || reason->empty()) return refuse(request, {ErrorCode::invalid_request, "a suspension needs a reason"});
+  const auto suspended = parts_.sam->suspend_key(*key, *reason);
+  if (!suspended) return refuse(request, suspended.error());
+  parts_.credential_changed(*key);
+  log::info("registration.key_suspended", {{"request", request.request_id}, {"credential", key->text()}});
+  return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::suspended)}});
+}
+
+Response Endpoints::resume(const Request& request) const {
+  const auto asked = operator_request(request, "resume-key");
+  if (!asked) return refuse(request, asked.error());
+  const auto key = key_member(asked->payload, "key");
+  if (!key) return refuse(request, key.error());
+  const auto resumed = parts_.sam->resume_key(asked->compact);
+  if (!resumed) return refuse(request, resumed.error());
+  parts_.credential_changed(*key);
+  note("registration.key_resumed", request, *asked, *key);
+  return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::assigned)}});
+}
+
+Response Endpoints::revoke(const Request& request) const {
+  const auto asked = operator_request(request, "revoke-certificate");
+  if (!asked) return refuse(request, asked.error());
+  const auto key = key_member(asked->payload, "key");
+  if (!key) return refuse(request, key.error());
+  const auto crl = parts_.authority->revoke(asked->compact);
+  if (!crl) return refuse(request, crl.error());
+  const auto told = parts_.sam->put_revocation_data(*crl);
+  parts_.credential_changed(*key);
+  if (!told) {
+    // The certificate is revoked and the SAM does not know: the key stops the short way, and the list follows with the next push.
+    if (const auto suspended = parts_.sam->suspend_key(*key, "revocation"); !suspended) {
+      log::refusal("registration.key_not_stopped", suspended.error(), {{"request", request.request_id}, {"credential", key->text()}});
+    }
+    return refuse(request, told.error());
+  }
+  note("registration.certificate_revoked", request, *asked, *key);
+  return json_of({{"credentialID", key->text()}, {"state", "revoked"}});
+}
+
+}  // namespace intaglio::registration

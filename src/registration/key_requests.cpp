@@ -1,0 +1,96 @@
+#include "registration/key_requests.h"
+
+namespace intaglio::registration {
+namespace {
+
+constexpr std::size_t max_certificate_bytes = 64 * 1024;
+
+Bytes encode(const std::vector<Bytes>& certificates) {
+  Bytes encoded;
+  append_field(encoded, std::uint64_t{certificates.size()});
+  for (const auto& der : certificates) append_field(encoded, ByteView(der));
+  return encoded;
+}
+
+Result<std::vector<Bytes>> parse_certificates(ByteView encoded) {
+  std::vector<Bytes> certificates;
+  if (encoded.empty()) return certificates;
+  FieldReader reader(encoded);
+  const auto count = reader.number();
+  if (!count) return count.error();
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    auto der = reader.bytes(max_certificate_bytes);
+    if (!der) return der.error();
+    certificates.push_back(std::move(*der));
+  }
+  if (auto end = reader.end(); !end) return end.error();
+  return certificates;
+}
+
+struct StoredRow {
+  std::string signer;
+  Bytes csr;
+  std::string assertion;
+  Bytes certificates;
+};
+
+}  // namespace
+
+const std::vector<storage::Migration>& migrations() {
+  static const std::vector<storage::Migration> series{{1, R"sql(
+CREATE TABLE registration_key_requests (
+  credential TEXT PRIMARY KEY,
+  signer TEXT NOT NULL,
+  csr BLOB NOT NULL,
+  key_assertion TEXT NOT NULL,
+  certificates BLOB NOT NULL,
+  created INTEGER NOT NULL
+);
+)sql"}};
+  return series;
+}
+
+KeyRequests::KeyRequests(std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock)
+    : database_(std::move(database)), clock_(std::move(clock)) {}
+
+Status KeyRequests::keep(const protocol::KeyGenerated& generated, const SignerId& signer) {
+  return database_->write([&](storage::Transaction& transaction) -> Status {
+    auto inserted = transaction.execute(
+        "INSERT INTO registration_key_requests (credential, signer, csr, key_assertion, certificates, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        {std::string_view(generated.key.text()), std::string_view(signer.text()), ByteView(generated.csr),
+         std::string_view(generated.key_assertion), ByteView{}, unix_seconds(clock_->now())});
+    return inserted ? Status{} : inserted.error();
+  });
+}
+
+Result<KeyRequest> KeyRequests::find(const KeyId& key) {
+  std::optional<StoredRow> row;
+  const auto done = database_->read([&](storage::Reader& reader) -> Status {
+    auto found = reader.query_one<StoredRow>(
+        "SELECT signer, csr, key_assertion, certificates FROM registration_key_requests WHERE credential = ?1", {std::string_view(key.text())},
+        [](const storage::Row& columns) { return StoredRow{columns.text(0), columns.bytes(1), columns.text(2), columns.bytes(3)}; });
+    if (!found) return found.error();
+    row = std::move(*found);
+    return {};
+  });
+  if (!done) return done.error();
+  if (!row) return Error{ErrorCode::not_found, "no pending request of this credential"};
+  auto signer = SignerId::parse(row->signer);
+  if (!signer) return Error{ErrorCode::internal, "a pending request names no signer"};
+  auto certificates = parse_certificates(row->certificates);
+  if (!certificates) return Error{ErrorCode::internal, "kept certificates do not parse"};
+  return KeyRequest{key, std::move(*signer), std::move(row->csr), std::move(row->assertion), std::move(*certificates)};
+}
+
+Status KeyRequests::issued(const KeyId& key, const std::vector<Bytes>& certificates) {
+  const auto encoded = encode(certificates);
+  return database_->write([&](storage::Transaction& transaction) -> Status {
+    auto updated = transaction.execute("UPDATE registration_key_requests SET certificates = ?2 WHERE credential = ?1",
+                                       {std::string_view(key.text()), ByteView(encoded)});
+    if (!updated) return updated.error();
+    if (*updated != 1) return Error{ErrorCode::not_found, "no pending request of this credential"};
+    return {};
+  });
+}
+
+}  // namespace intaglio::registration
