@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "crypto/policy/algorithm_policy.h"
+#include "pki/ca/identity.h"
+#include "pki/ca/operator_gate.h"
+#include "pki/ca/profile.h"
+#include "pki/store.h"
+
+namespace intaglio::pki {
+
+struct AuthorityConfig {
+  std::map<std::string, Profile, std::less<>> profiles;
+  crypto::AlgorithmPolicy policy;
+  crypto::PublicKey sam_identity;           ///< the only key whose assertions are believed
+  std::chrono::seconds assertion_max_age;
+  std::string public_url;                   ///< http, no slash at the end
+  bool qualified;
+};
+
+struct IssueRequest {
+  std::string_view operator_request;  ///< JWS typ intaglio-ra+jwt, op issue-certificate
+  std::string_view key_assertion;     ///< JWS typ intaglio-key+jwt by the SAM identity key
+  ByteView csr;                       ///< PKCS#10, DER
+};
+
+/// Issues and revokes certificates. A certificate exists for the world when its row and its audit entry are durable.
+class Authority {
+ public:
+  /// `gate` and what the environment refers to outlive it.
+  [[nodiscard]] static Result<std::unique_ptr<Authority>> open(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment);
+
+  /// Refused unless operator, SAM and CSR agree on signer, key and identity, the key was never certified, profile and algorithm
+  /// policy allow it, and the linter finds nothing. Every refusal is audited.
+  [[nodiscard]] Result<crypto::Certificate> issue(const IssueRequest& request);
+  /// `operator_request`: op revoke-certificate with key, serial, reason. not_found: not issued here for this key; conflict: revoked
+  /// before. The list that shows it is the publisher's.
+  Status revoke(std::string_view operator_request);
+  /// The responder's certificate for this key: the stored one, or a new one when less than 30 days are left of it.
+  [[nodiscard]] Result<crypto::Certificate> responder_certificate(const crypto::PublicKey& key);
+  [[nodiscard]] const Issuer& issuer() const noexcept { return issuer_; }
+
+ private:
+  struct Subject;
+  Authority(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment, std::shared_ptr<crypto::SoftwareKey> rehearsal);
+  [[nodiscard]] Result<Subject> check_issue(const OperatorRequest& request, const IssueRequest& material) const;
+  Status record_revocation(const OperatorRequest& request, const std::string& key);
+  [[nodiscard]] Status check_assertion(std::string_view assertion, const Subject& subject) const;
+  [[nodiscard]] Result<crypto::Certificate> certify(const Subject& subject) const;
+  [[nodiscard]] UnixTime end_of(const Profile& profile, crypto::KeyAlgorithm key, UnixTime begin) const;
+  Status store(const IssuedCertificate& row, const crypto::Certificate& certificate);
+  void record_refusal(std::string_view actor, std::string_view key, const Error& error);
+
+  AuthorityConfig config_;
+  Issuer issuer_;
+  OperatorGate& gate_;
+  Environment environment_;
+  std::shared_ptr<crypto::SoftwareKey> rehearsal_;  ///< throw-away key: what it signs never leaves
+};
+
+}  // namespace intaglio::pki

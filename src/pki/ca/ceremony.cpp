@@ -1,0 +1,79 @@
+#include "pki/ca/ceremony.h"
+
+#include "pki/ca/certificate_template.h"
+#include "pki/ca/extensions.h"
+#include "pki/ca/identity.h"
+#include "pki/crl/revocation_list.h"
+
+namespace intaglio::pki {
+
+namespace {
+
+const std::vector<std::string> authority_usage = {"keyCertSign", "cRLSign"};
+
+Result<Bytes> encode_authority_name(const AuthorityName& name) {
+  return crypto::encode_name(
+      {{std::string(oid_country), name.country}, {std::string(oid_organisation), name.organisation}, {std::string(oid_common_name), name.common_name}});
+}
+
+}  // namespace
+
+Result<crypto::Certificate> make_root_certificate(const AuthorityName& name, std::chrono::days validity, const crypto::Signer& root, const Clock& clock) {
+  auto subject = encode_authority_name(name);
+  auto serial = random_serial();
+  if (!subject) return subject.error();
+  if (!serial) return serial.error();
+  const UnixTime now = clock.now();
+  auto certificate = sign_certificate({std::move(*serial),
+                                       *subject,
+                                       *subject,
+                                       now,
+                                       now + validity,
+                                       root.public_key().spki(),
+                                       {subject_key_identifier(root.public_key()), basic_constraints(1), key_usage(authority_usage)}},
+                                      root);
+  if (!certificate) return certificate.error();
+  if (auto verified = crypto::verify_chain(*certificate, {}, {*certificate}, now); !verified) return verified.error();
+  return certificate;
+}
+
+Result<Bytes> make_authority_request(const AuthorityName& name, const crypto::Signer& issuing) {
+  auto subject = encode_authority_name(name);
+  if (!subject) return subject.error();
+  auto info = crypto::encode_csr_info(*subject, issuing.public_key());
+  if (!info) return info.error();
+  auto signature = issuing.sign(issuing_suite, *info);
+  if (!signature) return signature.error();
+  return crypto::assemble_csr(*info, issuing_suite, *signature);
+}
+
+Result<crypto::Certificate> certify_authority(ByteView request, std::chrono::days validity, const Issuer& root, std::string_view public_url,
+                                              const Clock& clock) {
+  auto csr = crypto::parse_csr(request);
+  if (!csr) return csr.error();
+  auto serial = random_serial();
+  if (!serial) return serial.error();
+  const UnixTime now = clock.now();
+  const std::string base(public_url);
+  auto certificate =
+      sign_certificate({std::move(*serial),
+                        root.facts.subject_der,
+                        csr->subject_der,
+                        now,
+                        std::min<UnixTime>(now + validity, root.facts.not_after),
+                        csr->key.spki(),
+                        {authority_key_identifier(*root.facts.subject_key_id), subject_key_identifier(csr->key), basic_constraints(0),
+                         key_usage(authority_usage), certificate_policies({{std::string(oid_any_policy), {}}}),
+                         crl_distribution_point(base + "/crl/root.crl"), authority_information_access("", base + "/ca/root.cer")}},
+                       *root.signer);
+  if (!certificate) return certificate.error();
+  if (auto verified = crypto::verify_chain(*certificate, {}, {root.certificate}, now); !verified) return verified.error();
+  return certificate;
+}
+
+Result<Bytes> make_root_list(const Issuer& root, std::uint64_t number, std::chrono::days validity, const Clock& clock) {
+  const UnixTime now = clock.now();
+  return sign_list({number, now, std::min<UnixTime>(now + validity, root.facts.not_after), {}}, root);
+}
+
+}  // namespace intaglio::pki

@@ -1,0 +1,48 @@
+#include "pki/crl/revocation_list.h"
+
+#include "crypto/der.h"
+#include "pki/ca/certificate_template.h"
+#include "pki/ca/extensions.h"
+
+namespace intaglio::pki {
+
+namespace der = crypto::der;
+
+namespace {
+
+Result<Bytes> encode_entry(const crypto::RevokedCertificate& revoked) {
+  auto serial = parse_hex(revoked.serial_hex);
+  if (!serial) return serial.error();
+  // RFC 5280, 5.3.1: unspecified is told by leaving the reason out.
+  if (revoked.reason == crypto::RevocationReason::unspecified) return der::sequence({der::integer(*serial), der::time(revoked.at)});
+  const crypto::ExtensionFacts reason{"2.5.29.21", false, der::enumerated(static_cast<std::uint8_t>(revoked.reason))};
+  return der::sequence({der::integer(*serial), der::time(revoked.at), encode_extensions({reason})});
+}
+
+}  // namespace
+
+Result<Bytes> sign_list(const ListContent& content, const Issuer& issuer) {
+  std::vector<Bytes> entries;
+  for (const crypto::RevokedCertificate& each : content.revoked) {
+    auto entry = encode_entry(each);
+    if (!entry) return entry.error();
+    entries.push_back(std::move(*entry));
+  }
+  const crypto::ExtensionFacts number{"2.5.29.20", false, der::integer(content.number)};
+  // RFC 5280, 5.1.2.6: without a revoked certificate the member is absent, not empty.
+  const Bytes tbs = der::sequence({der::integer(std::uint64_t{1}), crypto::algorithm_identifier(issuing_suite), issuer.facts.subject_der,
+                                   der::time(content.this_update), der::time(content.next_update), entries.empty() ? Bytes{} : der::sequence(entries),
+                                   der::explicit_tag(0, encode_extensions({authority_key_identifier(*issuer.facts.subject_key_id), number}))});
+  auto signature = issuer.signer->sign(issuing_suite, tbs);
+  if (!signature) return signature.error();
+  Bytes list = crypto::assemble_signed(tbs, issuing_suite, *signature);
+  auto parsed = crypto::parse_crl(list);
+  if (!parsed) return parsed.error();
+  if (parsed->number != content.number || parsed->revoked.size() != content.revoked.size() || parsed->next_update != content.next_update) {
+    return Error{ErrorCode::internal, "a revocation list does not read back as it was written"};
+  }
+  if (auto verified = crypto::verify_crl(list, issuer.certificate); !verified) return verified.error();
+  return list;
+}
+
+}  // namespace intaglio::pki

@@ -1,0 +1,166 @@
+#include "pki/service.h"
+
+#include "base/log.h"
+#include "json/json.h"
+
+namespace intaglio::pki {
+
+namespace {
+
+constexpr std::string_view ocsp_response_type = "application/ocsp-response";
+
+http::Response binary_answer(ByteView body, std::string_view type) {
+  http::Response response;
+  response.content_type = type;
+  response.body = as_text(body);
+  return response;
+}
+
+/// A path is not decoded by the server; RFC 6960 appendix A.1 asks clients to percent-encode the base64 of a GET.
+Result<std::string> percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t index = 0; index < text.size(); ++index) {
+    if (text[index] != '%') {
+      out.push_back(text[index]);
+      continue;
+    }
+    if (text.size() - index < 3) return Error{ErrorCode::invalid_request, "a percent sign without two digits"};
+    auto octet = parse_hex(text.substr(index + 1, 2));
+    if (!octet) return octet.error();
+    out.push_back(static_cast<char>(octet->front()));
+    index += 2;
+  }
+  return out;
+}
+
+std::string certificates_json(const std::vector<const crypto::Certificate*>& chain) {
+  json::Value list = json::Value::array();
+  for (const crypto::Certificate* each : chain) list.push_back(encode_base64(each->der()));
+  return json::encode({{"certificates", std::move(list)}});
+}
+
+std::string list_json(ByteView list) { return json::encode({{"crl", encode_base64(list)}}); }
+
+}  // namespace
+
+Service::Service(OperatorGate gate, Publications publications, Environment environment)
+    : environment_(std::move(environment)), gate_(std::move(gate)), publications_(std::move(publications)) {}
+
+Service::~Service() {
+  tending_.request_stop();
+  wake_.notify_all();
+}
+
+Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer, Environment environment) {
+  OperatorGate gate(std::move(config.operators), config.request_max_age, environment);
+  std::unique_ptr<Service> service(new Service(std::move(gate), std::move(config.publications), environment));
+  auto authority = Authority::open(std::move(config.authority), std::move(issuer), service->gate_, environment);
+  if (!authority) return authority.error();
+  service->authority_ = std::move(*authority);
+  auto publisher = Publisher::open(config.publisher, service->authority_->issuer(), environment);
+  if (!publisher) return publisher.error();
+  service->publisher_ = std::move(*publisher);
+  auto certificate = service->authority_->responder_certificate(ocsp_signer->public_key());
+  if (!certificate) return certificate.error();
+  service->ocsp_signer_ = ocsp_signer;
+  service->responder_ =
+      std::make_unique<Responder>(service->authority_->issuer(), *certificate, std::move(ocsp_signer), config.ocsp_validity, environment);
+  if (auto fresh = service->publisher_->refresh(); !fresh) return fresh.error();
+  service->route();
+  service->tending_ = std::jthread([self = service.get()](const std::stop_token& stop) {
+    constexpr std::chrono::seconds pause{20};
+    std::unique_lock lock(self->mutex_);
+    while (!self->wake_.wait_for(lock, stop, pause, [&] { return stop.stop_requested(); })) {
+      if (stop.stop_requested()) return;
+      self->tend();
+    }
+  });
+  return service;
+}
+
+void Service::tend() {
+  if (auto done = publisher_->refresh(); !done) log::refusal("crl.refresh", done.error());
+  if (auto certificate = authority_->responder_certificate(ocsp_signer_->public_key())) {
+    responder_->use_certificate(std::move(*certificate));
+  } else {
+    log::refusal("ocsp.renewal", certificate.error());
+  }
+  if (auto done = gate_.forget_old(); !done) log::refusal("requests.forget", done.error());
+}
+
+void Service::route() {
+  using http::Access;
+  internal_.authorise_with(Access::peer_certificate, [](const http::Request& request) -> Result<http::Principal> {
+    if (request.peer_certificate.empty()) return Error{ErrorCode::not_authorised, "no client certificate"};
+    return http::Principal{"peer", {}, {}};
+  });
+  const auto plain = [](auto handler) {
+    return http::RouteHandler([handler](const http::Request& request, const http::PathParameters&) { return handler(request); });
+  };
+  internal_.add("POST", "/pki/v1/certificates", Access::peer_certificate, plain([this](const http::Request& request) { return issue(request); }));
+  internal_.add("POST", "/pki/v1/revocations", Access::peer_certificate, plain([this](const http::Request& request) { return revoke(request); }));
+  internal_.add("GET", "/pki/v1/crl", Access::peer_certificate, plain([this](const http::Request&) { return list_for_peers(); }));
+
+  public_.add("GET", "/crl/issuing.crl", Access::anonymous, plain([this](const http::Request&) { return published_list(); }));
+  public_.add("GET", "/crl/root.crl", Access::anonymous,
+              plain([this](const http::Request&) { return binary_answer(publications_.root_list, "application/pkix-crl"); }));
+  public_.add("GET", "/ca/issuing.cer", Access::anonymous,
+              plain([this](const http::Request&) { return binary_answer(authority_->issuer().certificate.der(), "application/pkix-cert"); }));
+  public_.add("GET", "/ca/root.cer", Access::anonymous,
+              plain([this](const http::Request&) { return binary_answer(publications_.root_certificate, "application/pkix-cert"); }));
+  public_.add("POST", "/ocsp", Access::anonymous, plain([this](const http::Request& request) { return ocsp(as_bytes(request.body)); }));
+  public_.add("GET", "/ocsp/{request...}", Access::anonymous,
+              http::RouteHandler([this](const http::Request& request, const http::PathParameters& parameters) { return ocsp_get(request, parameters); }));
+}
+
+http::Response Service::issue(const http::Request& request) {
+  auto body = json::parse(request.body);
+  if (!body) return http::error_answer(body.error());
+  auto operator_request = json::text_member(*body, "request", 64 * 1024);
+  auto assertion = json::text_member(*body, "keyAssertion", 64 * 1024);
+  auto csr_text = json::text_member(*body, "csr", 64 * 1024);
+  for (const auto* each : {&operator_request, &assertion, &csr_text}) {
+    if (!*each) return http::error_answer(each->error());
+  }
+  auto csr = parse_base64(*csr_text);
+  if (!csr) return http::error_answer(csr.error());
+  auto certificate = authority_->issue({*operator_request, *assertion, *csr});
+  if (!certificate) return http::error_answer(certificate.error());
+  return http::json_answer(certificates_json({&*certificate, &authority_->issuer().certificate}));
+}
+
+http::Response Service::revoke(const http::Request& request) {
+  auto body = json::parse(request.body);
+  if (!body) return http::error_answer(body.error());
+  auto operator_request = json::text_member(*body, "request", 64 * 1024);
+  if (!operator_request) return http::error_answer(operator_request.error());
+  if (auto revoked = authority_->revoke(*operator_request); !revoked) return http::error_answer(revoked.error());
+  auto list = publisher_->issue();
+  if (!list) return http::error_answer(list.error());
+  return http::json_answer(list_json(*list));
+}
+
+http::Response Service::list_for_peers() const {
+  auto list = publisher_->current();
+  return list ? http::json_answer(list_json(list->der)) : http::error_answer(list.error());
+}
+
+http::Response Service::published_list() const {
+  auto list = publisher_->current();
+  if (!list) return http::error_answer(list.error());
+  return binary_answer(list->der, "application/pkix-crl");
+}
+
+http::Response Service::ocsp(ByteView request) {
+  http::Response response = binary_answer(responder_->answer(request), ocsp_response_type);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+http::Response Service::ocsp_get(const http::Request&, const http::PathParameters& parameters) {
+  auto text = percent_decoded(parameters["request"]);
+  auto request = text ? parse_base64(*text) : Result<Bytes>(text.error());
+  return ocsp(request ? ByteView(*request) : ByteView());
+}
+
+}  // namespace intaglio::pki

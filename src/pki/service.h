@@ -1,0 +1,67 @@
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <thread>
+
+#include "http/routes.h"
+#include "pki/ca/authority.h"
+#include "pki/crl/publisher.h"
+#include "pki/ocsp/responder.h"
+
+namespace intaglio::pki {
+
+/// What the service publishes unchanged.
+struct Publications {
+  Bytes root_certificate, root_list;
+};
+
+/// The parts of a running PKI and their two HTTP surfaces (api/pki/README.md). A thread of its own keeps the revocation list and
+/// the responder's certificate fresh.
+class Service {
+ public:
+  struct Config {
+    AuthorityConfig authority;
+    Operators operators;
+    std::chrono::seconds request_max_age;
+    PublisherConfig publisher;
+    std::chrono::seconds ocsp_validity;
+    Publications publications;
+  };
+
+  /// Issues what is missing: the responder's certificate and a current list.
+  [[nodiscard]] static Result<std::unique_ptr<Service>> open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer,
+                                                             Environment environment);
+  ~Service();
+
+  /// /pki/v1/…: the peer must have shown a certificate; what it asks for is decided by the signatures in the request.
+  [[nodiscard]] http::Handler internal_handler() const { return internal_.handler(); }
+  /// /crl, /ca, /ocsp: for everybody.
+  [[nodiscard]] http::Handler public_handler() const { return public_.handler(); }
+  /// Whatever is due: list, responder's certificate, old request ids. The thread calls it; tests do too.
+  void tend();
+
+ private:
+  Service(OperatorGate gate, Publications publications, Environment environment);
+  void route();
+  [[nodiscard]] http::Response issue(const http::Request& request);
+  [[nodiscard]] http::Response revoke(const http::Request& request);
+  [[nodiscard]] http::Response list_for_peers() const;
+  [[nodiscard]] http::Response published_list() const;
+  [[nodiscard]] http::Response ocsp(ByteView request);
+  [[nodiscard]] http::Response ocsp_get(const http::Request& request, const http::PathParameters& parameters);
+
+  Environment environment_;
+  OperatorGate gate_;
+  Publications publications_;
+  std::unique_ptr<Authority> authority_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<Responder> responder_;
+  std::shared_ptr<const crypto::Signer> ocsp_signer_;
+  http::Router internal_, public_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::jthread tending_;  ///< last: it ends before what it uses
+};
+
+}  // namespace intaglio::pki

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "crypto/revocation.h"
+#include "storage/database.h"
+
+/// The rows of the PKI's database, in the room's own words.
+namespace intaglio::pki {
+
+/// A certificate that was issued. `kind` is "signer" or "responder".
+struct IssuedCertificate {
+  std::string serial_hex;
+  std::string kind, profile, signer, key, operator_id, request_id;  ///< of the request; empty for a responder
+  UnixTime not_before, not_after, issued_at;
+  Bytes spki_sha256, der;
+};
+struct StoredStatus {
+  bool issued;
+  std::optional<crypto::RevokedCertificate> revoked;
+};
+struct StoredList {
+  std::uint64_t number;
+  UnixTime this_update, next_update;
+  Bytes der;
+};
+
+[[nodiscard]] const std::vector<storage::Migration>& migrations();
+
+/// conflict: the serial or the signer's key was certified before. A responder's key may be certified again.
+Status insert_certificate(storage::Transaction& transaction, const IssuedCertificate& certificate);
+[[nodiscard]] Result<std::optional<IssuedCertificate>> find_certificate(storage::Reader& reader, std::string_view serial_hex);
+[[nodiscard]] Result<std::optional<IssuedCertificate>> latest_responder(storage::Reader& reader);
+[[nodiscard]] Result<StoredStatus> certificate_status(storage::Reader& reader, std::string_view serial_hex);
+
+/// conflict: revoked before.
+Status insert_revocation(storage::Transaction& transaction, const crypto::RevokedCertificate& revocation, std::string_view operator_id);
+[[nodiscard]] Result<std::vector<crypto::RevokedCertificate>> all_revocations(storage::Reader& reader);
+
+Status insert_list(storage::Transaction& transaction, const StoredList& list);
+[[nodiscard]] Result<std::optional<StoredList>> latest_list(storage::Reader& reader);
+
+/// replayed: this operator used the id before.
+Status use_request_id(storage::Transaction& transaction, std::string_view operator_id, std::string_view request_id, UnixTime at);
+/// Ids seen before that moment are forgotten: requests of that age are refused by their own date.
+Status forget_request_ids(storage::Transaction& transaction, UnixTime before);
+
+}  // namespace intaglio::pki
