@@ -10,7 +10,6 @@ namespace intaglio::protocol {
 namespace {
 
 constexpr std::size_t nonce_bytes = 16;
-constexpr std::size_t max_name_bytes = 256;
 constexpr std::int64_t end_of_year_9999 = 253402300799;
 
 constexpr auto purposes = std::to_array<std::pair<Purpose, std::string_view>>({

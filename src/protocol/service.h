@@ -18,6 +18,8 @@ namespace intaglio::protocol {
 
 inline constexpr std::size_t max_documents = 4096;        ///< digests of one transaction (the profile may ask for less)
 inline constexpr std::size_t max_label_bytes = 256;
+inline constexpr std::size_t max_name_bytes = 256;           ///< client id and name, profile, reason
+inline constexpr std::size_t max_digests_per_call = 1024;    ///< of one sign call: its answer fits into a frame
 inline constexpr std::size_t max_message_bytes = 64 * 1024;  ///< a SAP message, a SAD, an operator's request
 
 struct DocumentDigest {
@@ -62,7 +64,7 @@ struct SignRequest {
   std::string sad;
   KeyId key;
   crypto::SignatureSuite suite;
-  std::vector<Bytes> digests;  ///< any part of the list, any order
+  std::vector<Bytes> digests;  ///< any part of the list, any order; at most max_digests_per_call
   std::string client_id;
   std::string client_address;  ///< as told by the SSA; audited with that mark
 };

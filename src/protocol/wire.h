@@ -44,6 +44,7 @@ struct ClientConfig {
   crypto::Sha256Digest pinned_peer;
   unsigned connections = 32;
   std::chrono::seconds timeout{20};
+  std::chrono::milliseconds patience{5000};  ///< for a free connection; then `busy`
 };
 /// A SamService whose calls go over the wire. Connections are kept and re-made; a call that was sent and not answered is
 /// never repeated by the client itself (TC-4): `token_unavailable`/`busy` say that nothing was sent, `internal` with detail

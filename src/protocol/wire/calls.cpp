@@ -1,0 +1,141 @@
+#include "protocol/wire/calls.h"
+
+#include <array>
+#include <exception>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "protocol/wire/convert.h"
+#include "protocol/wire/frame.h"
+
+namespace intaglio::protocol::wire {
+namespace {
+
+using v1::Request;
+
+struct Call {
+  Request::CallCase which;
+  std::string_view name;
+  Status (*serve)(SamService& sam, Request& request, v1::Answer& answer);
+};
+
+template <typename Output, typename Message>
+Status put(Result<Output> output, Message& answer) {
+  if (!output) return output.error();
+  write(*output, answer);
+  return {};
+}
+
+Status put(const Status& status, v1::Nothing&) { return status; }
+
+template <typename Output, typename Input, typename Argument, typename Message>
+Status through(SamService& sam, Result<Output> (SamService::*method)(Argument), const Result<Input>& input, Message& answer) {
+  if (!input) return input.error();
+  return put((sam.*method)(*input), answer);
+}
+
+Status sign(SamService& sam, Request& request, v1::Answer& answer) {
+  auto input = read(request.sign());
+  wipe(*request.mutable_sign()->mutable_sad());
+  if (!input) return input.error();
+  const WipeAtExit sad(input->sad);
+  return put(sam.sign(*input), *answer.mutable_signed_());
+}
+
+Status suspend(SamService& sam, Request& request, v1::Answer& answer) {
+  const auto input = read(request.suspend_key());
+  if (!input) return input.error();
+  return put(sam.suspend_key(input->key, input->reason), *answer.mutable_done());
+}
+
+using Sam = SamService;
+
+// One line for each operation of the SAM, and none for anything else.
+constexpr auto calls = std::to_array<Call>({
+    {Request::kOpenSigning, "open_signing",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::open_signing, read(q.open_signing()), *a.mutable_opened()); }},
+    {Request::kOpenEnrolment, "open_enrolment",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::open_enrolment, read(q.open_enrolment()), *a.mutable_opened()); }},
+    {Request::kOpenKeyGeneration, "open_key_generation",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::open_key_generation, read(q.open_key_generation()), *a.mutable_opened());
+     }},
+    {Request::kAuthorise, "authorise",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::authorise, read_token(q.authorise()), *a.mutable_authorised()); }},
+    {Request::kEnrolFactors, "enrol_factors",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::enrol_factors, read_token(q.enrol_factors()), *a.mutable_enrolled());
+     }},
+    {Request::kGenerateKey, "generate_key",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::generate_key, read_token(q.generate_key()), *a.mutable_key_generated());
+     }},
+    {Request::kSign, "sign", sign},
+    {Request::kCreateSigner, "create_signer",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::create_signer, read_token(q.create_signer()), *a.mutable_signer_created());
+     }},
+    {Request::kBindCertificate, "bind_certificate",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::bind_certificate, read(q.bind_certificate()), *a.mutable_credential());
+     }},
+    {Request::kSuspendKey, "suspend_key", suspend},
+    {Request::kResumeKey, "resume_key",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::resume_key, read_token(q.resume_key()), *a.mutable_done()); }},
+    {Request::kPutRevocationData, "put_revocation_data",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::put_revocation_data, read_revocation_data(q.put_revocation_data()), *a.mutable_done());
+     }},
+    {Request::kListCredentials, "list_credentials",
+     [](Sam& sam, Request& q, v1::Answer& a) {
+       return through(sam, &Sam::list_credentials, SignerId::parse(q.list_credentials()), *a.mutable_credentials());
+     }},
+    {Request::kCredential, "credential",
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::credential, KeyId::parse(q.credential()), *a.mutable_credential()); }},
+    {Request::kReceipt, "receipt", [](Sam& sam, Request& q, v1::Answer& a) { return put(sam.receipt(q.receipt()), *a.mutable_json()); }},
+    {Request::kStatus, "status", [](Sam& sam, Request&, v1::Answer& a) { return put(sam.status(), *a.mutable_json()); }},
+    {Request::kPublicKeys, "public_keys", [](Sam& sam, Request&, v1::Answer& a) { return put(sam.public_keys(), *a.mutable_json()); }},
+});
+
+const Call* find(Request::CallCase which) {
+  for (const auto& call : calls) {
+    if (call.which == which) return &call;
+  }
+  return nullptr;
+}
+
+Bytes refuse(std::string_view call, const Error& error) {
+  log::refusal("sam.call_refused", error, {{"call", std::string(call)}});
+  v1::Answer answer;
+  answer.set_refusal(wire_number(error.code));
+  auto frame = encode_frame(answer);
+  if (!frame) panic("a refusal that does not fit into a frame");
+  return *std::move(frame);
+}
+
+Bytes answer_to(SamService& service, ByteView message) {
+  Request request;
+  if (!request.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    return refuse("?", {ErrorCode::invalid_request, "wire: not a request"});
+  }
+  const auto* call = find(request.call_case());
+  if (call == nullptr) return refuse("?", {ErrorCode::invalid_request, "wire: no call, or an unknown one"});
+  v1::Answer answer;
+  if (const auto served = call->serve(service, request, answer); !served) return refuse(call->name, served.error());
+  auto frame = encode_frame(answer);
+  if (!frame) return refuse(call->name, frame.error());
+  return *std::move(frame);
+}
+
+}  // namespace
+
+Bytes serve(SamService& service, ByteView message) noexcept {
+  try {
+    return answer_to(service, message);
+  } catch (const std::exception& exception) {
+    return refuse("?", {ErrorCode::internal, exception.what()});
+  }
+}
+
+}  // namespace intaglio::protocol::wire

@@ -1,0 +1,230 @@
+#include <condition_variable>
+#include <mutex>
+
+#include "base/secret.h"
+#include "protocol/wire/convert.h"
+#include "protocol/wire/frame.h"
+#include "protocol/wire/link.h"
+
+namespace intaglio::protocol::wire {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto connect_timeout = std::chrono::seconds(5);
+/// Well below the server's idle timeout, so that a kept connection is not closed under a request.
+constexpr auto longest_rest = std::chrono::minutes(4);
+
+Error unknown_outcome(std::string_view why) { return {ErrorCode::internal, "outcome unknown: " + std::string(why)}; }
+
+/// Connections that wait for a call; the last one used is the next, so that few stay warm.
+class Pool {
+ public:
+  Pool(TlsContext tls, ClientConfig config) : tls_(std::move(tls)), config_(std::move(config)) {}
+
+  /// The answer's message. Nothing is sent twice unless the first connection cannot have carried it whole.
+  Result<Bytes> exchange(ByteView frame) {
+    const auto deadline = steady_clock::now() + config_.timeout;
+    auto place = take_place(std::min(deadline, steady_clock::now() + config_.patience));
+    if (!place) return place.error();
+    if (!place->link || !place->link->send(frame, deadline)) {
+      if (auto opened = reopen(*place, deadline); !opened) return opened.error();
+      if (auto sent = place->link->send(frame, deadline); !sent) {
+        place->link.reset();
+        return sent.error();
+      }
+    }
+    auto answer = place->link->receive(deadline);
+    if (!answer) place->link.reset();
+    return answer;
+  }
+
+ private:
+  struct Rested {
+    std::unique_ptr<Link> link;
+    steady_clock::time_point since;
+  };
+  /// The right to use one connection, and the connection if it is open; goes back by itself.
+  struct Place {
+    Place(Pool& owner, std::unique_ptr<Link> kept) : pool(&owner), link(std::move(kept)) {}
+    Place(Place&& other) noexcept : pool(std::exchange(other.pool, nullptr)), link(std::move(other.link)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (pool != nullptr) pool->give_back(std::move(link));
+    }
+    Pool* pool;
+    std::unique_ptr<Link> link;
+  };
+
+  Result<Place> take_place(Deadline patience) {
+    std::unique_lock lock(mutex_);
+    if (!free_.wait_until(lock, patience, [this] { return in_use_ < config_.connections; })) {
+      return Error{ErrorCode::busy, "wire: every connection to the SAM is in use"};
+    }
+    ++in_use_;
+    while (!resting_.empty()) {
+      auto rested = std::move(resting_.back());
+      resting_.pop_back();
+      const bool fresh = steady_clock::now() - rested.since < longest_rest;
+      if (fresh && rested.link->quiet()) return Place(*this, std::move(rested.link));
+    }
+    return Place(*this, nullptr);
+  }
+
+  Status reopen(Place& place, Deadline deadline) {
+    auto opened = Link::open(tls_, config_, std::min(deadline, steady_clock::now() + connect_timeout));
+    if (!opened) {
+      place.link.reset();
+      return opened.error();
+    }
+    place.link = *std::move(opened);
+    return {};
+  }
+
+  void give_back(std::unique_ptr<Link> link) {
+    const std::lock_guard lock(mutex_);
+    --in_use_;
+    if (link) resting_.push_back({std::move(link), steady_clock::now()});
+    free_.notify_one();
+  }
+
+  const TlsContext tls_;
+  const ClientConfig config_;
+  std::mutex mutex_;
+  std::condition_variable free_;
+  unsigned in_use_ = 0;
+  std::vector<Rested> resting_;
+};
+
+class Client final : public SamService {
+ public:
+  Client(TlsContext tls, ClientConfig config) : pool_(std::move(tls), std::move(config)) {}
+
+  Result<Opened> open_signing(const OpenSigning& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_signing()); });
+  }
+  Result<Opened> open_enrolment(const OpenEnrolment& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_enrolment()); });
+  }
+  Result<Opened> open_key_generation(const OpenKeyGeneration& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_key_generation()); });
+  }
+  Result<Authorised> authorise(std::string_view sap_message) override {
+    return ask(
+        v1::Answer::kAuthorised, [&](v1::Request& call) { call.set_authorise(std::string(sap_message)); },
+        [](const v1::Answer& answer) { return read(answer.authorised()); });
+  }
+  Result<Enrolled> enrol_factors(std::string_view sap_message) override {
+    return ask(
+        v1::Answer::kEnrolled, [&](v1::Request& call) { call.set_enrol_factors(std::string(sap_message)); },
+        [](const v1::Answer& answer) -> Result<Enrolled> {
+          auto sealed = read_token(answer.enrolled());
+          if (!sealed) return sealed.error();
+          return Enrolled{*std::move(sealed)};
+        });
+  }
+  Result<KeyGenerated> generate_key(std::string_view sap_message) override {
+    return ask(
+        v1::Answer::kKeyGenerated, [&](v1::Request& call) { call.set_generate_key(std::string(sap_message)); },
+        [](const v1::Answer& answer) { return read(answer.key_generated()); });
+  }
+  Result<SignAnswer> sign(const SignRequest& request) override {
+    auto answer = ask(
+        v1::Answer::kSigned, [&](v1::Request& call) { write(request, *call.mutable_sign()); },
+        [](const v1::Answer& got) { return read(got.signed_()); });
+    if (!answer) return answer;
+    const bool whole = answer->signatures.size() == request.digests.size();
+    const bool part = answer->stopped && answer->signatures.size() < request.digests.size();
+    if (!whole && !part) return unknown_outcome("another number of signatures than asked for");
+    return answer;
+  }
+  Result<SignerCreated> create_signer(std::string_view operator_request) override {
+    return ask(
+        v1::Answer::kSignerCreated, [&](v1::Request& call) { call.set_create_signer(std::string(operator_request)); },
+        [](const v1::Answer& answer) { return read(answer.signer_created()); });
+  }
+  Result<CredentialFacts> bind_certificate(const CertificateBinding& binding) override {
+    return facts([&](v1::Request& call) { write(binding, *call.mutable_bind_certificate()); });
+  }
+  Status suspend_key(const KeyId& key, std::string_view reason) override {
+    return done([&](v1::Request& call) { write(Suspension{key, std::string(reason)}, *call.mutable_suspend_key()); });
+  }
+  Status resume_key(std::string_view operator_request) override {
+    return done([&](v1::Request& call) { call.set_resume_key(std::string(operator_request)); });
+  }
+  Status put_revocation_data(ByteView crl) override {
+    return done([&](v1::Request& call) { call.set_put_revocation_data(std::string(as_text(crl))); });
+  }
+  Result<std::vector<CredentialFacts>> list_credentials(const SignerId& signer) override {
+    return ask(
+        v1::Answer::kCredentials, [&](v1::Request& call) { call.set_list_credentials(signer.text()); },
+        [](const v1::Answer& answer) { return read(answer.credentials()); });
+  }
+  Result<CredentialFacts> credential(const KeyId& key) override {
+    return facts([&](v1::Request& call) { call.set_credential(key.text()); });
+  }
+  Result<std::string> receipt(std::uint64_t index) override {
+    return json([&](v1::Request& call) { call.set_receipt(index); });
+  }
+  Result<std::string> status() override {
+    return json([](v1::Request& call) { call.mutable_status(); });
+  }
+  Result<std::string> public_keys() override {
+    return json([](v1::Request& call) { call.mutable_public_keys(); });
+  }
+
+ private:
+  Result<v1::Answer> exchange(v1::Request& request, v1::Answer::OutcomeCase expected) {
+    auto frame = encode_frame(request);
+    if (request.has_sign()) wipe(*request.mutable_sign()->mutable_sad());
+    if (!frame) return frame.error();
+    const WipeAtExit sent(*frame);
+    const auto message = pool_.exchange(*frame);
+    if (!message) return message.error();
+    v1::Answer answer;
+    if (!answer.ParseFromArray(message->data(), static_cast<int>(message->size()))) return unknown_outcome("not an answer");
+    if (answer.outcome_case() == v1::Answer::kRefusal) return Error{from_wire_number(answer.refusal()), "refused by the SAM"};
+    if (answer.outcome_case() != expected) return unknown_outcome("an answer to another call");
+    return answer;
+  }
+
+  template <typename Fill, typename Pick>
+  auto ask(v1::Answer::OutcomeCase expected, Fill fill, Pick pick) -> decltype(pick(std::declval<v1::Answer>())) {
+    v1::Request request;
+    fill(request);
+    const auto answer = exchange(request, expected);
+    if (!answer) return answer.error();
+    auto value = pick(*answer);
+    if (!value) return unknown_outcome(value.error().detail);
+    return value;
+  }
+  template <typename Fill>
+  Result<Opened> opened(Fill fill) {
+    return ask(v1::Answer::kOpened, fill, [](const v1::Answer& answer) { return read(answer.opened()); });
+  }
+  template <typename Fill>
+  Result<CredentialFacts> facts(Fill fill) {
+    return ask(v1::Answer::kCredential, fill, [](const v1::Answer& answer) { return read(answer.credential()); });
+  }
+  template <typename Fill>
+  Result<std::string> json(Fill fill) {
+    return ask(v1::Answer::kJson, fill, [](const v1::Answer& answer) { return read_json(answer.json()); });
+  }
+  template <typename Fill>
+  Status done(Fill fill) {
+    return ask(v1::Answer::kDone, fill, [](const v1::Answer&) { return Status{}; });
+  }
+
+  Pool pool_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<SamService>> connect(const ClientConfig& config) {
+  if (config.connections == 0) return Error{ErrorCode::configuration, "wire: at least one connection"};
+  auto tls = TlsContext::create(TlsSide::client, config.identity, {config.pinned_peer});
+  if (!tls) return tls.error();
+  return std::shared_ptr<SamService>(std::make_shared<Client>(*std::move(tls), config));
+}
+
+}  // namespace intaglio::protocol::wire

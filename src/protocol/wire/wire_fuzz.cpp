@@ -1,0 +1,58 @@
+#include "base/panic.h"
+#include "protocol/wire/convert.h"
+
+namespace {
+
+using namespace intaglio::protocol::wire;
+
+/// What the border lets in is written back and read again as the same message.
+template <typename Message>
+void round_trip(const Message& message) {
+  const auto value = read(message);
+  if (!value) return;
+  Message written;
+  write(*value, written);
+  const auto again = read(written);
+  if (!again) intaglio::panic("a value that was read is refused");
+  Message twice;
+  write(*again, twice);
+  if (written.SerializeAsString() != twice.SerializeAsString()) intaglio::panic("a value changed on its way");
+}
+
+void walk(const v1::Request& request) {
+  switch (request.call_case()) {
+    case v1::Request::kOpenSigning: return round_trip(request.open_signing());
+    case v1::Request::kOpenEnrolment: return round_trip(request.open_enrolment());
+    case v1::Request::kOpenKeyGeneration: return round_trip(request.open_key_generation());
+    case v1::Request::kSign: return round_trip(request.sign());
+    case v1::Request::kBindCertificate: return round_trip(request.bind_certificate());
+    case v1::Request::kSuspendKey: return round_trip(request.suspend_key());
+    case v1::Request::kAuthorise: return static_cast<void>(read_token(request.authorise()));
+    case v1::Request::kPutRevocationData: return static_cast<void>(read_revocation_data(request.put_revocation_data()));
+    default: return;
+  }
+}
+
+void walk(const v1::Answer& answer) {
+  switch (answer.outcome_case()) {
+    case v1::Answer::kOpened: return round_trip(answer.opened());
+    case v1::Answer::kAuthorised: return round_trip(answer.authorised());
+    case v1::Answer::kKeyGenerated: return round_trip(answer.key_generated());
+    case v1::Answer::kSigned: return round_trip(answer.signed_());
+    case v1::Answer::kSignerCreated: return round_trip(answer.signer_created());
+    case v1::Answer::kCredential: return round_trip(answer.credential());
+    case v1::Answer::kCredentials: return round_trip(answer.credentials());
+    default: return;
+  }
+}
+
+}  // namespace
+
+/// Both directions of the border: requests as the SAM gets them, answers as the SSA does.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  v1::Request request;
+  if (request.ParseFromArray(data, static_cast<int>(size))) walk(request);
+  v1::Answer answer;
+  if (answer.ParseFromArray(data, static_cast<int>(size))) walk(answer);
+  return 0;
+}
