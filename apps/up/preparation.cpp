@@ -134,9 +134,11 @@ class Preparation {
                             {"listener.ssa_pins", "[" + toml_text(ssa_pin_) + "]"}};
     if (auto written = fill("sam.toml", settings, "config/sam.toml"); !written) return written;
     if (auto written = write_policy(); !written) return written;
-    const auto command = service_command(folder_, places_, "sam", {"--initialise", "--policy", folder_.at("config/policy.json").string()});
     const auto answer_file = folder_.at("sam/public-keys.json");
-    if (auto initialised = run_to_end(command, log(), answer_file); !initialised) return initialised;
+    const auto command =
+        service_command(folder_, places_, "sam",
+                        {"--initialise", "--policy", folder_.at("config/policy.json").string(), "--public-keys", answer_file.string()});
+    if (auto initialised = run_to_end(command, log()); !initialised) return initialised;
     const auto answer = read_document(answer_file);
     if (!answer) return answer.error();
     return keep_public_keys(*answer);

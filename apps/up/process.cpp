@@ -60,7 +60,7 @@ std::uintmax_t size_or_zero(const std::filesystem::path& path) {
 }
 
 /// Forks and executes. Between fork and exec only async-signal-safe calls are made: everything is prepared before.
-Result<pid_t> spawn(const Command& command, int standard_output, int standard_error) {
+Result<pid_t> spawn(const Command& command, int output) {
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
     const std::string_view text(*variable);
@@ -93,8 +93,8 @@ Result<pid_t> spawn(const Command& command, int standard_output, int standard_er
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::signal(SIGINT, SIG_DFL);
     ::dup2(nothing.value(), STDIN_FILENO);
-    ::dup2(standard_output, STDOUT_FILENO);
-    ::dup2(standard_error, STDERR_FILENO);
+    ::dup2(output, STDOUT_FILENO);
+    ::dup2(output, STDERR_FILENO);
     ::execve(command.program.c_str(), arguments.data(), environment.data());
     ::_exit(127);
   }
@@ -109,17 +109,12 @@ Result<int> open_for_append(const std::filesystem::path& path) {
 
 }  // namespace
 
-Status run_to_end(const Command& command, const std::filesystem::path& log, const std::filesystem::path& output) {
-  if (!output.empty()) std::filesystem::remove(output);
+Status run_to_end(const Command& command, const std::filesystem::path& log) {
   const auto start = size_or_zero(log);
   const auto log_file = open_for_append(log);
   if (!log_file) return log_file.error();
-  const Descriptor errors(*log_file);
-  const auto output_file = open_for_append(output.empty() ? log : output);
-  if (!output_file) return output_file.error();
-  const Descriptor answers(*output_file);
-
-  const auto pid = spawn(command, answers.value(), errors.value());
+  const Descriptor descriptor(*log_file);
+  const auto pid = spawn(command, descriptor.value());
   if (!pid) return pid.error();
   int state = 0;
   while (::waitpid(*pid, &state, 0) < 0) {
@@ -137,7 +132,7 @@ Result<Child> Child::start(std::string name, const Command& command, const std::
   const auto log_file = open_for_append(log);
   if (!log_file) return log_file.error();
   const Descriptor descriptor(*log_file);
-  const auto pid = spawn(command, descriptor.value(), descriptor.value());
+  const auto pid = spawn(command, descriptor.value());
   if (!pid) return pid.error();
   return Child(std::move(name), *pid, log, log_start);
 }

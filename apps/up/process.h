@@ -20,9 +20,9 @@ struct Command {
   std::vector<std::pair<std::string, std::string>> environment;
 };
 
-/// Runs the command to its end. Standard error goes to the end of `log`, standard output to `output` when that is given and
-/// else to the log. Refused (`configuration`) with the last lines of the log when it ends with anything but 0.
-Status run_to_end(const Command& command, const std::filesystem::path& log, const std::filesystem::path& output = {});
+/// Runs the command to its end; what it prints goes to the end of `log`. Refused (`configuration`) with the last lines of the
+/// log when it ends with anything but 0.
+Status run_to_end(const Command& command, const std::filesystem::path& log);
 
 /// A service that we started. It gets SIGTERM when we die, however we die; it stands in a process group of its own, so that
 /// Ctrl-C reaches us alone and the stop is orderly.

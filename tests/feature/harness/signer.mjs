@@ -1,0 +1,138 @@
+// The signer's device: shows T, computes consent and binding from what it was asked for, and seals the factors to the SAM.
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, compactVerify, importJWK } from 'jose';
+import { good } from './http.mjs';
+import { base64url, bindingOf, consentOf, digestOf, hashOids, parseBase32, parseTransaction, randomId, totp } from './protocol.mjs';
+import { Client } from './client.mjs';
+import { Officer } from './officer.mjs';
+
+export const identityOf = (signer) => ({ givenName: 'Ada', surname: 'Lovelace', country: 'NO', serialNumber: `PNONO-${signer}`.slice(0, 60) });
+
+export class Signer {
+  constructor(client, id, { pin = '482915' } = {}) {
+    this.client = client;
+    this.id = id;
+    this.pin = pin;
+    this.terms = { id: 'intaglio-demo-terms', version: '1', language: 'en' };
+    this.act = 'typed-yes';
+    this.lastStep = 0;
+    this.clockOffset = 0;
+  }
+
+  now() {
+    return Math.floor(Date.now() / 1000) + this.clockOffset;
+  }
+
+  /** An OTP of a step that was not used yet: the SAM takes one step ahead and behind, each once. */
+  async otp() {
+    let step = Math.max(Math.floor(this.now() / 30) - 1, this.lastStep + 1);
+    while (step > Math.floor(this.now() / 30) + 1) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      step = Math.max(Math.floor(this.now() / 30) - 1, this.lastStep + 1);
+    }
+    this.lastStep = step;
+    return totp(this.seed, step * 30);
+  }
+
+  /** What an open call answered, checked as a device must: the statement is the SAM's, T is what was asked. */
+  async take(opened, purpose) {
+    const transaction = Buffer.from(opened.transaction, 'base64url');
+    const parsed = parseTransaction(transaction);
+    if (parsed.purpose !== purpose) throw new Error(`T has purpose ${parsed.purpose}`);
+    const identity = await importJWK(this.client.system.samIdentity, 'ES256');
+    const { payload, protectedHeader } = await compactVerify(opened.sapStatement, identity);
+    if (protectedHeader.typ !== 'intaglio-sap-key+jwt') throw new Error(`statement of typ ${protectedHeader.typ}`);
+    return { purpose, ticket: opened.ticket, transaction, parsed, statement: JSON.parse(Buffer.from(payload).toString()) };
+  }
+
+  async openSigning({ credential, hash = 'sha256', documents, suites }) {
+    const answer = await this.client.post('/sic/v1/transactions', {
+      credentialID: credential, hashAlgorithmOID: hashOids[hash], ...(suites ? { suites } : {}),
+      documents: documents.map(({ digest, label }) => ({ hash: digest.toString('base64'), label })),
+    });
+    return this.take(good('open', answer), 'sign');
+  }
+
+  async openEnrolment() {
+    return this.take(good('open enrolment', await this.client.post('/sic/v1/enrolments', { signerID: this.id })), 'enrol');
+  }
+
+  async openKey({ algorithm = 'p256', profile = 'direct-resident' } = {}) {
+    return this.take(good('open key', await this.client.post('/sic/v1/keys', { signerID: this.id, algorithm, profile })), 'key');
+  }
+
+  /** The compact JWE of a SAP message; `changes` replaces members of the payload, `header` those of the header. */
+  async message(opened, factors, { changes = {}, header = {} } = {}) {
+    const consent = consentOf(opened.transaction, this.terms, this.act);
+    this.answerKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const payload = {
+      id: randomId(), ticket: opened.ticket, terms: this.terms, act: this.act, consent: base64url(consent),
+      binding: base64url(bindingOf(opened.transaction, consent)), factors, epk: createPublicKey(this.answerKey.privateKey).export({ format: 'jwk' }),
+      ...changes,
+    };
+    const { kid, jwk } = opened.statement;
+    return new CompactEncrypt(Buffer.from(JSON.stringify(payload)))
+      .setProtectedHeader({ alg: 'ECDH-ES+A256KW', enc: 'A256GCM', typ: `intaglio-sap-${opened.purpose}+jwe`, kid, ...header })
+      .setKeyManagementParameters({ apu: opened.parsed.nonce, apv: Buffer.from(kid) })
+      .encrypt(await importJWK(jwk, 'ECDH-ES+A256KW'));
+  }
+
+  submit(message) {
+    return this.client.post('/sic/v1/messages', { message });
+  }
+
+  async factors() {
+    return [{ type: 'pin', value: this.pin }, { type: 'totp', value: await this.otp() }];
+  }
+
+  /** First factors with an activation code: the PIN is ours, the TOTP seed comes back sealed. */
+  async enrol(code) {
+    const opened = await this.openEnrolment();
+    const message = await this.message(opened, [{ type: 'activation-code', value: code }, { type: 'new-pin', value: this.pin }]);
+    const { answer } = good('enrol', await this.submit(message));
+    const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
+    if (protectedHeader.typ !== 'intaglio-enrol-answer+jwe') throw new Error(`enrol answer of typ ${protectedHeader.typ}`);
+    this.seed = parseBase32(JSON.parse(Buffer.from(plaintext).toString()).totp_seed);
+    return this;
+  }
+
+  async generateKey(options) {
+    const opened = await this.openKey(options);
+    const { credentialID } = good('key', await this.submit(await this.message(opened, await this.factors())));
+    return credentialID;
+  }
+
+  /** Approves documents ([{digest, label}]); gives the SAD. */
+  async approve({ credential, documents, hash, suites }) {
+    const opened = await this.openSigning({ credential, documents, hash, suites });
+    return good('authorise', await this.submit(await this.message(opened, await this.factors()))).SAD;
+  }
+
+  /** Registered, enrolled, with a certified key: {credential, chain, algorithm}. */
+  async ready({ officer = new Officer(this.client.system), algorithm = 'p256', profile = 'direct-resident' } = {}) {
+    await this.enrol(await officer.createSigner(this.id, identityOf(this.id)));
+    this.algorithm = algorithm;
+    this.credential = await this.generateKey({ algorithm, profile });
+    this.chain = await officer.certify(this.credential, identityOf(this.id));
+    return this;
+  }
+
+  /** Approve and sign texts in one go; gives {digests, signatures, sad, answer}. */
+  async sign(texts, { suite = this.algorithm.startsWith('rsa') ? 'rsa-pss-sha256' : 'ecdsa-sha256' } = {}) {
+    const documents = texts.map((text) => ({ digest: digestOf('sha256', text), label: `document ${text.slice(0, 40)}` }));
+    const digests = documents.map(({ digest }) => digest);
+    const sad = await this.approve({ credential: this.credential, documents });
+    const answer = good('signHash', await this.client.signHash({ credential: this.credential, sad, digests, suite }));
+    return { digests, sad, answer, signatures: answer.signatures.map((signature) => Buffer.from(signature, 'base64')) };
+  }
+}
+
+/** A signed-in client, an officer and a signer with a certified key. */
+export async function signerOf(system, { id = 'alice', pin, ...rest } = {}) {
+  const client = await new Client(system).signIn();
+  const officer = new Officer(system);
+  const signer = await new Signer(client, id, { pin }).ready({ officer, ...rest });
+  return { client, officer, signer };
+}
+
+export const identityThumbprint = (system) => calculateJwkThumbprint(system.samIdentity);

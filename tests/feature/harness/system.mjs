@@ -1,0 +1,221 @@
+// One instance of Intaglio in a temporary folder, on free ports, with real tokens, databases and processes.
+import { spawn, spawnSync } from 'node:child_process';
+import { createWriteStream, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+
+export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+export const binaries = path.resolve(process.env.INTAGLIO_BIN ?? path.join(repository, 'build/testing/bin'));
+const startOrder = ['sam', 'pki', 'ssa'];
+const startPatience = 30000;
+const stopPatience = 15000;
+
+/** Until `condition` gives something true; throws after `patience` milliseconds. */
+export async function until(what, condition, patience = 10000) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited ${patience} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** A running service: its log lines as objects, its end as a promise. Dies with this test process, however that ends. */
+class Service {
+  constructor(name, child, logFile) {
+    this.name = name;
+    this.child = child;
+    this.lines = [];
+    this.other = '';
+    const file = createWriteStream(logFile, { flags: 'a' });
+    let rest = '';
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text) => {
+      file.write(text);
+      const pieces = (rest + text).split('\n');
+      rest = pieces.pop();
+      for (const piece of pieces) {
+        try {
+          this.lines.push(JSON.parse(piece));
+        } catch {
+          this.other += `${piece}\n`;
+        }
+      }
+    });
+    child.stdout.on('data', (text) => file.write(text));
+    this.ended = new Promise((resolve) => {
+      child.on('close', (code, signal) => {
+        file.end();
+        this.result = { code, signal };
+        resolve(this.result);
+      });
+    });
+  }
+
+  event(name) {
+    return this.lines.find((line) => line.event === name);
+  }
+
+  async ready() {
+    await until(`${this.name} to be ready`, () => {
+      if (this.result) throw new Error(`${this.name} ended (${JSON.stringify(this.result)}) before it was ready:\n${this.words()}`);
+      return this.event('ready');
+    }, startPatience).catch((error) => {
+      throw new Error(`${error.message}\n${this.words()}`);
+    });
+    return this;
+  }
+
+  words() {
+    return this.lines.slice(-15).map((line) => JSON.stringify(line)).join('\n') + this.other.slice(-2000);
+  }
+
+  async stop(signal = 'SIGTERM') {
+    if (this.result) return this.result;
+    this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), stopPatience);
+    const result = await this.ended;
+    clearTimeout(timer);
+    return result;
+  }
+}
+
+/** A command that must end by itself; gives {status, stdout, stderr}. */
+export function run(program, words, { environment = {}, input, timeout = 120000 } = {}) {
+  const result = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...environment }, input, timeout, maxBuffer: 64 * 1024 * 1024 });
+  if (result.error) throw result.error;
+  return result;
+}
+
+/** The same, in the background, so that servers of this process go on answering. */
+export function runAside(program, words, { environment = {}, input } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...words], { env: { ...process.env, ...environment } });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (text) => { stdout += text; });
+    child.stderr.on('data', (text) => { stderr += text; });
+    child.on('error', reject);
+    child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+export class System {
+  /**
+   * Prepares and starts an instance.
+   *   policy(document)   changes the policy document before the SAM seals it
+   *   configure          {sam|pki|ssa: (text) => text}: changes a configuration file
+   *   environment        {sam|pki|ssa: {NAME: value}}: variables of the test flavour
+   *   start              services to start, in this order
+   *   folder             parent folder of the instance, for example a small tmpfs
+   */
+  static async start({ policy, configure = {}, environment = {}, start = startOrder, folder = tmpdir() } = {}) {
+    const system = new System(mkdtempSync(path.join(folder, 'intaglio-test-')));
+    try {
+      system.#prepare(policy);
+      for (const [name, change] of Object.entries(configure)) system.configure(name, change);
+      for (const name of start) await system.startService(name, environment[name]);
+    } catch (error) {
+      await system.stop();
+      throw error;
+    }
+    return system;
+  }
+
+  constructor(root) {
+    this.root = root;
+    this.services = {};
+    this.agents = [];
+  }
+
+  #prepare(policy) {
+    const words = ['--run', this.path('.'), '--init-only', '--free-ports', '--bin', binaries, '--deploy', path.join(repository, 'deploy')];
+    if (policy) {
+      const document = JSON.parse(readFileSync(path.join(repository, 'deploy/examples/policy.json'), 'utf8'));
+      const file = `${this.root}.policy.json`;
+      writeFileSync(file, JSON.stringify(policy(document) ?? document));
+      words.push('--policy', file);
+    }
+    const result = run(path.join(binaries, 'intaglio-up'), words);
+    rmSync(`${this.root}.policy.json`, { force: true });
+    if (result.status !== 0) throw new Error(`intaglio-up --init-only ended with ${result.status}:\n${result.stdout}${result.stderr}`);
+    this.ports = JSON.parse(readFileSync(this.path('up.json'), 'utf8')).ports;
+    this.publicUrl = `https://127.0.0.1:${this.ports.ssa_public}`;
+    this.registrationUrl = `https://127.0.0.1:${this.ports.ssa_registration}`;
+    this.pkiUrl = `http://127.0.0.1:${this.ports.pki_public}`;
+    this.samIdentity = JSON.parse(this.read('pki/sam-identity.json'));
+  }
+
+  path(...parts) {
+    return path.join(this.root, ...parts);
+  }
+
+  read(...parts) {
+    return readFileSync(this.path(...parts), 'utf8');
+  }
+
+  configure(name, change) {
+    const file = this.path('config', `${name}.toml`);
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+  }
+
+  /** The command line of a service, as intaglio-up runs it. */
+  command(name, ...more) {
+    return {
+      program: path.join(binaries, `intaglio-${name}`),
+      words: ['--config', this.path('config', `${name}.toml`), ...more],
+      environment: { SOFTHSM2_CONF: this.path('tokens', `${name}.conf`) },
+    };
+  }
+
+  async startService(name, environment = {}, { wait = true } = {}) {
+    const { program, words, environment: own } = this.command(name);
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...words], {
+      env: { ...process.env, ...own, ...environment }, stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const service = new Service(name, child, this.path('logs', `${name}.log`));
+    this.services[name] = service;
+    return wait ? service.ready() : service;
+  }
+
+  /** Ends the service (SIGKILL: as a lost machine would) and starts it again, with other variables if given. */
+  async restart(name, { signal = 'SIGTERM', environment = {} } = {}) {
+    await this.services[name]?.stop(signal);
+    return this.startService(name, environment);
+  }
+
+  async kill(name) {
+    return this.services[name].stop('SIGKILL');
+  }
+
+  /** A database of the instance, read only. */
+  database(name) {
+    return new DatabaseSync(this.path(name, `${name}.db`), { readOnly: true });
+  }
+
+  tls(more = {}) {
+    const agent = new https.Agent({ keepAlive: true, ca: readFileSync(this.path('tls/ca.pem')), minVersion: 'TLSv1.3', ...more });
+    this.agents.push(agent);
+    return { agent };
+  }
+
+  /** Every regular file below the instance, for canaries. */
+  files() {
+    return readdirSync(this.root, { recursive: true }).map((name) => this.path(name)).filter((file) => statSync(file).isFile());
+  }
+
+  async stop() {
+    for (const agent of this.agents) agent.destroy();
+    const results = {};
+    for (const name of [...startOrder].reverse()) {
+      if (this.services[name]) results[name] = await this.services[name].stop();
+    }
+    if (!process.env.INTAGLIO_KEEP && existsSync(this.root)) rmSync(this.root, { recursive: true, force: true });
+    return results;
+  }
+}
