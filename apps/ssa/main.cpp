@@ -1,0 +1,216 @@
+// intaglio-ssa: wires the rooms of the public door together. It holds no signer's key and reads no signer's secret.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/log.h"
+#include "crypto/digest.h"
+#include "crypto/random.h"
+#include "http/routes.h"
+#include "oauth/token_endpoint.h"
+#include "registration/endpoints.h"
+#include "settings.h"
+#include "ssa/lying_sam.h"
+#include "ssa/service.h"
+
+namespace intaglio::apps::ssa {
+namespace {
+
+constexpr std::size_t secret_pool_bytes = std::size_t{1} << 20U;
+constexpr auto revocation_push_interval = std::chrono::minutes(5);
+constexpr auto stop_grace = std::chrono::seconds(10);
+
+struct Arguments {
+  std::string config;
+  bool check_config = false, describe_config = false, new_client_secret = false;
+};
+
+/// What serving needs, in the order in which it is opened; it ends in the reverse order.
+struct Opened {
+  std::shared_ptr<const Clock> clock;
+  std::shared_ptr<token::Token> token;
+  std::shared_ptr<crypto::Signer> access_token_key, checkpoint_key;
+  std::shared_ptr<storage::Database> database;
+  std::unique_ptr<audit::Log> log;
+  std::shared_ptr<protocol::SamService> sam;
+  std::shared_ptr<registration::CertificationAuthority> authority;
+};
+
+Result<std::shared_ptr<crypto::Signer>> find_or_make(const std::shared_ptr<token::Token>& token, std::string_view id) {
+  auto key = token->find_service_key(token::KeyPurpose::service_signature, as_bytes(id));
+  if (!key && key.error().code == ErrorCode::not_found) {
+    key = token->generate_service_key(token::KeyPurpose::service_signature, as_bytes(id), "intaglio " + std::string(id));
+  }
+  if (!key) return key.error();
+  return token::make_signer(token, std::move(*key));
+}
+
+Status open_token(const Settings& settings, Opened& opened) {
+  if (!settings.softhsm_conf.empty()) ::setenv("SOFTHSM2_CONF", settings.softhsm_conf.c_str(), /*overwrite=*/0);  // NOLINT(concurrency-mt-unsafe)
+  auto token = token::Token::open(settings.token);
+  if (!token) return token.error();
+  opened.token = std::move(*token);
+  auto entropy = opened.token->random(32);
+  if (!entropy) return entropy.error();
+  crypto::add_entropy(*entropy);
+  auto access_token = find_or_make(opened.token, settings.access_token_key);
+  if (!access_token) return access_token.error();
+  auto checkpoint = find_or_make(opened.token, settings.checkpoint_key);
+  if (!checkpoint) return checkpoint.error();
+  opened.access_token_key = std::move(*access_token);
+  opened.checkpoint_key = std::move(*checkpoint);
+  return {};
+}
+
+Status open_stores(const Settings& settings, Opened& opened) {
+  for (const auto& folder : {settings.database.parent_path(), settings.audit.directory, settings.audit.anchor.parent_path()}) {
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
+    if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + folder.string() + ": " + failed.message()};
+  }
+  auto database = storage::open_sqlite(settings.database);
+  if (!database) return database.error();
+  opened.database = std::move(*database);
+  for (const auto* series : {&oauth::migrations(), &intaglio::ssa::migrations(), &registration::migrations(), &audit::Log::migrations()}) {
+    if (auto migrated = opened.database->migrate(*series); !migrated) return migrated;
+  }
+  auto log = audit::Log::open(settings.audit, *opened.database, opened.checkpoint_key, opened.clock);
+  if (!log) return log.error();
+  opened.log = std::move(*log);
+  return {};
+}
+
+Result<Opened> open_all(const Settings& settings) {
+  Opened opened;
+  opened.clock = make_system_clock(settings.clock);
+  if (auto token = open_token(settings, opened); !token) return token.error();
+  if (auto stores = open_stores(settings, opened); !stores) return stores.error();
+  auto sam = protocol::wire::connect(settings.sam);
+  if (!sam) return sam.error();
+  opened.sam = intaglio::ssa::perhaps_lying(std::move(*sam));
+  auto pki = outbound::HttpClient::create(settings.pki);
+  if (!pki) return pki.error();
+  opened.authority = registration::make_pki_client(std::move(*pki), settings.pki_base_url);
+  return opened;
+}
+
+Status record(audit::Log& log, audit::EventType type, const Settings& settings, const std::vector<std::pair<std::string, std::string>>& fields) {
+  auto recorded = log.record({type, "intaglio-ssa", settings.name, audit::Outcome::success, fields});
+  return recorded ? Status() : Status(recorded.error());
+}
+
+/// Revocations reach the SAM with the request that makes them; this repeats the list in force, for what was missed.
+void push_revocation_data(const Opened& opened) {
+  const auto crl = opened.authority->current_crl();
+  if (!crl) return log::refusal("revocation.not_fetched", crl.error());
+  if (const auto told = opened.sam->put_revocation_data(*crl); !told) log::refusal("revocation.not_taken", told.error());
+}
+
+Status serve(Settings settings) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+
+  auto clients = oauth::Clients::make(std::move(settings.clients));
+  if (!clients) return clients.error();
+  auto opened = open_all(settings);
+  if (!opened) return opened.error();
+  const auto digest = encode_base64url(crypto::sha256(as_bytes(settings.effective)));
+  if (auto done = record(*opened->log, audit::EventType::process_started, settings, {{"configuration_digest", digest}}); !done) return done;
+
+  const auto registered = std::make_shared<const oauth::Clients>(std::move(*clients));
+  const auto& issuer = settings.service.description.base_url;
+  auto tokens = oauth::AccessTokens::make({issuer, settings.access_token_life}, opened->access_token_key, registered, opened->clock);
+  if (!tokens) return tokens.error();
+  const std::shared_ptr<oauth::AccessTokens> access_tokens = std::move(*tokens);
+  const auto token_endpoint =
+      std::make_shared<oauth::TokenEndpoint>(oauth::TokenEndpointConfig{issuer, issuer + "/csc/v2/oauth2/token", settings.max_assertion_life},
+                                             registered, access_tokens, opened->database, opened->clock);
+  const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
+  intaglio::ssa::Service service(settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
+                                                    [requests](const protocol::KeyGenerated& key, const SignerId& signer) {
+                                                      return requests->keep(key, signer);
+                                                    }});
+  registration::Endpoints endpoints(
+      {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
+  http::Router public_router;
+  service.add_routes(public_router);
+  http::Router registration_router;
+  endpoints.add_routes(registration_router);
+
+  auto public_server = http::Server::start(settings.public_listener, public_router.handler());
+  if (!public_server) return public_server.error();
+  auto registration_server = http::Server::start(settings.registration_listener, registration_router.handler());
+  if (!registration_server) return registration_server.error();
+  log::info("ready", {{"public_port", std::to_string((*public_server)->port())},
+                      {"registration_port", std::to_string((*registration_server)->port())},
+                      {"clock", settings.clock == ClockSource::kernel ? "kernel" : "declared"},
+                      {"token", opened->token->description()}});
+
+  const timespec interval{std::chrono::seconds(revocation_push_interval).count(), 0};
+  do {
+    push_revocation_data(*opened);
+  } while (sigtimedwait(&signals, nullptr, &interval) < 0);
+  log::info("stopping");
+  (*public_server)->stop(stop_grace);
+  (*registration_server)->stop(stop_grace);
+  return record(*opened->log, audit::EventType::process_stopped, settings, {});
+}
+
+Status print_client_secret() {
+  auto made = oauth::make_client_secret();
+  if (!made) return made.error();
+  const auto secret = as_text(made->secret.reveal());
+  std::printf("client_secret, shown this once: %.*s\nsecret_hash for ssa.toml: %s\n", static_cast<int>(secret.size()), secret.data(),
+              made->hash.text().c_str());
+  return {};
+}
+
+Status run(const Arguments& arguments) {
+  if (arguments.describe_config) {
+    std::printf("%s", describe_settings().c_str());
+    return {};
+  }
+  if (auto hardened = harden_process(); !hardened) return hardened;
+  open_secret_pool(secret_pool_bytes);
+  if (arguments.new_client_secret) return print_client_secret();
+  auto settings = load_settings(arguments.config);
+  if (!settings) return settings.error();
+  log::open("intaglio-ssa", settings->log_level);
+  if (arguments.check_config) {
+    if (auto clients = oauth::Clients::make(std::move(settings->clients)); !clients) return clients.error();
+    std::printf("%s: good\n", arguments.config.c_str());
+    return {};
+  }
+  return serve(std::move(*settings));
+}
+
+}  // namespace
+}  // namespace intaglio::apps::ssa
+
+int main(int argc, char** argv) {
+  intaglio::apps::ssa::Arguments arguments;
+  CLI::App app{"intaglio-ssa: the server signing application. It speaks CSC to the world and relays to the SAM what it cannot read."};
+  app.set_version_flag("--version", "intaglio-ssa 0.1.0");
+  auto* config = app.add_option("--config", arguments.config, "configuration file (deploy/examples/ssa.toml)");
+  app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
+  app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
+  app.add_flag("--new-client-secret", arguments.new_client_secret, "print a new client secret and the hash of it for ssa.toml");
+  CLI11_PARSE(app, argc, argv);
+  if (!arguments.describe_config && !arguments.new_client_secret && config->count() == 0) {
+    std::fprintf(stderr, "intaglio-ssa: --config FILE is needed; see --help\n");
+    return 2;
+  }
+  const auto done = intaglio::apps::ssa::run(arguments);
+  if (!done) {
+    std::fprintf(stderr, "intaglio-ssa: %s\n", done.error().detail.c_str());
+    intaglio::log::refusal("ended", done.error());
+  }
+  std::fflush(nullptr);
+  // PKCS#11 modules and OpenSSL disagree about who is torn down first at exit (openssl issue 22508); nothing is left to do.
+  ::_exit(done ? 0 : 1);
+}

@@ -1,0 +1,193 @@
+#include "settings.h"
+
+#include <algorithm>
+
+namespace intaglio::apps::ssa {
+namespace {
+
+constexpr std::size_t max_public_body = 128 * 1024;
+constexpr std::size_t max_registration_body = 128 * 1024;
+
+/// `https://host:port` without a path or a slash at the end.
+std::string base_url(config::Section& section, std::string_view key, std::string_view about) {
+  auto url = section.text(key, about);
+  if (!url.starts_with("https://") || url.size() == 8 || url.find('/', 8) != std::string::npos) {
+    section.refuse(key, "must be https://host or https://host:port, without a path");
+  }
+  return url;
+}
+
+void read_service(config::Document& document, Settings& settings) {
+  auto service = document.section("service", "What /csc/v2/info says of the service.");
+  auto& description = settings.service.description;
+  description.name = service.text("name", "Name of the service, at most 255 characters.");
+  description.region = service.text("region", "ISO 3166-1 alpha-2 country of the provider.");
+  description.lang = service.text("lang", "BCP 47 language of the texts.", "en");
+  description.description = service.text("description", "At most 255 characters.");
+  description.base_url =
+      base_url(service, "base_url", "Where clients reach the public listener, without a slash at the end; also the issuer of access tokens.");
+  description.logo = service.text("logo", "Address of a logo, PNG or JPEG; empty: a plain seal that the service draws itself.", "");
+  if (description.name.size() > 255) service.refuse("name", "must not be longer than 255 characters");
+  if (description.description.size() > 255) service.refuse("description", "must not be longer than 255 characters");
+  if (description.region.size() != 2) service.refuse("region", "must be a country of two letters");
+}
+
+void read_listeners(config::Document& document, Settings& settings) {
+  auto open = document.section("public", "/csc/v2/*, /sic/v1/*, /health/*: TLS 1.3.");
+  auto& listener = settings.public_listener;
+  listener.address = open.text("address", "Address to listen on.", "127.0.0.1");
+  listener.port = open.port("port", "Port; 0 lets the system choose.", 8443);
+  listener.certificate_chain_file = open.path("certificate_chain", "Certificate chain, PEM.").string();
+  listener.private_key_file = open.path("private_key", "Its private key, PEM, mode 0600.").string();
+  listener.max_body_bytes = max_public_body;
+  listener.max_connections = static_cast<unsigned>(open.integer("max_connections", "Bound of open connections.", {1, 100000}, 12000));
+  listener.io_threads = static_cast<unsigned>(open.integer("io_threads", "Threads that read and write sockets.", {1, 64}, 1));
+  listener.workers = static_cast<unsigned>(open.integer("workers", "Threads that run requests.", {1, 1024}, 32));
+
+  auto closed = document.section("registration", "/ra/v1/*: mutual TLS 1.3, for the registration authority's operators only.");
+  auto& registration = settings.registration_listener;
+  registration.address = closed.text("address", "Address to listen on.", "127.0.0.1");
+  registration.port = closed.port("port", "Port; 0 lets the system choose.", 8444);
+  registration.certificate_chain_file = closed.path("certificate_chain", "Certificate chain, PEM.").string();
+  registration.private_key_file = closed.path("private_key", "Its private key, PEM, mode 0600.").string();
+  registration.client_ca_file = closed.path("client_ca", "Authority of the operators' TLS certificates, PEM.").string();
+  registration.max_body_bytes = max_registration_body;
+  registration.max_connections = 256;
+  registration.workers = 4;
+}
+
+void read_stores(config::Document& document, Settings& settings) {
+  settings.database = document.section("database", "The database of this process alone.").path("path", "SQLite file, mode 0600.");
+  auto audit = document.section("audit", "The append-only log of this node.");
+  settings.audit.origin = audit.text("origin", "First line of each checkpoint.");
+  settings.audit.directory = audit.path("directory", "Tiles and checkpoints (C2SP tlog-tiles).");
+  settings.audit.anchor = audit.path("anchor", "Size and running hash of the log; on another disk than the database.");
+
+  auto token = document.section("token", "The PKCS#11 token of this process's own keys; no signer's key is on it.");
+  settings.token.module = token.path("module", "PKCS#11 library.");
+  settings.token.label = token.text("label", "Token label; exactly one slot carries it.");
+  settings.token.pin_file = token.path("pin_file", "File of the user PIN, mode 0600, one line.");
+  settings.token.sessions = static_cast<unsigned>(token.integer("sessions", "Bound of the session pool.", {1, 1024}, 4));
+  settings.token.softhsm_directory =
+      token.optional_path("softhsm_directory", "SoftHSM only: the guarded token folder; leave it out for a real HSM.").value_or("");
+  settings.softhsm_conf =
+      token.optional_path("softhsm_conf", "SoftHSM only: SOFTHSM2_CONF for this process, when the environment sets none.").value_or("");
+  auto keys = document.section("keys", "CKA_ID, as text, of each key on the token; made at the first start when it is not there.");
+  settings.access_token_key = keys.text("access_token", "Signs access tokens; P-256.");
+  settings.checkpoint_key = keys.text("checkpoint", "Signs the audit log's checkpoints; P-256.");
+}
+
+void read_sam(config::Document& document, Settings& settings) {
+  auto sam = document.section("sam", "The SAM: TLS 1.3, both sides pinned.");
+  settings.sam.address = sam.text("address", "Address of the SAM's listener.", "127.0.0.1");
+  settings.sam.port = sam.port("port", "Port of the SAM's listener.", 7401);
+  settings.sam.identity.certificate_file = sam.path("certificate", "Our certificate on that link, PEM.").string();
+  settings.sam.identity.private_key_file = sam.path("private_key", "Its private key, PEM, mode 0600.").string();
+  const auto pin = parse_hex(sam.text("pinned_spki_sha256", "Hex SHA-256 of the SPKI of the SAM's certificate on that link."));
+  if (pin && pin->size() == settings.sam.pinned_peer.size()) {
+    std::copy(pin->begin(), pin->end(), settings.sam.pinned_peer.begin());
+  } else {
+    sam.refuse("pinned_spki_sha256", "must be 64 hex digits");
+  }
+  settings.service.identity_thumbprint =
+      sam.text("identity_thumbprint", "RFC 7638 thumbprint (base64url) of the SAM's identity key: no SAD key of another SAM is believed.");
+  const auto thumbprint = parse_base64url(settings.service.identity_thumbprint);
+  if (!thumbprint || thumbprint->size() != 32) sam.refuse("identity_thumbprint", "must be 43 characters of base64url");
+  settings.sam.connections = static_cast<unsigned>(sam.integer("connections", "Connections kept open at most.", {1, 1024}, 32));
+  settings.sam.timeout = sam.seconds("timeout_seconds", "How long one call may take.", {1, 300}, 20);
+}
+
+void read_pki(config::Document& document, Settings& settings) {
+  auto pki = document.section("pki", "The certification authority's internal listener; nothing else is called.");
+  settings.pki_base_url = base_url(pki, "base_url", "Where it is; /pki/v1 is added by the program.");
+  settings.pki.certificate_file = pki.path("certificate", "Our client certificate there, PEM.");
+  settings.pki.private_key_file = pki.path("private_key", "Its private key, PEM, mode 0600.");
+  settings.pki.ca_file = pki.path("ca_file", "Authority of that listener's certificate, PEM; no other is trusted.");
+  settings.pki.timeout = pki.seconds("timeout_seconds", "How long one call may take.", {1, 300}, 20);
+  auto host = settings.pki_base_url.size() > 8 ? settings.pki_base_url.substr(8) : std::string();
+  std::transform(host.begin(), host.end(), host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (host.find(':', host.starts_with('[') ? host.find(']') : 0) == std::string::npos) host += ":443";
+  settings.pki.allowed = {host};
+}
+
+void read_clients(config::Document& document, Settings& settings) {
+  for (auto& section : document.sections("clients", "Signature applications, one table each.")) {
+    const auto id = ClientId::parse(section.text("id", "The client_id."));
+    const auto name = section.text("name", "Shown to the signer as the application that asks.");
+    const auto spki = section.text("spki", "private_key_jwt: SubjectPublicKeyInfo of the client's P-256 key, DER in base64.", "");
+    const auto hash = section.text("secret_hash", "client_secret: what --new-client-secret prints beside the secret.", "");
+    const auto signers = section.texts("signers", "Whose credentials this client may see and use; empty: any.", {});
+    if (!id) {
+      section.refuse("id", "must be 1 to 64 characters of A-Z a-z 0-9 - _");
+      continue;
+    }
+    oauth::Client client{*id, name, std::nullopt, std::nullopt, {}};
+    if (!spki.empty()) {
+      const auto der = parse_base64(spki);
+      auto key = der ? crypto::PublicKey::parse_spki(*der) : Result<crypto::PublicKey>(der.error());
+      if (key) {
+        client.key = std::move(*key);
+      } else {
+        section.refuse("spki", "must be a P-256 SubjectPublicKeyInfo, DER in base64");
+      }
+    }
+    if (!hash.empty()) {
+      auto parsed = oauth::SecretHash::parse(hash);
+      if (parsed) {
+        client.secret = std::move(*parsed);
+      } else {
+        section.refuse("secret_hash", parsed.error().detail);
+      }
+    }
+    for (const auto& signer : signers) {
+      if (!SignerId::parse(signer)) section.refuse("signers", "holds what is no signer id");
+      client.signers.insert(signer);
+    }
+    if (name.empty() || name.size() > 128) section.refuse("name", "must have 1 to 128 characters");
+    settings.clients.push_back(std::move(client));
+  }
+}
+
+Settings read(config::Document& document) {
+  Settings settings{};
+  auto root = document.root();
+  settings.name = root.text("name", "Name of this node in logs.");
+  settings.log_level = root.choice("log_level", "Lowest level that is logged.", {"debug", "info", "warn", "error"}, "info");
+  const auto clock = root.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).", {"kernel", "declared"}, "kernel");
+  settings.clock = clock == "kernel" ? ClockSource::kernel : ClockSource::declared;
+  read_service(document, settings);
+  read_listeners(document, settings);
+  read_stores(document, settings);
+  read_sam(document, settings);
+  read_pki(document, settings);
+  auto oauth = document.section("oauth", "The authorization server for signature applications.");
+  settings.access_token_life = oauth.seconds("access_token_seconds", "Life of an access token.", {60, 86400}, 3600);
+  settings.max_assertion_life = oauth.seconds("max_assertion_seconds", "Longest life of a client assertion (RFC 7523).", {10, 3600}, 300);
+  auto csc = document.section("csc", "The CSC API.");
+  settings.service.description.specs = csc.text("specs", "specs in /csc/v2/info.", "2.2.0.0");
+  settings.service.credential_cache =
+      csc.seconds("credential_cache_seconds", "How long what the SAM said of a credential is believed here.", {0, 300}, 5);
+  settings.service.max_sad_age = csc.seconds("max_sad_seconds", "A SAD issued longer ago is refused before the SAM is called.", {10, 3600}, 300);
+  settings.service.max_hashes = static_cast<std::size_t>(csc.integer("max_hashes", "Digests in one request at most.", {1, 1000}, 1000));
+  read_clients(document, settings);
+  return settings;
+}
+
+}  // namespace
+
+Result<Settings> load_settings(const std::filesystem::path& path) {
+  auto document = config::Document::open(path, "intaglio-ssa");
+  if (!document) return document.error();
+  auto settings = read(*document);
+  if (auto finished = document->finish(); !finished) return finished.error();
+  settings.effective = document->effective();
+  return settings;
+}
+
+std::string describe_settings() {
+  auto document = config::Document::blank("intaglio-ssa");
+  const auto settings = read(document);
+  return document.describe();
+}
+
+}  // namespace intaglio::apps::ssa

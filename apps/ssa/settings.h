@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "base/clock.h"
+#include "config/document.h"
+#include "http/server.h"
+#include "oauth/client.h"
+#include "outbound/http_client.h"
+#include "protocol/wire.h"
+#include "ssa/service.h"
+#include "token/token.h"
+
+namespace intaglio::apps::ssa {
+
+/// ssa.toml (deploy/examples/ssa.toml).
+struct Settings {
+  std::string name, log_level;
+  ClockSource clock;
+  intaglio::ssa::ServiceConfig service;
+  http::ListenerConfig public_listener, registration_listener;
+  std::filesystem::path database;
+  audit::LogConfig audit;
+  token::TokenConfig token;
+  std::filesystem::path softhsm_conf;  ///< empty: what the environment says
+  std::string access_token_key, checkpoint_key;
+  protocol::wire::ClientConfig sam;
+  outbound::HttpClientConfig pki;
+  std::string pki_base_url;
+  std::chrono::seconds access_token_life, max_assertion_life;
+  std::vector<oauth::Client> clients;
+  std::string effective;  ///< canonical text, for the digest in the audit log
+};
+
+[[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& path);
+/// Every key with its documentation, for `--describe-config`.
+[[nodiscard]] std::string describe_settings();
+
+}  // namespace intaglio::apps::ssa
