@@ -95,6 +95,8 @@ class Builder final : public nlohmann::json_sax<Value> {
 Result<Value> parse(std::string_view text, const Bounds& bounds) {
   if (refused_by("json.size", text.size() > bounds.max_bytes)) return Error{ErrorCode::too_large, "JSON larger than allowed"};
   if (text.starts_with("\xef\xbb\xbf")) return refused("a byte order mark before JSON");
+  // nlohmann takes a NUL for the end and would leave what follows unread.
+  if (refused_by("json.nul", text.find('\0') != std::string_view::npos)) return refused("a NUL byte in JSON");
   Builder builder(bounds);
   try {
     if (!Value::sax_parse(text, &builder)) return refused(builder.reason());
