@@ -1,0 +1,145 @@
+#include "ceremony.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+
+#include "base/file.h"
+#include "keys.h"
+
+extern char** environ;
+
+namespace intaglio::apps::pki {
+namespace {
+
+namespace ca = intaglio::pki;
+
+constexpr std::size_t max_file_bytes = 64 * 1024;
+
+Status write_public(const std::filesystem::path& path, ByteView content) {
+  std::error_code failed;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
+  if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + path.parent_path().string() + ": " + failed.message()};
+  if (auto written = write_file_durably(path, content, 0644); !written) return written;
+  std::printf("written: %s\n", path.c_str());
+  return {};
+}
+
+/// What a ceremony made stays: it is never overwritten.
+Status refuse_existing(const std::filesystem::path& path) {
+  std::error_code failed;
+  if (std::filesystem::exists(path, failed)) return Error{ErrorCode::conflict, path.string() + " exists: a ceremony does not overwrite it"};
+  return {};
+}
+
+std::filesystem::path request_beside(const std::filesystem::path& certificate) { return std::filesystem::path(certificate).replace_extension(".csr"); }
+
+Status make_root(const Ceremony& ceremony) {
+  auto settings = load_root_settings(ceremony.root_config);
+  if (!settings) return settings.error();
+  if (auto free = refuse_existing(settings->certificate); !free) return free;
+  const auto clock = make_system_clock(settings->clock);
+  auto token = open_token(settings->token, SoftHsmConf::file_first);
+  if (!token) return token.error();
+  auto signer = find_or_make_signer(*token, settings->key);
+  if (!signer) return signer.error();
+  auto certificate = ca::make_root_certificate(settings->name, settings->validity, **signer, *clock);
+  if (!certificate) return certificate.error();
+  auto root = ca::Issuer::make(*certificate, *signer);
+  if (!root) return root.error();
+  auto list = ca::make_root_list(*root, 1, settings->list_validity, *clock);
+  if (!list) return list.error();
+  if (auto written = write_public(settings->list, *list); !written) return written;
+  std::printf("root: %s\nSHA-256: %s\n", certificate->subject().c_str(), encode_hex(certificate->fingerprint()).c_str());
+  return write_public(settings->certificate, certificate->der());
+}
+
+Status make_request(const Ceremony& ceremony) {
+  auto settings = load_settings(ceremony.config);
+  if (!settings) return settings.error();
+  if (auto free = refuse_existing(settings->issuing_certificate); !free) return free;
+  auto token = open_token(settings->token, SoftHsmConf::environment_first);
+  if (!token) return token.error();
+  auto issuing = find_or_make_signer(*token, settings->issuing_key);
+  if (!issuing) return issuing.error();
+  for (const auto& id : {settings->ocsp_key, settings->checkpoint_key}) {
+    if (auto made = find_or_make_signer(*token, id); !made) return made.error();
+  }
+  auto request = ca::make_authority_request(settings->authority_name, **issuing);
+  if (!request) return request.error();
+  return write_public(ceremony.request.empty() ? request_beside(settings->issuing_certificate) : ceremony.request, *request);
+}
+
+Status certify(const Ceremony& ceremony) {
+  auto settings = load_root_settings(ceremony.root_config);
+  if (!settings) return settings.error();
+  if (ceremony.request.empty() || ceremony.certificate.empty()) return Error{ErrorCode::configuration, "certify needs --request and --certificate"};
+  if (auto free = refuse_existing(ceremony.certificate); !free) return free;
+  auto request = read_file(ceremony.request, max_file_bytes);
+  if (!request) return request.error();
+  auto der = read_file(settings->certificate, max_file_bytes);
+  if (!der) return der.error();
+  auto root_certificate = crypto::Certificate::parse_der(*der);
+  if (!root_certificate) return root_certificate.error();
+  auto old_list = read_file(settings->list, crypto::max_crl_bytes);
+  auto old = old_list ? crypto::parse_crl(*old_list) : Result<crypto::RevocationList>(old_list.error());
+  if (!old) return old.error();
+
+  const auto clock = make_system_clock(settings->clock);
+  auto token = open_token(settings->token, SoftHsmConf::file_first);
+  if (!token) return token.error();
+  auto signer = find_signer(*token, settings->key);
+  if (!signer) return signer.error();
+  auto root = ca::Issuer::make(*root_certificate, *signer);
+  if (!root) return root.error();
+  auto certificate = ca::certify_authority(*request, settings->issuing_validity, *root, settings->public_url, *clock);
+  if (!certificate) return certificate.error();
+  auto list = ca::make_root_list(*root, old->number + 1, settings->list_validity, *clock);
+  if (!list) return list.error();
+  if (auto written = write_public(settings->list, *list); !written) return written;
+  std::printf("issuing CA: %s\nSHA-256: %s\n", certificate->subject().c_str(), encode_hex(certificate->fingerprint()).c_str());
+  return write_public(ceremony.certificate, certificate->der());
+}
+
+Status run_self(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "intaglio-pki");
+  std::vector<char*> pointers;
+  for (std::string& each : arguments) pointers.push_back(each.data());
+  pointers.push_back(nullptr);
+  pid_t child = 0;
+  std::fflush(nullptr);
+  if (const int failed = ::posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, pointers.data(), environ); failed != 0) {
+    return Error{ErrorCode::internal, "starting the ceremony's process: " + std::error_code(failed, std::generic_category()).message()};
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return Error{ErrorCode::internal, "waiting for the ceremony's process"};
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return Error{ErrorCode::configuration, "the ceremony's act " + arguments[2] + " was refused; its reason stands above"};
+}
+
+Status make_issuing(const Ceremony& ceremony) {
+  auto settings = load_settings(ceremony.config);
+  if (!settings) return settings.error();
+  const std::string request = (ceremony.request.empty() ? request_beside(settings->issuing_certificate) : ceremony.request).string();
+  if (auto made = run_self({"--ceremony", "request", "--config", ceremony.config.string(), "--request", request}); !made) return made;
+  return run_self({"--ceremony", "certify", "--root-config", ceremony.root_config.string(), "--request", request, "--certificate",
+                   settings->issuing_certificate.string()});
+}
+
+}  // namespace
+
+Status perform(const Ceremony& ceremony) {
+  const bool needs_root = ceremony.act != "request";
+  const bool needs_config = ceremony.act == "request" || ceremony.act == "issuing";
+  if (needs_root && ceremony.root_config.empty()) return Error{ErrorCode::configuration, "this act of the ceremony needs --root-config FILE"};
+  if (needs_config && ceremony.config.empty()) return Error{ErrorCode::configuration, "this act of the ceremony needs --config FILE"};
+  if (ceremony.act == "root") return make_root(ceremony);
+  if (ceremony.act == "request") return make_request(ceremony);
+  if (ceremony.act == "certify") return certify(ceremony);
+  return make_issuing(ceremony);
+}
+
+}  // namespace intaglio::apps::pki

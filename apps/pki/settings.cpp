@@ -1,0 +1,161 @@
+#include "settings.h"
+
+namespace intaglio::apps::pki {
+namespace {
+
+using config::Section;
+
+constexpr std::int64_t day_seconds = 86400;
+
+ClockSource read_clock(Section& section) {
+  const auto word = section.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).", {"kernel", "declared"}, "kernel");
+  return word == "kernel" ? ClockSource::kernel : ClockSource::declared;
+}
+
+std::string read_log_level(Section& section) {
+  return section.choice("log_level", "Lowest level that is logged.", {"debug", "info", "warn", "error"}, "info");
+}
+
+TokenSettings read_token(config::Document& document) {
+  auto section = document.section("token", "The PKCS#11 token of this process's keys.");
+  TokenSettings settings;
+  settings.config.module = section.path("module", "PKCS#11 library.");
+  settings.config.label = section.text("label", "Token label; exactly one slot carries it.");
+  settings.config.pin_file = section.path("pin_file", "File of the user PIN, mode 0600, one line.");
+  settings.config.sessions = static_cast<unsigned>(section.integer("sessions", "Bound of the session pool.", {1, 1024}, 8));
+  if (auto folder = section.optional_path("softhsm_directory", "SoftHSM only: the guarded token folder; leave it out for a real HSM.")) {
+    settings.config.softhsm_directory = *folder;
+  }
+  settings.softhsm_conf = section.optional_path("softhsm_conf", "SoftHSM only: SOFTHSM2_CONF for this process.");
+  return settings;
+}
+
+intaglio::pki::AuthorityName read_name(Section& section) {
+  return {section.text("country", "countryName of the authority: two capital letters."), section.text("organisation", "organizationName of the authority."),
+          section.text("common_name", "commonName of the authority.")};
+}
+
+std::string read_public_url(Section& section) {
+  auto url = section.text("public_url", "Where relying parties reach the public listener; http, no slash at the end. Stands in certificates.");
+  // Plain HTTP by design: fetching revocation data over TLS would need the answer to be trusted (RFC 5280, section 8).
+  if (!url.starts_with("http://") || url.ends_with("/")) section.refuse("public_url", "must start with http:// and end without a slash");
+  return url;
+}
+
+http::ListenerConfig read_listener(config::Document& document, std::string_view name, std::string_view about, std::uint16_t port, bool tls) {
+  auto section = document.section(name, about);
+  http::ListenerConfig listener;
+  listener.address = section.text("address", "Address to listen on.", "127.0.0.1");
+  listener.port = section.port("port", "Port; 0 lets the system choose.", port);
+  listener.tls = tls;
+  listener.workers = static_cast<unsigned>(section.integer("workers", "Requests that run at the same time.", {1, 1024}, 16));
+  listener.max_connections = static_cast<unsigned>(section.integer("max_connections", "Bound of open connections.", {1, 100000}, 4096));
+  if (!tls) return listener;
+  listener.certificate_chain_file = section.path("certificate_chain", "Certificate and chain, PEM.").string();
+  listener.private_key_file = section.path("private_key", "Its private key, PEM, mode 0600.").string();
+  listener.client_ca_file = section.path("client_ca", "Authority of the clients' certificates, PEM.").string();
+  return listener;
+}
+
+void read_operators(config::Document& document, Settings& settings) {
+  for (Section& section : document.sections("operators", "The registration authority's operators, whose requests are believed.")) {
+    const auto id = section.text("id", "Identifier: the kid of the operator's requests.");
+    const auto spki = parse_base64(section.text("spki", "SubjectPublicKeyInfo of the operator's P-256 key, DER in base64."));
+    auto key = spki ? crypto::PublicKey::parse_spki(*spki) : Result<crypto::PublicKey>(spki.error());
+    const bool fits = key && key->algorithm() == crypto::KeyAlgorithm::p256;
+    if (!fits) section.refuse("spki", "must be a P-256 key: openssl pkey -in operator.key.pem -pubout -outform DER | base64 -w0");
+    const bool twice = std::any_of(settings.operators.begin(), settings.operators.end(), [&](const auto& each) { return each.first == id; });
+    if (twice) section.refuse("id", "stands twice");
+    if (fits && !twice) settings.operators.emplace_back(id, *key);
+  }
+}
+
+void read_authority(config::Document& document, Settings& settings) {
+  auto keys = document.section("keys", "CKA_ID (as text) of each key on the token.");
+  settings.issuing_key = keys.text("issuing", "Signs certificates and revocation lists.");
+  settings.ocsp_key = keys.text("ocsp", "Signs OCSP answers.");
+  settings.checkpoint_key = keys.text("checkpoint", "Signs the audit log's checkpoints.");
+  auto ca = document.section("ca", "The authority: its certificates, name and rules.");
+  settings.root_certificate = ca.path("root_certificate", "The root's certificate, DER.");
+  settings.issuing_certificate = ca.path("issuing_certificate", "The issuing CA's certificate, DER.");
+  settings.root_list = ca.path("root_crl", "The root's revocation list, DER.");
+  settings.authority_name = read_name(ca);
+  settings.qualified = ca.boolean("qualified", "Whether profiles may state QcCompliance and QcSSCD.", false);
+  settings.profiles = ca.path("profiles", "Folder of certificate profiles, *.json.");
+  settings.algorithm_policy = ca.path("algorithm_policy", "The dated algorithm policy, JSON.");
+  settings.public_url = read_public_url(ca);
+  auto authority = document.section("authority", "Who is believed.");
+  settings.sam_identity = authority.path("sam_identity", "The SAM's identity key, a public JWK in a file.");
+  settings.request_max_age = authority.seconds("request_max_age_seconds", "Oldest operator's request that is taken.", {10, day_seconds}, 300);
+  settings.assertion_max_age = authority.seconds("assertion_max_age_seconds", "Oldest key assertion of the SAM that is taken.", {60, 30 * day_seconds}, day_seconds);
+}
+
+Settings read(config::Document& document) {
+  Settings settings{};
+  auto root = document.root();
+  settings.name = root.text("name", "Name of this node in logs.");
+  settings.log_level = read_log_level(root);
+  settings.clock = read_clock(root);
+  settings.database = document.section("database", "The PKI's own database.").path("path", "SQLite file, mode 0600.");
+  auto audit = document.section("audit", "The append-only log.");
+  settings.audit.origin = audit.text("origin", "Origin of this node's log: the first line of each checkpoint.");
+  settings.audit.directory = audit.path("directory", "Tiles and checkpoints (C2SP tlog-tiles).");
+  settings.audit.anchor = audit.path("anchor", "Size and running hash of the log; on another disk than the database.");
+  settings.token = read_token(document);
+  read_authority(document, settings);
+  read_operators(document, settings);
+  auto list = document.section("crl", "Revocation lists.");
+  settings.publisher.validity = std::chrono::hours(list.integer("validity_hours", "nextUpdate after thisUpdate.", {1, 8760}, 24));
+  settings.publisher.interval = std::chrono::minutes(list.integer("interval_minutes", "A new list at the latest after so long.", {1, 525600}, 60));
+  if (settings.publisher.interval >= settings.publisher.validity) list.refuse("interval_minutes", "must be less than the validity");
+  settings.ocsp_validity = std::chrono::minutes(
+      document.section("ocsp", "OCSP answers.").integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
+  settings.internal_listener = read_listener(document, "internal", "/pki/v1/*: mutual TLS 1.3, for the registration authority.", 8445, true);
+  settings.public_listener = read_listener(document, "public", "CRL, CA certificates and OCSP: plain HTTP.", 8446, false);
+  return settings;
+}
+
+RootSettings read_root(config::Document& document) {
+  RootSettings settings{};
+  auto top = document.root();
+  settings.log_level = read_log_level(top);
+  settings.clock = read_clock(top);
+  settings.token = read_token(document);
+  auto root = document.section("root", "The root: its key, its certificate, its name.");
+  settings.key = root.text("key", "CKA_ID (as text) of the root key.");
+  settings.certificate = root.path("certificate", "The self-signed certificate, DER: written by the ceremony.");
+  settings.list = root.path("crl", "The root's revocation list, DER: written by the ceremony.");
+  settings.name = read_name(root);
+  settings.validity = std::chrono::days(root.integer("validity_days", "Validity of the root.", {1, 10950}, 7300));
+  settings.issuing_validity = std::chrono::days(root.integer("issuing_validity_days", "Validity of the issuing CA.", {1, 7300}, 3650));
+  settings.list_validity = std::chrono::days(root.integer("crl_validity_days", "Validity of the root's list.", {1, 1095}, 365));
+  settings.public_url = read_public_url(root);
+  return settings;
+}
+
+}  // namespace
+
+Result<Settings> load_settings(const std::filesystem::path& path) {
+  auto document = config::Document::open(path, "intaglio-pki");
+  if (!document) return document.error();
+  auto settings = read(*document);
+  if (auto finished = document->finish(); !finished) return finished.error();
+  settings.effective = document->effective();
+  return settings;
+}
+
+Result<RootSettings> load_root_settings(const std::filesystem::path& path) {
+  auto document = config::Document::open(path, "intaglio-pki");
+  if (!document) return document.error();
+  auto settings = read_root(*document);
+  if (auto finished = document->finish(); !finished) return finished.error();
+  return settings;
+}
+
+std::string describe_settings() {
+  auto document = config::Document::blank("intaglio-pki");
+  const auto settings = read(document);
+  return document.describe();
+}
+
+}  // namespace intaglio::apps::pki
