@@ -13,7 +13,10 @@ namespace intaglio::crypto {
 namespace {
 
 using CmsHandle = std::unique_ptr<CMS_ContentInfo, detail::Freed<CMS_ContentInfo_free>>;
-using OwnedStack = std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509)* stack) { sk_X509_pop_free(stack, X509_free); })>;
+struct OwnedStackFreed {
+  void operator()(STACK_OF(X509) * stack) const noexcept { sk_X509_pop_free(stack, X509_free); }
+};
+using OwnedStack = std::unique_ptr<STACK_OF(X509), OwnedStackFreed>;
 using SigningCertificate = std::unique_ptr<ESS_SIGNING_CERT_V2, detail::Freed<ESS_SIGNING_CERT_V2_free>>;
 
 constexpr std::size_t max_cms_size = 1024 * 1024;
