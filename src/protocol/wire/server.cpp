@@ -1,12 +1,12 @@
 #include <openssl/ssl.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
 #include <future>
 
@@ -16,9 +16,9 @@
 #include "protocol/wire/frame.h"
 #include "protocol/wire/tls.h"
 
-/// All of Asio in this room. The threads that run the io_context are the bounded worker pool: a handler that has read a whole frame
-/// serves it on the spot and writes the answer, so a call costs no change of thread of ours. A connection has one operation under
-/// way at a time, on its own strand; one sweep watches all deadlines.
+/// All of Asio in this room. Each worker is one thread with an event loop of its own and a share of the connections: what has read a
+/// whole frame serves it on the spot and writes the answer, so a call costs no change of thread and no lock of ours. The pool is
+/// bounded, and so is what waits: one request a connection. Accepting, the watch over deadlines and the stop have a thread of their own.
 namespace intaglio::protocol::wire {
 namespace {
 
@@ -26,10 +26,10 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::steady_clock;
-using Strand = asio::strand<asio::io_context::executor_type>;
-using Socket = asio::basic_stream_socket<tcp, Strand>;
-using Acceptor = asio::basic_socket_acceptor<tcp, Strand>;
-using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_clock>, Strand>;
+using Executor = asio::io_context::executor_type;
+using Socket = asio::basic_stream_socket<tcp, Executor>;
+using Acceptor = asio::basic_socket_acceptor<tcp, Executor>;
+using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_clock>, Executor>;
 
 constexpr std::size_t resting_buffer_bytes = 16 * 1024;
 constexpr auto handshake_timeout = std::chrono::seconds(5);
@@ -91,20 +91,22 @@ class Registry {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Socket socket, asio::ssl::context& tls, SamService& service, Registry& registry, Occasional& complaints)
-      : stream_(std::move(socket), tls), service_(service), registry_(registry), complaints_(complaints) {}
-  ~Connection() { registry_.remove(this); }
+  Connection(Socket socket, asio::ssl::context& tls, SamService& service, Registry& registry, Occasional& complaints,
+             std::atomic<unsigned>& load)
+      : stream_(std::move(socket), tls), service_(service), registry_(registry), complaints_(complaints), load_(load) {
+    ++load_;
+  }
+  ~Connection() {
+    --load_;
+    registry_.remove(this);
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  /// Called by the thread that accepts; all else happens on the worker's.
   void begin() {
-    error_code ignored;
-    stream_.next_layer().set_option(tcp::no_delay(true), ignored);
     due_in(handshake_timeout);
-    stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](const error_code& failed) {
-      if (failed) return self->refuse("wire.peer_refused", failed);
-      self->rest();
-    });
+    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->shake_hands(); });
   }
 
   /// Called from the sweep, on any thread.
@@ -126,6 +128,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   template <typename Duration>
   void due_in(Duration duration) {
     deadline_.store((steady_clock::now() + duration).time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  void shake_hands() {
+    error_code ignored;
+    stream_.next_layer().set_option(tcp::no_delay(true), ignored);
+    stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](const error_code& failed) {
+      if (failed) return self->refuse("wire.peer_refused", failed);
+      self->rest();
+    });
   }
 
   void rest() {
@@ -186,11 +197,42 @@ class Connection : public std::enable_shared_from_this<Connection> {
   SamService& service_;
   Registry& registry_;
   Occasional& complaints_;
+  std::atomic<unsigned>& load_;
   std::atomic<steady_clock::rep> deadline_{std::numeric_limits<steady_clock::rep>::max()};
   Bytes buffer_;
   Bytes answer_;
   std::size_t have_ = 0;  ///< bytes of the frame that is being read or answered; 0 while at rest
   bool stopping_ = false;
+};
+
+/// A thread and its event loop.
+class Worker {
+ public:
+  Worker() : work_(io_.get_executor()), thread_([this] { run(); }) {}
+  ~Worker() { stop(); }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  void stop() {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] asio::io_context& io() noexcept { return io_; }
+  [[nodiscard]] std::atomic<unsigned>& load() noexcept { return load_; }
+
+ private:
+  void run() {
+    while (!io_.stopped()) {
+      try {
+        io_.run();
+      } catch (const std::exception& exception) {
+        log::error("wire.connection_failed", {{"reason", exception.what()}});
+      }
+    }
+  }
+  std::atomic<unsigned> load_{0};
+  asio::io_context io_{1};
+  asio::executor_work_guard<Executor> work_;
+  std::thread thread_;
 };
 
 }  // namespace
@@ -214,28 +256,26 @@ struct Server::State {
     if (!failed) acceptor.listen(asio::socket_base::max_listen_connections, failed);
     if (!failed) port = acceptor.local_endpoint(failed).port();
     if (failed) return Error{ErrorCode::configuration, "wire: cannot listen on " + config.address + ": " + failed.message()};
-    accept();
-    sweep();
-    for (unsigned i = 0; i < config.workers; ++i) threads.emplace_back([this] { run(); });
+    for (unsigned i = 0; i < config.workers; ++i) workers.push_back(std::make_unique<Worker>());
+    asio::post(acceptor.get_executor(), [this] {
+      accept();
+      sweep();
+    });
     return {};
   }
 
-  void run() {
-    while (!io.stopped()) {
-      try {
-        io.run();
-      } catch (const std::exception& exception) {
-        log::error("wire.connection_failed", {{"reason", exception.what()}});
-      }
-    }
+  Worker& least_loaded() {
+    return **std::min_element(workers.begin(), workers.end(),
+                              [](const auto& left, const auto& right) { return left->load() < right->load(); });
   }
 
   void accept() {
-    acceptor.async_accept(asio::make_strand(io), [this](const error_code& failed, Socket socket) {
+    auto& worker = least_loaded();
+    acceptor.async_accept(worker.io(), [this, &worker](const error_code& failed, Socket socket) {
       if (!acceptor.is_open()) return;
       if (failed) return pause(failed);
       if (registry.size() < config.max_connections) {
-        auto connection = std::make_shared<Connection>(std::move(socket), tls, *service, registry, complaints);
+        auto connection = std::make_shared<Connection>(std::move(socket), tls, *service, registry, complaints, worker.load());
         registry.add(connection);
         connection->begin();
       } else if (complaints.due()) {
@@ -264,20 +304,20 @@ struct Server::State {
   }
 
   void stop() {
-    if (threads.empty()) return;
+    if (workers.empty()) return;
     std::promise<void> closed;
     asio::post(acceptor.get_executor(), [this, &closed] {
       error_code ignored;
       acceptor.close(ignored);
       pause_timer.cancel();
+      sweep_timer.cancel();
       for (const auto& connection : registry.all()) connection->stop();
       closed.set_value();
     });
     closed.get_future().wait();
     if (!registry.wait_until_empty(longest_stop)) log::warn("wire.stopped_under_way");
-    io.stop();
-    for (auto& thread : threads) thread.join();
-    threads.clear();
+    workers.clear();
+    front.stop();
   }
 
   const ServerConfig config;
@@ -286,12 +326,12 @@ struct Server::State {
   asio::ssl::context tls;
   Registry registry;
   Occasional complaints;
-  asio::io_context io;
-  Acceptor acceptor{asio::make_strand(io)};
-  Timer pause_timer{acceptor.get_executor()};
-  Timer sweep_timer{asio::make_strand(io)};
+  std::vector<std::unique_ptr<Worker>> workers;
+  Worker front;
+  Acceptor acceptor{front.io()};
+  Timer pause_timer{front.io()};
+  Timer sweep_timer{front.io()};
   std::uint16_t port = 0;
-  std::vector<std::thread> threads;
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
