@@ -14,9 +14,15 @@ enum class KeyAlgorithm : std::uint8_t { rsa2048 = 1, rsa3072 = 2, rsa4096 = 3, 
 /// Hash, padding and key kind in one value (TS 119 312 clause 7.3: only the listed suites, no free combination).
 /// PSS: MGF1 with the same hash, salt as long as the hash. The numbers stand in T and on the wire and are never reused.
 enum class SignatureSuite : std::uint8_t {
-  rsa_pss_sha256 = 1, rsa_pss_sha384 = 2, rsa_pss_sha512 = 3,
-  rsa_pkcs1_sha256 = 4, rsa_pkcs1_sha384 = 5, rsa_pkcs1_sha512 = 6,
-  ecdsa_sha256 = 7, ecdsa_sha384 = 8, ecdsa_sha512 = 9,
+  rsa_pss_sha256 = 1,
+  rsa_pss_sha384 = 2,
+  rsa_pss_sha512 = 3,
+  rsa_pkcs1_sha256 = 4,
+  rsa_pkcs1_sha384 = 5,
+  rsa_pkcs1_sha512 = 6,
+  ecdsa_sha256 = 7,
+  ecdsa_sha384 = 8,
+  ecdsa_sha512 = 9,
 };
 
 [[nodiscard]] std::size_t digest_length(HashAlgorithm hash) noexcept;  ///< 32, 48 or 64

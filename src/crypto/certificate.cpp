@@ -152,8 +152,7 @@ std::optional<std::string> Certificate::subject_attribute(std::string_view oid) 
 }
 
 Status Certificate::verify_issued_by(const Certificate& issuer) const {
-  const bool same_name =
-      X509_NAME_cmp(X509_get_issuer_name(certificate_.get()), X509_get_subject_name(issuer.certificate_.get())) == 0;
+  const bool same_name = X509_NAME_cmp(X509_get_issuer_name(certificate_.get()), X509_get_subject_name(issuer.certificate_.get())) == 0;
   if (refused_by("certificate.issuer_name", !same_name)) {
     return Error{ErrorCode::certificate_invalid, "the certificate names another issuer"};
   }

@@ -116,8 +116,8 @@ TEST(AlgorithmIdentifier, IsThatOfRfc4055ForPss) {
 struct SignedMessage : Authority {
   Sha256Digest content = sha256(as_bytes("the document"));
   Bytes attributes = *cms_signed_attributes(content, HashAlgorithm::sha256, leaf);
-  Result<Bytes> cms = assemble_cms(attributes, SignatureSuite::ecdsa_sha256, *key->sign(SignatureSuite::ecdsa_sha256, attributes),
-                                   {leaf, issuing});
+  Result<Bytes> cms =
+      assemble_cms(attributes, SignatureSuite::ecdsa_sha256, *key->sign(SignatureSuite::ecdsa_sha256, attributes), {leaf, issuing});
 };
 
 TEST(Cms, IsVerifiedWithItsContentItsSignerAndItsPath) {

@@ -36,7 +36,8 @@ Result<CmsHandle> parse(ByteView cms) {
   const unsigned char* at = cms.data();
   CmsHandle parsed(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(cms.size())));
   if (!parsed || OBJ_obj2nid(CMS_get0_type(parsed.get())) != NID_pkcs7_signed) return malformed("not a CMS SignedData");
-  if (!std::all_of(at, cms.data() + cms.size(), [](unsigned char byte) { return byte == 0; })) return malformed("bytes after a CMS message");
+  if (!std::all_of(at, cms.data() + cms.size(), [](unsigned char byte) { return byte == 0; }))
+    return malformed("bytes after a CMS message");
   return parsed;
 }
 
@@ -67,8 +68,7 @@ Result<Bytes> signed_value(const CMS_SignerInfo* signer, int type, int tag) {
 }
 
 Status check_attributes(const CMS_SignerInfo* signer, X509* certificate, ByteView content_digest) {
-  const void* const type =
-      CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType), once_with_one_value, V_ASN1_OBJECT);
+  const void* const type = CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType), once_with_one_value, V_ASN1_OBJECT);
   const bool is_data = type != nullptr && OBJ_obj2nid(static_cast<const ASN1_OBJECT*>(type)) == NID_pkcs7_data;
   if (refused_by("cms.content_type", !is_data)) {
     return malformed("a CMS message whose content type is not id-data");
@@ -83,7 +83,8 @@ Status check_attributes(const CMS_SignerInfo* signer, X509* certificate, ByteVie
   const unsigned char* at = ess->data();
   const SigningCertificate named(d2i_ESS_SIGNING_CERT_V2(nullptr, &at, static_cast<long>(ess->size())));
   const OwnedStack only(sk_X509_new_null());
-  if (!named || !only || X509_add_cert(only.get(), certificate, X509_ADD_FLAG_UP_REF) != 1) return malformed("a malformed signing certificate");
+  if (!named || !only || X509_add_cert(only.get(), certificate, X509_ADD_FLAG_UP_REF) != 1)
+    return malformed("a malformed signing certificate");
   if (refused_by("cms.signing_certificate", OSSL_ESS_check_signing_certs(nullptr, named.get(), only.get(), 1) <= 0)) {
     return malformed("the signature names another certificate than the one that verifies it");
   }
@@ -116,7 +117,8 @@ Result<CmsSignature> verify_signature(ByteView cms, ByteView content_digest) {
   if (!signer) return signer.error();
   const auto hash = hash_of_signer(*signer);
   if (!hash) return hash.error();
-  if (content_digest.size() != digest_length(*hash)) return Error{ErrorCode::digest_length, "the digest of another hash than the message's"};
+  if (content_digest.size() != digest_length(*hash))
+    return Error{ErrorCode::digest_length, "the digest of another hash than the message's"};
   auto certificates = certificates_of(message);
   if (!certificates) return certificates.error();
   const auto own = std::find_if(certificates->begin(), certificates->end(),
@@ -126,7 +128,8 @@ Result<CmsSignature> verify_signature(ByteView cms, ByteView content_digest) {
   if (!key) return key.error();
   CMS_SignerInfo_set1_signer_cert(*signer, own->native());
   if (auto checked = check_attributes(*signer, own->native(), content_digest); !checked) return checked.error();
-  if (refused_by("cms.signature", CMS_SignerInfo_verify(*signer) != 1)) return malformed("the signature of the CMS message does not verify");
+  if (refused_by("cms.signature", CMS_SignerInfo_verify(*signer) != 1))
+    return malformed("the signature of the CMS message does not verify");
   Certificate signer_certificate = *own;
   return CmsSignature{std::move(signer_certificate), std::move(*certificates), *hash};
 }
@@ -154,9 +157,9 @@ Result<Bytes> assemble_cms(ByteView signed_attributes, SignatureSuite suite, Byt
   for (const auto& each : certificates) {
     if (std::find(encoded.begin(), encoded.end(), each.der()) == encoded.end()) encoded.push_back(each.der());
   }
-  const Bytes signer_info = der::sequence({der::integer(1), der::sequence({signer.issuer_der(), signer.serial_der()}), hash,
-                                           der::implicit_tag(0, signed_attributes), algorithm_identifier(suite),
-                                           der::octet_string(signature)});
+  const Bytes signer_info =
+      der::sequence({der::integer(1), der::sequence({signer.issuer_der(), signer.serial_der()}), hash,
+                     der::implicit_tag(0, signed_attributes), algorithm_identifier(suite), der::octet_string(signature)});
   const Bytes signed_data = der::sequence({der::integer(1), der::set_of({hash}), der::sequence({der::oid(id_data)}),
                                            der::implicit_tag(0, der::set_of(std::move(encoded))), der::set_of({signer_info})});
   Bytes cms = der::sequence({der::oid(id_signed_data), der::explicit_tag(0, signed_data)});

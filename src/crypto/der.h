@@ -29,7 +29,8 @@ namespace intaglio::crypto::der {
 [[nodiscard]] Bytes time(UnixTime at);             ///< UTCTime until 2049, then GeneralizedTime (RFC 5280, 4.1.2.5)
 [[nodiscard]] Bytes generalized_time(UnixTime at);
 [[nodiscard]] Bytes explicit_tag(unsigned number, ByteView content);  ///< [n] EXPLICIT, constructed
-[[nodiscard]] Bytes implicit_tag(unsigned number, ByteView whole_element);   ///< [n] IMPLICIT: replaces the element's identifier, keeps constructed bit
+[[nodiscard]] Bytes implicit_tag(unsigned number,
+                                 ByteView whole_element);   ///< [n] IMPLICIT: replaces the element's identifier, keeps constructed bit
 [[nodiscard]] Bytes concatenate(std::initializer_list<ByteView> parts);
 
 }  // namespace intaglio::crypto::der

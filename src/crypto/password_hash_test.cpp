@@ -54,11 +54,11 @@ TEST(Totp, AgreesWithRfc6238) {
   const Secret seed(as_bytes("12345678901234567890"));
   // The RFC prints eight digits; six are their end.
   const std::array<std::pair<std::uint64_t, std::string_view>, 6> vectors{{{59, "287082"},
-                                                                          {1111111109, "081804"},
-                                                                          {1111111111, "050471"},
-                                                                          {1234567890, "005924"},
-                                                                          {2000000000, "279037"},
-                                                                          {20000000000, "353130"}}};
+                                                                           {1111111109, "081804"},
+                                                                           {1111111111, "050471"},
+                                                                           {1234567890, "005924"},
+                                                                           {2000000000, "279037"},
+                                                                           {20000000000, "353130"}}};
   for (const auto& [time, code] : vectors) {
     const Secret made = totp_code(seed, time / 30);
     EXPECT_EQ(as_text(made.reveal()), code);

@@ -48,7 +48,8 @@ TEST(Algorithms, HaveNamesAndNumbersThatReadBack) {
     EXPECT_EQ(*parse_suite(name_of(suite)), suite);
     EXPECT_EQ(*suite_from_number(static_cast<std::uint64_t>(suite)), suite);
   }
-  for (const auto hash : {HashAlgorithm::sha256, HashAlgorithm::sha384, HashAlgorithm::sha512}) EXPECT_EQ(*parse_hash_oid(oid_of(hash)), hash);
+  for (const auto hash : {HashAlgorithm::sha256, HashAlgorithm::sha384, HashAlgorithm::sha512})
+    EXPECT_EQ(*parse_hash_oid(oid_of(hash)), hash);
   for (unsigned key = 1; key <= 6; ++key) EXPECT_EQ(*parse_key_algorithm(name_of(KeyAlgorithm(key))), KeyAlgorithm(key));
   EXPECT_FALSE(parse_hash_oid("1.3.14.3.2.26"));
   EXPECT_FALSE(parse_suite("rsa-pss-sha1"));
@@ -167,7 +168,9 @@ TEST(EcdsaSignature, IsConvertedBothWaysWithLeadingZerosAndHighBits) {
   EXPECT_FALSE(ecdsa_to_raw(*der, 31));
   EXPECT_FALSE(ecdsa_to_der(Bytes(63)));
   EXPECT_FALSE(ecdsa_to_der({}));
-  EXPECT_FALSE(ecdsa_to_raw(testing::hex("3006020101020101" "00"), 32));
+  EXPECT_FALSE(ecdsa_to_raw(testing::hex("3006020101020101"
+                                         "00"),
+                            32));
   EXPECT_FALSE(ecdsa_to_raw(testing::hex("30060201ff020101"), 32));
 }
 

@@ -121,9 +121,9 @@ Bytes algorithm_identifier(SignatureSuite suite) {
   const HashAlgorithm hash = hash_of(suite);
   const Bytes digest = der::sequence({der::oid(oid_of(hash)), der::null()});
   const Bytes mask = der::sequence({der::oid("1.2.840.113549.1.1.8"), digest});
-  return der::sequence({der::oid("1.2.840.113549.1.1.10"),
-                        der::sequence({der::explicit_tag(0, digest), der::explicit_tag(1, mask),
-                                       der::explicit_tag(2, der::integer(std::uint64_t{digest_length(hash)}))})});
+  return der::sequence(
+      {der::oid("1.2.840.113549.1.1.10"), der::sequence({der::explicit_tag(0, digest), der::explicit_tag(1, mask),
+                                                         der::explicit_tag(2, der::integer(std::uint64_t{digest_length(hash)}))})});
 }
 
 Bytes digest_identifier(HashAlgorithm hash) { return der::sequence({der::oid(oid_of(hash))}); }

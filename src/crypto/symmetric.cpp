@@ -37,8 +37,8 @@ void hmac(const EVP_MAC_CTX* model, ByteView key, ByteView data, std::span<std::
   const MacContext context(EVP_MAC_CTX_dup(model));
   std::size_t written = 0;
   if (!context || EVP_MAC_init(context.get(), detail::data_or_empty(key), key.size(), nullptr) != 1 ||
-      EVP_MAC_update(context.get(), data.data(), data.size()) != 1 ||
-      EVP_MAC_final(context.get(), out.data(), &written, out.size()) != 1 || written != out.size()) {
+      EVP_MAC_update(context.get(), data.data(), data.size()) != 1 || EVP_MAC_final(context.get(), out.data(), &written, out.size()) != 1 ||
+      written != out.size()) {
     panic("HMAC failed");
   }
 }

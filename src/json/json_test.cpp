@@ -24,9 +24,7 @@ TEST(Json, RefusesAMemberThatStandsTwiceAtAnyDepth) {
   EXPECT_TRUE(parse(R"({"a":{"a":1},"b":{"a":1}})"));
 }
 
-TEST(Json, SaysWhichMemberStandsTwice) {
-  EXPECT_NE(parse(R"({"x":1,"alg":2,"alg":3})").error().detail.find("alg"), std::string::npos);
-}
+TEST(Json, SaysWhichMemberStandsTwice) { EXPECT_NE(parse(R"({"x":1,"alg":2,"alg":3})").error().detail.find("alg"), std::string::npos); }
 
 TEST(Json, RefusesDepthBeyondItsBound) {
   EXPECT_TRUE(parse(std::string(32, '[') + std::string(32, ']')));
@@ -45,8 +43,8 @@ TEST(Json, RefusesMoreBytesThanAllowed) {
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  for (const std::string_view text : {"", " ", "{", "[1,]", "{'a':1}", "NaN", "[Infinity]", "1e999", "[1] x", "[1][2]", "// c\n1", "\"\x01\"",
-                                      "\"\xff\"", "\"\xc0\xaf\"", "\"\\ud800\"", "\xef\xbb\xbf{}", "01", "+1", "tru"}) {
+  for (const std::string_view text : {"", " ", "{", "[1,]", "{'a':1}", "NaN", "[Infinity]", "1e999", "[1] x", "[1][2]", "// c\n1",
+                                      "\"\x01\"", "\"\xff\"", "\"\xc0\xaf\"", "\"\\ud800\"", "\xef\xbb\xbf{}", "01", "+1", "tru"}) {
     EXPECT_EQ(refusal_of(text), ErrorCode::invalid_request);
   }
 }

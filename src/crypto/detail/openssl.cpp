@@ -28,12 +28,9 @@ const EVP_MD* message_digest(HashAlgorithm hash) noexcept {
   static const EVP_MD* const sha384 = fetch_digest("SHA2-384");
   static const EVP_MD* const sha512 = fetch_digest("SHA2-512");
   switch (hash) {
-    case HashAlgorithm::sha256:
-      return sha256;
-    case HashAlgorithm::sha384:
-      return sha384;
-    case HashAlgorithm::sha512:
-      return sha512;
+    case HashAlgorithm::sha256: return sha256;
+    case HashAlgorithm::sha384: return sha384;
+    case HashAlgorithm::sha512: return sha512;
   }
   panic("a hash algorithm outside its enumeration");
 }

@@ -87,8 +87,8 @@ TEST(Jws, RefusesCorrectlySignedHeadersThatSayAnythingElse) {
   const auto key = *SoftwareKey::generate();
   const json::Value good{{"alg", "ES256"}, {"typ", "a+jwt"}, {"kid", "k"}};
   EXPECT_TRUE(verify_jws(signed_with_header(*key, good), "a+jwt", key->public_key()));
-  const json::Value more{{"crit", {"b64"}}, {"b64", false}, {"jwk", {{"kty", "EC"}}}, {"jku", "https://x"}, {"x5u", "https://x"},
-                         {"x5c", {"AA"}}, {"zip", "DEF"}, {"cty", "x"}};
+  const json::Value more{{"crit", {"b64"}},    {"b64", false},  {"jwk", {{"kty", "EC"}}}, {"jku", "https://x"},
+                         {"x5u", "https://x"}, {"x5c", {"AA"}}, {"zip", "DEF"},           {"cty", "x"}};
   for (const auto& [name, value] : more.items()) {
     json::Value header = good;
     header[name] = value;
@@ -106,8 +106,9 @@ TEST(Jws, RefusesCorrectlySignedHeadersThatSayAnythingElse) {
 TEST(Jwk, IsThatOfRfc7517AndHashesAsRfc7638Says) {
   const std::string_view rfc7517 =
       R"({"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"})";
-  EXPECT_EQ(*encode_jwk(*parse_jwk(rfc7517)),
-            R"({"crv":"P-256","kty":"EC","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})");
+  EXPECT_EQ(
+      *encode_jwk(*parse_jwk(rfc7517)),
+      R"({"crv":"P-256","kty":"EC","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"})");
   // RFC 9449, 6.1.
   const std::string_view dpop =
       R"({"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"})";

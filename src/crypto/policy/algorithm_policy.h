@@ -22,8 +22,14 @@ class AlgorithmPolicy {
   [[nodiscard]] std::vector<SignatureSuite> suites_for(KeyAlgorithm key, UnixTime at) const;
 
  private:
-  struct KeyRow { KeyAlgorithm key; UnixTime generate_until, certify_until, sign_until; };
-  struct SuiteRow { SignatureSuite suite; UnixTime sign_until; };
+  struct KeyRow {
+    KeyAlgorithm key;
+    UnixTime generate_until, certify_until, sign_until;
+  };
+  struct SuiteRow {
+    SignatureSuite suite;
+    UnixTime sign_until;
+  };
   AlgorithmPolicy() = default;
   [[nodiscard]] const KeyRow* row_of(KeyAlgorithm key) const noexcept;
   std::string id_;
