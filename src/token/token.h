@@ -1,9 +1,12 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -67,6 +70,8 @@ struct CallCount {
   std::uint64_t count;
 };
 
+struct ProbeLine;
+
 /// A logged-in token: one login for its life, a bounded pool of sessions, cached handles. One operation = one session.
 /// Objects are created, destroyed and searched one at a time (hsm.md, consequence 8). Thread-safe. Never forked.
 class Token : public std::enable_shared_from_this<Token> {
@@ -100,12 +105,20 @@ class Token : public std::enable_shared_from_this<Token> {
   [[nodiscard]] virtual std::string description() const;  ///< manufacturer, model, firmware, serial: for audit and probe
   /// A known-answer check: encrypts, HMACs or signs with a probe key and checks it. token_unavailable when it fails.
   virtual Status check_health();
+  /// What custody says when a signature of sign_for_activation does not verify: the sessions are retired; the second one
+  /// condemns the token until the next start (TC-5).
+  virtual void report_wrong_signature();
 
  protected:
   Token();
   /// For a token that is not PKCS#11 (tests): the handle means nothing outside it.
   [[nodiscard]] static ServiceKey make_service_key(Bytes id, unsigned long handle) { return {std::move(id), handle}; }
+  [[nodiscard]] static SignerKey make_signer_key(Bytes id, unsigned long handle, crypto::PublicKey key);
+  [[nodiscard]] static unsigned long handle_of(const ServiceKey& key) noexcept { return key.handle_; }
+  [[nodiscard]] static unsigned long handle_of(const SignerKey& key) noexcept { return key.handle_; }
+
  private:
+  friend Result<std::vector<ProbeLine>> probe(Token& token, bool quick);
   struct State;
   std::unique_ptr<State> state_;
 };

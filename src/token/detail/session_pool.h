@@ -1,0 +1,92 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "base/result.h"
+#include "token/detail/call_counters.h"
+#include "token/detail/cryptoki.h"
+
+namespace intaglio::token::detail {
+
+class SessionPool;
+
+/// One session for one operation: it goes back when the lease ends, or is closed when it was retired.
+class Lease {
+ public:
+  Lease(Lease&& other) noexcept;
+  Lease& operator=(Lease&&) = delete;
+  ~Lease();
+  [[nodiscard]] CK_SESSION_HANDLE session() const noexcept { return session_; }
+  /// The session is in a state that nobody knows: closed instead of given back.
+  void retire() noexcept { retired_ = true; }
+
+ private:
+  friend class SessionPool;
+  Lease(SessionPool& pool, CK_SESSION_HANDLE session, std::uint64_t generation)
+      : pool_(&pool), session_(session), generation_(generation) {}
+  SessionPool* pool_;
+  CK_SESSION_HANDLE session_;
+  std::uint64_t generation_;
+  bool retired_ = false;
+};
+
+/// A bounded number of read-only sessions, opened when they are needed. The one used last is given out first.
+class SessionPool {
+ public:
+  SessionPool(const CK_FUNCTION_LIST& functions, CallCounters& counters, unsigned bound);
+  ~SessionPool();
+  SessionPool(const SessionPool&) = delete;
+  SessionPool& operator=(const SessionPool&) = delete;
+
+  /// Waits at most five seconds for a session: `busy` then, `token_unavailable` when none can be opened or the pool is closed.
+  [[nodiscard]] Result<Lease> lease();
+  /// From now on sessions of this slot; those of before are closed as they come back.
+  void start_over(CK_SLOT_ID slot);
+  /// No more leases; waits for those that are out, then closes every session.
+  void close();
+  /// As close, but gives up at the deadline and leaves the sessions to the end of the process.
+  void close_before(std::chrono::steady_clock::time_point deadline);
+
+  /// Runs while no lease is out and none is given: a moment in which no other thread is in the module with our sessions.
+  template <typename Work>
+  auto alone(Work&& work) {
+    const Quiet quiet(*this);
+    return work();
+  }
+
+ private:
+  friend class Lease;
+  class Quiet {
+   public:
+    explicit Quiet(SessionPool& pool);
+    ~Quiet();
+    Quiet(const Quiet&) = delete;
+    Quiet& operator=(const Quiet&) = delete;
+
+   private:
+    SessionPool& pool_;
+  };
+
+  [[nodiscard]] Result<Lease> open_one(std::unique_lock<std::mutex>& lock);
+  void give_back(Lease& lease) noexcept;
+  void close_session(CK_SESSION_HANDLE session) noexcept;
+
+  const CK_FUNCTION_LIST& functions_;
+  CallCounters& counters_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<CK_SESSION_HANDLE> idle_;
+  CK_SLOT_ID slot_ = 0;
+  std::uint64_t generation_ = 0;
+  unsigned bound_;
+  unsigned leased_ = 0;
+  unsigned waiting_ = 0;
+  bool quiet_ = false;
+  bool closed_ = true;
+};
+
+}  // namespace intaglio::token::detail

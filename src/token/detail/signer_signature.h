@@ -1,0 +1,24 @@
+#pragma once
+
+#include "token/detail/keys.h"
+
+namespace intaglio::token::detail {
+
+/// Signatures with signers' keys.
+class SignerSignatures {
+ public:
+  SignerSignatures(Connection& connection, Keys& keys) : connection_(connection), keys_(keys) {}
+  [[nodiscard]] SignOutcome sign(unsigned long key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite, ByteView digest);
+  [[nodiscard]] std::uint64_t made() const noexcept { return made_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Attempt;
+  [[nodiscard]] Attempt attempt(Lease& lease, CK_OBJECT_HANDLE handle, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite,
+                                ByteView digest);
+
+  Connection& connection_;
+  Keys& keys_;
+  std::atomic<std::uint64_t> made_{0};
+};
+
+}  // namespace intaglio::token::detail
