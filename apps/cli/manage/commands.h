@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "sign/factors.h"
+
+namespace intaglio::cli {
+
+struct EnrolOptions {
+  std::filesystem::path client_file;
+  std::string signer;
+  std::optional<std::filesystem::path> code_file, pin_file;
+  std::optional<std::filesystem::path> seed_file;  ///< where the TOTP seed is kept for scripts, mode 0600
+  bool no_qr = false;
+};
+/// `intaglio enrol`: activation code and a new PIN for the first factors; the TOTP seed comes back sealed and is shown as QR code.
+Status enrol(const EnrolOptions& options, const Clock& clock);
+
+struct NewKeyOptions {
+  std::filesystem::path client_file;
+  std::string signer, algorithm, profile;
+  std::optional<std::filesystem::path> csr_out;
+  FactorOptions factors;
+};
+/// `intaglio key new`: a key in the SAM's token, asked for with the signer's factors.
+Status new_key(const NewKeyOptions& options, const Clock& clock);
+
+/// Replaces this process by a program that stands beside it; comes back only when that fails.
+Status run_sibling(const std::string& program, const std::vector<std::string>& arguments);
+
+}  // namespace intaglio::cli

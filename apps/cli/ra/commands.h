@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace intaglio::cli {
+
+struct CreateSignerOptions {
+  std::filesystem::path operator_file, identity_file;
+  std::string signer;
+  std::optional<std::filesystem::path> code_out;  ///< mode 0600; else the code is shown
+};
+/// `intaglio ra signer-create`: the identity record, signed; the SAM's activation code comes back sealed to the operator.
+Status create_signer(const CreateSignerOptions& options, const Clock& clock);
+
+struct CertifyOptions {
+  std::filesystem::path operator_file, identity_file;
+  std::string credential;
+  std::string profile;
+  std::optional<std::filesystem::path> out;  ///< PEM chain, leaf first
+};
+/// `intaglio ra certify`: request -> certificate -> binding.
+Status certify(const CertifyOptions& options, const Clock& clock);
+
+struct KeyStateOptions {
+  std::filesystem::path operator_file;
+  std::string credential;
+  std::string reason;
+  std::string serial;  ///< hexadecimal; for revoke
+};
+Status suspend_key(const KeyStateOptions& options);
+Status resume_key(const KeyStateOptions& options, const Clock& clock);
+Status revoke_certificate(const KeyStateOptions& options, const Clock& clock);
+
+}  // namespace intaglio::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "crypto/public_key.h"
+#include "crypto/signer.h"
+#include "protocol/binding.h"
+
+namespace intaglio::cli {
+
+/// client.toml: the service, the signature application's own identity, and the SAM that the signer trusts.
+struct ClientSettings {
+  std::string base_url;  ///< without a slash at the end
+  std::filesystem::path ca_file;
+  std::string client_id;
+  std::shared_ptr<crypto::SoftwareKey> client_key;
+  std::string sam_thumbprint;                       ///< RFC 7638
+  std::optional<std::string> checkpoint_thumbprint; ///< RFC 7638
+  std::optional<std::string> log_origin;
+  protocol::Terms terms;
+  std::string terms_text;
+  std::chrono::seconds request_time, receipt_time;
+};
+[[nodiscard]] Result<ClientSettings> load_client_settings(const std::filesystem::path& path);
+
+/// operator.toml: the registration listener, the operator's TLS identity and signing key.
+struct OperatorSettings {
+  std::string base_url;
+  std::filesystem::path ca_file, certificate_file, private_key_file;
+  std::string operator_id;
+  std::shared_ptr<crypto::SoftwareKey> operator_key;
+  std::optional<crypto::PublicKey> sam_identity;
+  std::chrono::seconds request_time;
+};
+[[nodiscard]] Result<OperatorSettings> load_operator_settings(const std::filesystem::path& path);
+
+/// A public key in a file: PEM "PUBLIC KEY" or a public JWK.
+[[nodiscard]] Result<crypto::PublicKey> load_public_key(const std::filesystem::path& path);
+
+}  // namespace intaglio::cli

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "sign/remote_signature.h"
+
+namespace intaglio::cli {
+
+struct SignPdfOptions {
+  SigningOptions signing;
+  std::filesystem::path input;
+  std::optional<std::filesystem::path> output;  ///< default: NAME.signed.pdf beside the input
+  bool replace = false;                         ///< the output may exist already, and may be the input
+  std::string reason;
+  bool no_receipt = false;
+};
+/// `intaglio sign FILE.pdf`: PAdES B-B.
+Status sign_pdf(const SignPdfOptions& options, const Clock& clock);
+
+struct SignDigestsOptions {
+  SigningOptions signing;
+  std::vector<std::string> digests;  ///< hexadecimal
+};
+/// `intaglio sign --digest`: raw signatures over digests, printed as JSON lines.
+Status sign_digests(const SignDigestsOptions& options, const Clock& clock);
+
+}  // namespace intaglio::cli

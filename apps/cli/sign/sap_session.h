@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "service.h"
+
+namespace intaglio::cli {
+
+/// A transaction that the service opened: its ticket, T, and the key to which factors are sealed.
+struct OpenedTransaction {
+  std::string ticket;
+  Bytes encoded;
+  protocol::Transaction transaction;
+  std::string sap_kid;
+  crypto::PublicKey sap_key;
+};
+/// Posts the request and reads the answer; refused unless the SAP statement is that of the pinned SAM identity and valid now.
+/// What T holds is checked by check_transaction.
+[[nodiscard]] Result<OpenedTransaction> open_transaction(const Service& service, const ClientSettings& settings, std::string_view path,
+                                                         const json::Value& request, UnixTime now);
+
+/// One factor of a SAP message: "pin", "totp", "activation-code", "new-pin". The value: letters, digits and - only.
+struct Factor {
+  std::string_view type;
+  const Secret* value;
+};
+
+/// A SAP message on its way: what was sealed, and the key with which the answer is opened.
+struct SapMessage {
+  std::string compact;
+  std::shared_ptr<crypto::SoftwareKey> answer_key;
+};
+/// Computes consent and binding from what was shown, and seals them with the factors to the SAM (api/sap, 3 and 6).
+[[nodiscard]] Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,
+                                                  const std::vector<Factor>& factors);
+
+}  // namespace intaglio::cli

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "crypto/certificate.h"
+#include "protocol/binding.h"
+
+namespace intaglio::cli {
+
+/// What the signer's side asked a service to open.
+struct AskedSigning {
+  std::string credential;
+  crypto::SignatureSuite suite;
+  std::vector<protocol::DocumentDigest> documents;
+  crypto::Certificate certificate;
+  std::string client_id;
+};
+struct AskedEnrolment {
+  std::string signer;
+  std::string client_id;
+};
+struct AskedKey {
+  std::string signer;
+  crypto::KeyAlgorithm algorithm;
+  std::string profile;
+  std::string client_id;
+};
+
+/// T holds exactly what was asked for, and is not over: whatever else the service put into it is refused (`binding_mismatch`),
+/// before the signer is asked for anything.
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSigning& asked, UnixTime now);
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedEnrolment& asked, UnixTime now);
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKey& asked, UnixTime now);
+
+}  // namespace intaglio::cli
