@@ -1,0 +1,249 @@
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "audit/detail/checkpoint.h"
+#include "audit/detail/entries.h"
+#include "audit/detail/tiles.h"
+#include "audit/log.h"
+#include "base/file.h"
+#include "json/json.h"
+
+namespace intaglio::audit {
+
+using detail::Entry;
+using detail::Hash;
+using detail::Head;
+
+namespace {
+
+constexpr std::size_t max_note_size = 64 * 1024;
+constexpr std::size_t max_findings = 32;
+
+std::string entry_name(std::uint64_t index) { return "entry " + std::to_string(index); }
+
+/// Findings in the order of the entries that they name, whatever check made them.
+class Findings {
+ public:
+  static constexpr std::uint64_t whole_log = UINT64_MAX;
+
+  void add(std::uint64_t index, std::string text) {
+    if (found_.size() < max_findings || index < found_.rbegin()->first) found_.emplace(index, std::move(text));
+    if (found_.size() > max_findings) found_.erase(std::prev(found_.end()));
+  }
+  [[nodiscard]] std::vector<std::string> sentences() const {
+    std::vector<std::string> out;
+    for (const auto& [index, text] : found_) out.push_back(text);
+    return out;
+  }
+
+ private:
+  std::multimap<std::uint64_t, std::string> found_;
+};
+
+/// Each intent has one outcome at most, each outcome its intent.
+class Reconciliation {
+ public:
+  void see(std::uint64_t index, const json::Value& event, Findings& findings) {
+    const auto type = text_of(event, "type");
+    const auto* fields = json::member(event, "fields");
+    if (fields == nullptr) return;
+    if (type == name_of(EventType::signature_intent)) {
+      open_.emplace(index, Occurrence{text_of(*fields, "authorisation"), text_of(*fields, "position")});
+    } else if (type == name_of(EventType::signature_made) || type == name_of(EventType::signature_burned)) {
+      if (type == name_of(EventType::signature_made)) ++signatures_;
+      close(index, text_of(*fields, "intent"), findings);
+    } else if (type == name_of(EventType::signature_refused)) {
+      // A refusal before the intent names none.
+      if (const auto intent = text_of(*fields, "intent"); !intent.empty()) close(index, intent, findings);
+    } else if (type == name_of(EventType::reservation_burned)) {
+      burn({text_of(*fields, "authorisation"), text_of(*fields, "position")});
+    }
+  }
+  [[nodiscard]] std::uint64_t signatures() const noexcept { return signatures_; }
+  [[nodiscard]] std::uint64_t open() const noexcept { return open_.size(); }
+
+ private:
+  using Occurrence = std::pair<std::string, std::string>;
+
+  static std::string text_of(const json::Value& object, std::string_view name) {
+    auto text = json::text_member(object, name);
+    return text ? std::move(*text) : std::string();
+  }
+  void close(std::uint64_t index, const std::string& intent, Findings& findings) {
+    std::uint64_t number = Findings::whole_log;
+    std::from_chars(intent.data(), intent.data() + intent.size(), number);
+    const auto found = open_.find(number);
+    if (found == open_.end()) {
+      findings.add(index, entry_name(index) + " is the outcome of an intent that is not open: " + (intent.empty() ? "none named" : intent));
+    } else {
+      open_.erase(found);
+    }
+  }
+  void burn(const Occurrence& occurrence) {
+    const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& candidate) { return candidate.second == occurrence; });
+    if (found != open_.end()) open_.erase(found);
+  }
+
+  std::map<std::uint64_t, Occurrence> open_;
+  std::uint64_t signatures_ = 0;
+};
+
+class Verification {
+ public:
+  Verification(const LogConfig& config, const crypto::PublicKey& signer)
+      : config_(config), signer_(signer), tiles_(config.directory), head_(detail::empty_head(config.origin)) {}
+
+  [[nodiscard]] Result<VerifyReport> run(storage::Database& database) {
+    read_anchor();
+    read_checkpoint();
+    auto read = database.read([&](storage::Reader& reader) {
+      return detail::each_entry(reader, 0, static_cast<std::uint64_t>(INT64_MAX), [&](const Entry& entry) {
+        see(entry);
+        return true;
+      });
+    });
+    // A value that is not of our making ends the reading; the entry that holds it is named already.
+    if (!read) findings_.add(head_.size, "the entries cannot be read beyond " + entry_name(head_.size) + ": " + read.error().detail);
+    check_end();
+    auto sentences = findings_.sentences();
+    return VerifyReport{sentences.empty(), head_.size, intents_.signatures(), intents_.open(), std::move(sentences)};
+  }
+
+ private:
+  void read_anchor() {
+    auto read = detail::Anchor::read(config_.anchor);
+    if (read) {
+      anchor_ = *read;
+    } else {
+      findings_.add(Findings::whole_log, "the anchor cannot be read: " + read.error().detail);
+    }
+  }
+
+  void read_checkpoint() {
+    auto note = read_file(config_.directory / "checkpoint", max_note_size);
+    if (!note) {
+      findings_.add(Findings::whole_log, "the checkpoint cannot be read: " + note.error().detail);
+      return;
+    }
+    auto read = detail::verify_checkpoint(as_text(*note), config_.origin, signer_);
+    if (read) {
+      checkpoint_ = std::move(*read);
+    } else {
+      findings_.add(Findings::whole_log, read.error().detail);
+    }
+  }
+
+  void see(const Entry& entry) {
+    if (entry.index != head_.size) {
+      findings_.add(head_.size, entry_name(head_.size) + " is missing");
+      head_ = {entry.index, head_.running};
+      chain_known_ = false;
+    }
+    check_entry(entry);
+    head_ = {entry.index + 1, entry.running};
+    chain_known_ = true;
+    if (anchor_ && anchor_->size == head_.size && anchor_->running != head_.running) {
+      findings_.add(entry.index, "the entries up to " + entry_name(entry.index) + " are not those that the anchor vouches for");
+    }
+    grow(entry);
+  }
+
+  void check_entry(const Entry& entry) {
+    const auto name = entry_name(entry.index);
+    if (detail::hash_of_leaf(entry.event) != entry.leaf) findings_.add(entry.index, name + " was edited: its hash differs");
+    if (chain_known_ && detail::next_running(head_.running, entry.leaf) != entry.running) {
+      findings_.add(entry.index, name + " does not continue the chain: it or the one before was changed");
+    }
+    auto event = json::parse(as_text(entry.event), {.max_bytes = detail::max_entry_size});
+    if (!event) {
+      findings_.add(entry.index, name + " is not an event");
+      return;
+    }
+    auto own = json::integer_member(*event, "index");
+    if (!own || static_cast<std::uint64_t>(*own) != entry.index) findings_.add(entry.index, name + " says that it is another entry");
+    intents_.see(entry.index, *event, findings_);
+  }
+
+  /// The tree over what the entries hold now; compared with the tiles as they fill and with the checkpoint at its size.
+  void grow(const Entry& entry) {
+    // Behind a gap every place would differ; the gap is named.
+    if (!checkpoint_ || entry.index != edge_.size() || edge_.size() >= checkpoint_->size) return;
+    const auto grown = edge_.append(detail::hash_of_leaf(entry.event), [&](unsigned level, std::uint64_t index, std::span<const Hash> hashes) {
+      compare_tile(level, index, hashes);
+      return Status();
+    });
+    if (!grown) panic("audit: a comparison cannot be refused");
+    bundle_.push_back(entry.event);
+    if (bundle_.size() == detail::tile_width) compare_bundle();
+    if (edge_.size() != checkpoint_->size) return;
+    for (unsigned level = 0; level < edge_.levels().size(); ++level) {
+      const auto& hashes = edge_.levels()[level];
+      if (!hashes.empty()) compare_tile(level, edge_.size() >> (detail::tile_height * (level + 1)), hashes);
+    }
+    if (!bundle_.empty()) compare_bundle();
+    if (edge_.root() != checkpoint_->root) findings_.add(Findings::whole_log, "the entries do not lead to the root that the checkpoint signs");
+  }
+
+  void compare_tile(unsigned level, std::uint64_t index, std::span<const Hash> hashes) {
+    auto stored = tiles_.read_tile(level, index, hashes.size());
+    if (!stored) {
+      findings_.add(Findings::whole_log, stored.error().detail);
+      return;
+    }
+    for (std::size_t at = 0; at < hashes.size(); ++at) {
+      if ((*stored)[at] == hashes[at]) continue;
+      const auto first = (index * detail::tile_width + at) << (detail::tile_height * level);
+      const auto what = level == 0 ? entry_name(first) : "the tree from " + entry_name(first) + " on, level " + std::to_string(level) + ',';
+      findings_.add(first, what + " differs from its tile");
+      return;
+    }
+  }
+
+  void compare_bundle() {
+    const auto first = edge_.size() - bundle_.size();
+    auto stored = tiles_.read_bundle(first / detail::tile_width, bundle_.size());
+    if (!stored) {
+      findings_.add(Findings::whole_log, stored.error().detail);
+    } else if (*stored != bundle_) {
+      const auto differs = std::mismatch(bundle_.begin(), bundle_.end(), stored->begin()).first;
+      const auto index = first + static_cast<std::uint64_t>(differs - bundle_.begin());
+      findings_.add(index, entry_name(index) + " differs from its bundle");
+    }
+    bundle_.clear();
+  }
+
+  void check_end() {
+    const auto lacking = [&](std::uint64_t size, const char* witness) {
+      findings_.add(head_.size, "the log was cut: it ends before " + entry_name(head_.size) + ", the " + witness + " vouches for " +
+                                    std::to_string(size) + " entries");
+    };
+    if (anchor_ && anchor_->size > head_.size) lacking(anchor_->size, "anchor");
+    if (checkpoint_ && checkpoint_->size > head_.size) lacking(checkpoint_->size, "checkpoint");
+    if (anchor_ && checkpoint_ && checkpoint_->size > anchor_->size) {
+      findings_.add(Findings::whole_log, "the checkpoint holds more entries than the anchor vouches for: the anchor was put back");
+    }
+  }
+
+  const LogConfig& config_;
+  const crypto::PublicKey& signer_;
+  const detail::Tiles tiles_;
+  Findings findings_;
+  Reconciliation intents_;
+  std::optional<Head> anchor_;
+  std::optional<detail::Checkpoint> checkpoint_;
+  Head head_;
+  bool chain_known_ = true;
+  detail::Edge edge_;
+  std::vector<Bytes> bundle_;
+};
+
+}  // namespace
+
+Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database, const crypto::PublicKey& signer) {
+  auto opened = storage::open_sqlite_read_only(database);
+  if (!opened) return opened.error();
+  return Verification(config, signer).run(**opened);
+}
+
+}  // namespace intaglio::audit
