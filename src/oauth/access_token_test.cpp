@@ -1,0 +1,130 @@
+#include "oauth/access_token.h"
+
+#include <gtest/gtest.h>
+
+#include "oauth/test_support.h"
+
+namespace intaglio::oauth {
+namespace {
+
+using test::must;
+
+constexpr const char* issuer = "https://sign.example";
+
+/// Counts what it signs; verification needs the public key alone.
+class AccessTokenTest : public testing::Test {
+ protected:
+  AccessTokenTest() {
+    clients_ = std::make_shared<const Clients>(must(Clients::make({client_.registered()})));
+    tokens_ = must(AccessTokens::make({issuer, std::chrono::seconds{3600}, 4}, key_, clients_, clock_));
+  }
+  [[nodiscard]] std::string issue() { return must(tokens_->issue(*clients_->find("app"), "service")).token; }
+  [[nodiscard]] static http::Request with(const std::string& header) {
+    http::Request request;
+    request.headers["authorization"] = header;
+    return request;
+  }
+  [[nodiscard]] static json::Value claims(UnixTime now) {
+    return {{"iss", issuer}, {"aud", issuer}, {"sub", "app"}, {"client_id", "app"}, {"scope", "service"}, {"jti", "1"}, {"iat", unix_seconds(now)}, {"exp", unix_seconds(now) + 60}};
+  }
+  [[nodiscard]] ErrorCode refusal(const std::string& token) {
+    const auto checked = tokens_->check(with("Bearer " + token));
+    EXPECT_FALSE(checked);
+    return checked ? ErrorCode::internal : checked.error().code;
+  }
+
+  test::TestClient client_{"app"};
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(test::test_start);
+  std::shared_ptr<crypto::SoftwareKey> key_ = must(crypto::SoftwareKey::generate());
+  std::shared_ptr<const Clients> clients_;
+  std::unique_ptr<AccessTokens> tokens_;
+};
+
+TEST_F(AccessTokenTest, NamesTheClientThatItWasIssuedTo) {
+  const auto checked = tokens_->check(with("Bearer " + issue()));
+  ASSERT_TRUE(checked);
+  EXPECT_EQ(checked->id, "app");
+  EXPECT_EQ(checked->scopes, std::vector<std::string>{"service"});
+}
+
+TEST_F(AccessTokenTest, IsTakenWithAnySpellingOfTheScheme) { EXPECT_TRUE(tokens_->check(with("bearer " + issue()))); }
+
+TEST_F(AccessTokenTest, IsRememberedUntilItEndsAndRefusedAfterwards) {
+  const auto token = issue();
+  EXPECT_TRUE(tokens_->check(with("Bearer " + token)));
+  EXPECT_TRUE(tokens_->check(with("Bearer " + token)));
+  EXPECT_EQ(tokens_->remembered(), 1U);
+  clock_->advance(std::chrono::seconds{3599});
+  EXPECT_TRUE(tokens_->check(with("Bearer " + token)));
+  clock_->advance(std::chrono::seconds{1});
+  EXPECT_EQ(refusal(token), ErrorCode::ticket_expired);
+}
+
+TEST_F(AccessTokenTest, MemoryOfTokensIsBounded) {
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(tokens_->check(with("Bearer " + issue())));
+  EXPECT_LE(tokens_->remembered(), 4U);
+}
+
+TEST_F(AccessTokenTest, RefusesHeadersThatAreNoBearerHeader) {
+  EXPECT_EQ(tokens_->check({}).error().code, ErrorCode::invalid_request);
+  for (const std::string header : {"", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer a\"b", "token"}) {
+    EXPECT_EQ(tokens_->check(with(header)).error().code, ErrorCode::invalid_request) << header;
+  }
+  EXPECT_EQ(tokens_->check(with("Bearer " + std::string(5000, 'a'))).error().code, ErrorCode::invalid_request);
+}
+
+TEST_F(AccessTokenTest, RefusesATokenOfAnotherKey) {
+  const auto other = must(crypto::SoftwareKey::generate());
+  EXPECT_EQ(refusal(must(crypto::make_jws(*other, "at+jwt", "k", json::encode(claims(test::test_start))))), ErrorCode::not_authorised);
+}
+
+TEST_F(AccessTokenTest, RefusesATokenOfAnotherKindUnderOurKey) {
+  EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "JWT", "k", json::encode(claims(test::test_start))))), ErrorCode::not_authorised);
+}
+
+TEST_F(AccessTokenTest, RefusesAnotherIssuerAnotherAudienceAndAClientThatIsGone) {
+  for (const auto& [member, value] : {std::pair{"iss", "https://else"}, {"aud", "https://else"}, {"client_id", "gone"}}) {
+    auto changed = claims(test::test_start);
+    changed[member] = value;
+    EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "at+jwt", "k", json::encode(changed)))), ErrorCode::not_authorised) << member;
+  }
+}
+
+TEST_F(AccessTokenTest, RefusesATokenWithAMissingClaim) {
+  for (const auto* member : {"iss", "aud", "client_id", "scope", "exp"}) {
+    auto changed = claims(test::test_start);
+    changed.erase(member);
+    EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "at+jwt", "k", json::encode(changed)))), ErrorCode::not_authorised) << member;
+  }
+}
+
+TEST_F(AccessTokenTest, SaysInTheAnswerWhatWasWrongWithTheToken) {
+  const auto malformed = access_refusal({}, {ErrorCode::invalid_request, ""});
+  EXPECT_EQ(malformed.status, 400U);
+  EXPECT_EQ(malformed.body, R"({"error":"invalid_request","error_description":"Malformed authorization header."})");
+  EXPECT_EQ(access_refusal({}, {ErrorCode::ticket_expired, ""}).status, 401U);
+  const auto invalid = access_refusal({}, {ErrorCode::not_authorised, ""});
+  EXPECT_EQ(invalid.status, 401U);
+  EXPECT_EQ(invalid.headers.front().first, "WWW-Authenticate");
+}
+
+TEST(BoundedCache, ForgetsTheOldestAndWhatHasEnded) {
+  BoundedCache<int> cache(2);
+  const auto now = test::test_start;
+  const auto later = now + std::chrono::seconds{10};
+  const auto key = [](std::string_view text) { return crypto::sha256(as_bytes(text)); };
+  cache.insert(key("a"), 1, later, now);
+  EXPECT_EQ(cache.insert(key("a"), 7, later, now), 1);
+  cache.insert(key("b"), 2, later, now);
+  cache.insert(key("c"), 3, later, now);
+  EXPECT_FALSE(cache.find(key("a"), now));
+  EXPECT_EQ(cache.find(key("c"), now), 3);
+  EXPECT_FALSE(cache.find(key("c"), later));
+  EXPECT_EQ(cache.insert(key("c"), 4, later + std::chrono::seconds{1}, later), 4);
+  cache.erase(key("c"));
+  EXPECT_FALSE(cache.find(key("c"), now));
+  EXPECT_LE(cache.size(), 2U);
+}
+
+}  // namespace
+}  // namespace intaglio::oauth

@@ -1,0 +1,308 @@
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "crypto/certificate.h"
+#include "crypto/der.h"
+#include "crypto/digest.h"
+#include "crypto/jose/jwe.h"
+#include "crypto/random.h"
+#include "oauth/test_support.h"
+#include "ssa/service.h"
+
+/// A SAM of values and an SSA around it, for unit tests and fuzz targets; no part of any process.
+namespace intaglio::ssa::test {
+
+using oauth::test::must;
+
+/// A certificate under its own key, good enough to be read: subject O and CN, validity as asked.
+inline Bytes make_certificate(const std::string& organisation, const std::string& common_name, UnixTime not_before, UnixTime not_after) {
+  namespace der = crypto::der;
+  const auto key = must(crypto::SoftwareKey::generate());
+  std::vector<crypto::NameAttribute> attributes{{"2.5.4.6", "NO"}};
+  if (!organisation.empty()) attributes.push_back({"2.5.4.10", organisation});
+  attributes.push_back({"2.5.4.3", common_name});
+  const auto name = must(crypto::encode_name(attributes));
+  const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
+  const auto tbs = der::sequence(std::vector<Bytes>{der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{4711}), algorithm, name,
+                                                    der::sequence(std::vector<Bytes>{der::time(not_before), der::time(not_after)}), name,
+                                                    key->public_key().spki()});
+  const auto signature = must(key->sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+  return der::sequence(std::vector<Bytes>{tbs, algorithm, der::bit_string(signature)});
+}
+
+/// Answers as a SAM would, from values that a test sets; counts its calls. It makes no check that a test does not ask for.
+class FakeSam final : public protocol::SamService {
+ public:
+  explicit FakeSam(std::shared_ptr<ManualClock> clock) : clock_(std::move(clock)) {}
+
+  void add(const std::string& signer, const std::string& key, crypto::KeyAlgorithm algorithm, std::vector<crypto::SignatureSuite> suites,
+           Bytes certificate, std::uint32_t max_documents = 100) {
+    credentials.emplace_back(protocol::CredentialFacts{must(KeyId::parse(key)), must(SignerId::parse(signer)), protocol::KeyState::assigned, algorithm,
+                                                       std::move(suites), {std::move(certificate)}, false, "direct-resident", max_documents});
+  }
+  [[nodiscard]] protocol::CredentialFacts& facts(std::string_view key) {
+    for (auto& one : credentials) {
+      if (one.key.text() == key) return one;
+    }
+    panic("no such credential in the test");
+  }
+
+  Result<protocol::Opened> open_signing(const protocol::OpenSigning& request) override {
+    if (failure) return *failure;
+    protocol::Transaction t = blank(protocol::Purpose::sign);
+    const auto& credential = facts(request.key.text());
+    t.signer = credential.signer.text();
+    t.key = request.key.text();
+    t.certificate_digest = crypto::digest(crypto::HashAlgorithm::sha256, credential.certificates.front());
+    t.hash = static_cast<std::uint8_t>(request.hash);
+    for (const auto suite : request.suites.empty() ? credential.suites : request.suites) {
+      if (crypto::hash_of(suite) == request.hash) t.suites.push_back(static_cast<std::uint8_t>(suite));
+    }
+    t.documents = request.documents;
+    return opened(t, request.client_id, request.client_name);
+  }
+  Result<protocol::Opened> open_enrolment(const protocol::OpenEnrolment& request) override {
+    if (failure) return *failure;
+    protocol::Transaction t = blank(protocol::Purpose::enrol);
+    t.signer = request.signer.text();
+    return opened(t, request.client_id, request.client_name);
+  }
+  Result<protocol::Opened> open_key_generation(const protocol::OpenKeyGeneration& request) override {
+    if (failure) return *failure;
+    protocol::Transaction t = blank(protocol::Purpose::key);
+    t.signer = request.signer.text();
+    t.key = "new-key-" + std::to_string(opened_.size());
+    t.suites = {static_cast<std::uint8_t>(request.algorithm)};
+    t.profile = request.profile;
+    return opened(t, request.client_id, request.client_name);
+  }
+
+  Result<protocol::Authorised> authorise(std::string_view sap_message) override {
+    ++messages;
+    if (failure) return *failure;
+    const auto& t = transaction_of(sap_message);
+    json::Value claims{{"jti", must(crypto::random_id())}, {"sub", t.signer}, {"key", t.key}, {"dig", encode_base64url(protocol::list_digest(t.documents))},
+                       {"n", t.documents.size()}, {"amr", {"pin", "totp"}}, {"iat", unix_seconds(clock_->now())},
+                       {"exp", unix_seconds(clock_->now()) + 60}, {"epoch", 1}};
+    if (change_sad) change_sad(claims);
+    return protocol::Authorised{must(crypto::make_jws(*sad_key, sad_type, "sad", json::encode(claims))), std::chrono::seconds{60}};
+  }
+  Result<protocol::Enrolled> enrol_factors(std::string_view) override {
+    ++messages;
+    if (failure) return *failure;
+    return protocol::Enrolled{"sealed-answer"};
+  }
+  Result<protocol::KeyGenerated> generate_key(std::string_view sap_message) override {
+    ++messages;
+    if (failure) return *failure;
+    return protocol::KeyGenerated{must(KeyId::parse(transaction_of(sap_message).key)), to_bytes("csr"), "assertion"};
+  }
+  Result<protocol::SignAnswer> sign(const protocol::SignRequest& request) override {
+    ++signs;
+    last_sign = request;
+    if (failure) return *failure;
+    protocol::SignAnswer answer;
+    for (const auto& digest : request.digests) {
+      if (stop_after && answer.signatures.size() == *stop_after) {
+        answer.stopped = ErrorCode::signature_doubtful;
+        break;
+      }
+      answer.signatures.push_back({signature_of(request.key.text(), digest), "intaglio/sam/test", answer.signatures.size(), crypto::sha256(digest), false});
+    }
+    return answer;
+  }
+  /// Names the key, so that a test sees whose it is.
+  [[nodiscard]] static Bytes signature_of(std::string_view key, ByteView digest) {
+    auto signature = to_bytes("signed by " + std::string(key) + ": ");
+    append(signature, digest);
+    return signature;
+  }
+
+  Result<protocol::SignerCreated> create_signer(std::string_view) override {
+    if (failure) return *failure;
+    return protocol::SignerCreated{must(SignerId::parse("alice")), "sealed-code"};
+  }
+  Result<protocol::CredentialFacts> bind_certificate(const protocol::CertificateBinding&) override {
+    if (failure) return *failure;
+    return credentials.front();
+  }
+  Status suspend_key(const KeyId& key, std::string_view) override {
+    if (failure) return *failure;
+    facts(key.text()).state = protocol::KeyState::suspended;
+    return {};
+  }
+  Status resume_key(std::string_view) override { return failure ? Status(*failure) : Status(); }
+  Status put_revocation_data(ByteView) override { return failure ? Status(*failure) : Status(); }
+
+  Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId& signer) override {
+    if (failure) return *failure;
+    std::vector<protocol::CredentialFacts> found;
+    for (const auto& one : credentials) {
+      if (mixes_signers || one.signer == signer) found.push_back(one);
+    }
+    if (found.empty()) return Error{ErrorCode::credential_unknown, "no such signer"};
+    return found;
+  }
+  Result<protocol::CredentialFacts> credential(const KeyId& key) override {
+    ++lookups;
+    if (failure) return *failure;
+    for (const auto& one : credentials) {
+      if (one.key == key) return one;
+    }
+    return Error{ErrorCode::credential_unknown, "no such key"};
+  }
+  Result<std::string> receipt(std::uint64_t index) override {
+    if (failure) return *failure;
+    if (index > 10) return Error{ErrorCode::not_found, "not integrated"};
+    return R"({"index":)" + std::to_string(index) + "}";
+  }
+  Result<std::string> status() override { return std::string("{}"); }
+  Result<std::string> public_keys() override {
+    if (failure) return *failure;
+    const auto jwk = [](const crypto::SoftwareKey& key) { return must(json::parse(must(crypto::encode_jwk(key.public_key())))); };
+    return json::encode({{"sam", "test"}, {"identity", jwk(*identity_key)}, {"sad", jwk(*sad_key)}, {"checkpoint", jwk(*identity_key)}, {"log", "intaglio/sam/test"}});
+  }
+
+  std::vector<protocol::CredentialFacts> credentials;
+  std::shared_ptr<crypto::SoftwareKey> identity_key = must(crypto::SoftwareKey::generate());
+  std::shared_ptr<crypto::SoftwareKey> sad_key = must(crypto::SoftwareKey::generate());
+  std::shared_ptr<crypto::SoftwareKey> sap_key = must(crypto::SoftwareKey::generate());
+  std::string sad_type = "intaglio-sad+jwt";
+  std::function<void(json::Value&)> change_sad;
+  std::optional<Error> failure;           ///< every call is refused with it
+  std::optional<std::size_t> stop_after;  ///< a batch stops after so many signatures
+  bool mixes_signers = false;             ///< lists everybody's credentials to anybody
+  unsigned signs = 0, messages = 0, lookups = 0;
+  std::optional<protocol::SignRequest> last_sign;
+
+ private:
+  [[nodiscard]] protocol::Transaction blank(protocol::Purpose purpose) const {
+    protocol::Transaction t{};
+    t.purpose = purpose;
+    t.nonce = must(crypto::random_bytes(16));
+    t.epoch = 1;
+    t.expires = clock_->now() + std::chrono::minutes{5};
+    t.profile = "direct-resident";
+    return t;
+  }
+  [[nodiscard]] protocol::Opened opened(protocol::Transaction t, const std::string& client_id, const std::string& client_name) {
+    t.client_id = client_id;
+    t.client_name = client_name;
+    auto encoded = protocol::encode(t);
+    opened_.insert_or_assign(t.nonce, t);
+    return {"ticket-" + encode_base64url(t.nonce), std::move(encoded), "statement", t.expires};
+  }
+  [[nodiscard]] const protocol::Transaction& transaction_of(std::string_view sap_message) const {
+    return opened_.at(must(crypto::peek_jwe_header(sap_message)).apu);
+  }
+
+  std::shared_ptr<ManualClock> clock_;
+  std::map<Bytes, protocol::Transaction> opened_;
+};
+
+inline Bytes digest_of(std::string_view text) { return crypto::digest(crypto::HashAlgorithm::sha256, as_bytes(text)); }
+
+/// Alice (RSA and P-256), Bob (P-256) and an SSA with two clients: `any` sees both, `only-alice` one.
+class World {
+ public:
+  World() {
+    using crypto::SignatureSuite;
+    const auto before = clock->now() - std::chrono::hours{24};
+    const auto after = clock->now() + std::chrono::hours{24 * 365};
+    sam->add("alice", "alice-rsa", crypto::KeyAlgorithm::rsa3072,
+             {SignatureSuite::rsa_pss_sha256, SignatureSuite::rsa_pkcs1_sha256, SignatureSuite::rsa_pss_sha512, SignatureSuite::rsa_pkcs1_sha384},
+             make_certificate("Wonder", "Alice", before, after));
+    sam->add("alice", "alice-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256}, make_certificate("", "Alice EC", before, after), 1);
+    sam->add("bob", "bob-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256}, make_certificate("Builders", "Bob", before, after));
+    clients = std::make_shared<const oauth::Clients>(must(oauth::Clients::make(
+        {oauth::test::TestClient("any").registered(), oauth::test::TestClient("only-alice").registered({"alice"})})));
+    tokens = must(oauth::AccessTokens::make({base_url, std::chrono::seconds{3600}}, token_key, clients, clock));
+    database.migrate(oauth::migrations());
+    database.migrate(migrations());
+    start();
+  }
+
+  /// As after a restart of the SSA: what was in memory alone is gone.
+  void start() {
+    ServiceConfig config;
+    config.description = {"2.2.0.0", "Test", "NO", "en", "A test", base_url, ""};
+    config.identity_thumbprint = must(crypto::jwk_thumbprint(sam->identity_key->public_key()));
+    const auto endpoint =
+        std::make_shared<oauth::TokenEndpoint>(oauth::TokenEndpointConfig{base_url, std::string(base_url) + "/csc/v2/oauth2/token"}, clients, tokens, database.get(), clock);
+    router = std::make_unique<http::Router>();
+    service = std::make_unique<Service>(config, ServiceParts{sam, database.get(), clock, clients, tokens, endpoint,
+                                                             [this](const protocol::KeyGenerated& key, const SignerId& signer) -> Status {
+                                                               if (hook_failure) return *hook_failure;
+                                                               generated.push_back({key.key.text(), signer.text()});
+                                                               return {};
+                                                             }});
+    service->add_routes(*router);
+  }
+
+  [[nodiscard]] std::string token(std::string_view client = "any", std::string_view scope = "service") const {
+    return must(tokens->issue(*clients->find(client), scope)).token;
+  }
+  [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body, const std::string& authorization) const {
+    http::Request request;
+    request.method = method;
+    request.path = path;
+    request.headers["content-type"] = "application/json";
+    if (!authorization.empty()) request.headers["authorization"] = authorization;
+    request.body = body;
+    request.peer_address = "192.0.2.1";
+    request.request_id = "r";
+    return router->dispatch(request);
+  }
+  [[nodiscard]] http::Response post(const std::string& path, const json::Value& body, std::string_view client = "any") const {
+    return send("POST", path, json::encode(body), "Bearer " + token(client));
+  }
+  [[nodiscard]] http::Response get(const std::string& path, std::string_view client = "any") const { return send("GET", path, "", "Bearer " + token(client)); }
+
+  /// Opens a transaction over the digests of these texts and gives T.
+  [[nodiscard]] protocol::Transaction open(const std::string& credential, const std::vector<std::string>& texts, std::string_view client = "any") const {
+    auto documents = json::Value::array();
+    for (const auto& text : texts) documents.push_back({{"hash", encode_base64(digest_of(text))}, {"label", text}});
+    const auto answer = post("/sic/v1/transactions", {{"credentialID", credential}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}, {"documents", documents}}, client);
+    if (answer.status != 200) panic(answer.body.c_str());
+    return must(protocol::parse_transaction(must(parse_base64url(must(json::parse(answer.body)).at("transaction").get<std::string>()))));
+  }
+  [[nodiscard]] std::string message(const Bytes& nonce, const std::string& typ = "intaglio-sap-sign+jwe") const {
+    return must(crypto::make_jwe(sam->sap_key->public_key(), {typ, "sap", nonce, to_bytes("sap")}, as_bytes("{}")));
+  }
+  [[nodiscard]] http::Response relay(const std::string& compact, std::string_view client = "any") const {
+    json::Value body = json::Value::object();
+    body["message"] = compact;
+    return post("/sic/v1/messages", body, client);
+  }
+  /// The whole approval: a SAD over the digests of these texts.
+  [[nodiscard]] std::string sad(const std::string& credential, const std::vector<std::string>& texts, std::string_view client = "any") const {
+    const auto answer = relay(message(open(credential, texts, client).nonce), client);
+    if (answer.status != 200) panic(answer.body.c_str());
+    return must(json::parse(answer.body)).at("SAD").get<std::string>();
+  }
+  [[nodiscard]] static json::Value sign_body(const std::string& credential, const std::string& sad, const std::vector<std::string>& texts) {
+    auto hashes = json::Value::array();
+    for (const auto& text : texts) hashes.push_back(encode_base64(digest_of(text)));
+    const bool ec = credential.ends_with("-ec");
+    return {{"credentialID", credential}, {"SAD", sad}, {"hashes", hashes}, {"signAlgo", ec ? "1.2.840.10045.4.3.2" : "1.2.840.113549.1.1.11"}};
+  }
+  [[nodiscard]] http::Response sign(const std::string& credential, const std::string& sad, const std::vector<std::string>& texts, std::string_view client = "any") const {
+    return post("/csc/v2/signatures/signHash", sign_body(credential, sad, texts), client);
+  }
+
+  static constexpr const char* base_url = "https://sign.example";
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(oauth::test::test_start);
+  std::shared_ptr<FakeSam> sam = std::make_shared<FakeSam>(clock);
+  oauth::test::TemporaryDatabase database;
+  std::shared_ptr<crypto::SoftwareKey> token_key = must(crypto::SoftwareKey::generate());
+  std::shared_ptr<const oauth::Clients> clients;
+  std::shared_ptr<oauth::AccessTokens> tokens;
+  std::unique_ptr<http::Router> router;
+  std::unique_ptr<Service> service;
+  std::vector<std::pair<std::string, std::string>> generated;
+  std::optional<Error> hook_failure;
+};
+
+}  // namespace intaglio::ssa::test
