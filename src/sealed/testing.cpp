@@ -1,6 +1,5 @@
 #include "sealed/testing.h"
 
-#include "crypto/random.h"
 #include "crypto/symmetric.h"
 
 namespace intaglio::sealed {
@@ -24,10 +23,8 @@ class MemoryToken final : public token::Token {
 
 }  // namespace
 
-Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, std::shared_ptr<const Clock> clock) {
-  auto key = crypto::random_secret(32);
-  if (!key) return key.error();
-  return Sealer::open(database, std::make_shared<MemoryToken>(std::move(*key)), MemoryToken::sealing_key(), std::move(clock));
+Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key, std::shared_ptr<const Clock> clock) {
+  return Sealer::open(database, std::make_shared<MemoryToken>(Secret(wrapping_key)), MemoryToken::sealing_key(), std::move(clock));
 }
 
 }  // namespace intaglio::sealed

@@ -1,0 +1,679 @@
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "crypto/certificate.h"
+#include "crypto/der.h"
+#include "crypto/jose/jwe.h"
+#include "crypto/jose/jws.h"
+#include "crypto/password_hash.h"
+#include "crypto/random.h"
+#include "crypto/symmetric.h"
+#include "json/json.h"
+#include "sam/service.h"
+#include "sealed/testing.h"
+
+namespace intaglio::sam {
+namespace {
+
+using json::Value;
+
+template <typename R>
+void expect_refused(const R& result, ErrorCode expected) {
+  ASSERT_FALSE(result) << "was not refused";
+  EXPECT_EQ(name_of(result.error().code), name_of(expected)) << result.error().detail;
+}
+
+/// Keys in memory; counts what was asked of it and misbehaves on command.
+class MemoryVault final : public custody::KeyVault {
+ public:
+  Result<crypto::PublicKey> generate(const KeyId& key, crypto::KeyAlgorithm) override {
+    auto made = crypto::SoftwareKey::generate();
+    if (!made) return made.error();
+    const std::lock_guard lock(mutex_);
+    keys_[key] = *made;
+    return (*made)->public_key();
+  }
+  Result<Bytes> make_certificate_request(const KeyId& key, const SignerId&, ByteView subject) override {
+    const std::lock_guard lock(mutex_);
+    auto info = crypto::encode_csr_info(subject, keys_.at(key)->public_key());
+    if (!info) return info.error();
+    auto signature = keys_.at(key)->sign(crypto::SignatureSuite::ecdsa_sha256, *info);
+    if (!signature) return signature.error();
+    return crypto::assemble_csr(*info, crypto::SignatureSuite::ecdsa_sha256, *signature);
+  }
+  custody::VaultOutcome sign(custody::Activation activation, const crypto::PublicKey&) override {
+    const std::lock_guard lock(mutex_);
+    if (refusals_left > 0 && --refusals_left >= 0) {
+      return {.signature = std::nullopt, .refusal = custody::VaultRefusal{{ErrorCode::token_unavailable, "told to refuse"}, refusals_are_definite}};
+    }
+    ++signatures;
+    last_digest = activation.digest();
+    auto signature = keys_.at(activation.key())->sign_digest(activation.suite(), activation.digest());
+    return {.signature = *signature, .refusal = std::nullopt};
+  }
+  Status destroy(const KeyId& key) override {
+    const std::lock_guard lock(mutex_);
+    keys_.erase(key);
+    return {};
+  }
+  std::string key_authorisation() const override { return "emulated"; }
+
+  int signatures = 0;
+  int refusals_left = 0;
+  bool refusals_are_definite = true;
+  Bytes last_digest;
+
+ private:
+  std::mutex mutex_;
+  std::map<KeyId, std::shared_ptr<crypto::SoftwareKey>> keys_;
+};
+
+class MemoryPepper final : public Pepper {
+ public:
+  Result<Secret> mac(ByteView data) const override {
+    ++evaluations;
+    const auto digest = crypto::hmac_sha256(as_bytes("pepper"), data);
+    return Secret(digest);
+  }
+  mutable std::atomic<int> evaluations{0};
+};
+
+class MemoryAgreementKeys final : public AgreementKeys {
+ public:
+  Result<std::shared_ptr<const crypto::KeyAgreement>> generate(std::string_view name) override {
+    keys_[std::string(name)] = *crypto::SoftwareKey::generate();
+    return find(name);
+  }
+  Result<std::shared_ptr<const crypto::KeyAgreement>> find(std::string_view name) override {
+    const auto found = keys_.find(std::string(name));
+    if (found == keys_.end()) return Error{ErrorCode::not_found, "no such key"};
+    return std::shared_ptr<const crypto::KeyAgreement>(found->second);
+  }
+  Status destroy(std::string_view name) override {
+    keys_.erase(std::string(name));
+    return {};
+  }
+  std::size_t count() const { return keys_.size(); }
+
+ private:
+  std::map<std::string, std::shared_ptr<crypto::SoftwareKey>> keys_;
+};
+
+Bytes self_signed_ca(const crypto::SoftwareKey& key, UnixTime now) {
+  namespace der = crypto::der;
+  const auto name = *crypto::encode_name({{"2.5.4.3", "Test CA"}});
+  const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
+  const auto extension = der::sequence({der::oid("2.5.29.19"), der::boolean(true), der::octet_string(der::sequence({der::boolean(true)}))});
+  const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(1), algorithm, name,
+                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + std::chrono::hours(24 * 365))}), name,
+                                  key.public_key().spki(), der::explicit_tag(3, der::sequence({extension}))});
+  return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *key.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+}
+
+Bytes issue(const crypto::SoftwareKey& ca, ByteView csr, UnixTime now, std::uint64_t serial, std::chrono::hours life) {
+  namespace der = crypto::der;
+  const auto request = *crypto::parse_csr(csr);
+  const auto issuer = *crypto::encode_name({{"2.5.4.3", "Test CA"}});
+  const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
+  const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(serial), algorithm, issuer,
+                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + life)}), request.subject_der, request.key.spki()});
+  return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+}
+
+struct Signer {
+  SignerId id;
+  std::string pin;
+  Secret seed;
+  KeyId key;
+};
+
+/// A SAM over memory and one SQLite file, with a signer's device, an operator and a CA around it.
+class SamTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    crypto::set_argon2_parallelism(2);
+    folder_ = std::filesystem::temp_directory_path() / ("intaglio-sam-test-" + *crypto::random_id());
+    std::filesystem::create_directories(folder_);
+    operator_key_ = *crypto::SoftwareKey::generate();
+    ca_key_ = *crypto::SoftwareKey::generate();
+    ca_ = self_signed_ca(*ca_key_, clock_->now());
+    auto policy = Policy::parse(policy_document(/*max_documents=*/8, /*per_minute=*/10, /*per_day=*/100));
+    ASSERT_TRUE(policy) << policy.error().detail;
+    policy_.emplace(std::move(*policy));
+    checkpoint_ = *crypto::SoftwareKey::generate();
+    identity_ = *crypto::SoftwareKey::generate();
+    sad_key_ = *crypto::SoftwareKey::generate();
+    open();
+  }
+  void TearDown() override {
+    close();
+    std::filesystem::remove_all(folder_);
+  }
+
+  std::string policy_document(int max_documents, int per_minute, int per_day) {
+    const Value suites = Value::array({{{"suite", "ecdsa-sha256"}, {"sign_until", "2030-12-31T23:59:59Z"}}});
+    const Value keys = Value::array({{{"algorithm", "p256"}, {"generate_until", "2030-12-31T23:59:59Z"}, {"certify_until", "2030-12-31T23:59:59Z"}, {"sign_until", "2030-12-31T23:59:59Z"}}});
+    return json::encode({{"id", "test"}, {"demo", true}, {"epoch", 1}, {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
+                         {"profiles", Value::array({{{"name", "direct-resident"}, {"custody", "resident"}, {"factors", {"pin", "totp"}}, {"key_algorithms", Value::array({"p256"})},
+                                                     {"max_documents", max_documents}, {"sad_seconds", 60}, {"ticket_seconds", 300}, {"per_minute", per_minute},
+                                                     {"per_day", per_day}, {"qualified", false}}})},
+                         {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})}, {"acts", Value::array({"typed-yes"})},
+                         {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}}, {"activation", {{"tries", 5}, {"days", 7}}}, {"totp_issuer", "Test"},
+                         {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(operator_key_->public_key()))}}})},
+                         {"ca_anchors", Value::array({encode_base64(ca_)})}});
+  }
+
+  void open() {
+    database_ = *storage::open_sqlite(folder_ / "sam.db");
+    ASSERT_TRUE(database_->migrate(database_migrations()));
+    sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_);
+    log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_, checkpoint_, clock_);
+    factors_ = std::make_unique<Factors>(*policy_, *database_, sealer_, pepper_, clock_);
+    sap_keys_ = std::make_unique<SapKeys>("test", *database_, sealer_, agreement_keys_, identity_, clock_);
+    auto incarnation = "test/" + *crypto::random_id();
+    sam_ = std::make_unique<Sam>(Core{.node = "test", .incarnation = incarnation, .name = "test", .clock = clock_, .database = *database_, .sealer = sealer_, .log = *log_,
+                                      .vault = vault_, .keys = custody::KeyStore(sealer_), .policy = *policy_, .factors = *factors_, .sap_keys = *sap_keys_,
+                                      .identity_key = identity_, .sad_key = sad_key_},
+                                 Surroundings{.token_facts = [] { return std::string("{}"); }, .token_signer_signatures = [] { return std::uint64_t{0}; },
+                                              .checkpoint_key = checkpoint_, .log_origin = "intaglio/sam/test", .configuration_digest = "test"});
+    auto started = sam_->start();
+    ASSERT_TRUE(started) << started.error().detail;
+  }
+  void close() {
+    sam_.reset();
+    sap_keys_.reset();
+    factors_.reset();
+    log_.reset();
+    sealer_.reset();
+    database_.reset();
+  }
+
+  std::string operator_request(Value body) {
+    body["rid"] = *crypto::random_id();
+    body["iat"] = unix_seconds(clock_->now());
+    return *crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(body));
+  }
+
+  struct Message {
+    std::string pin{}, otp{}, activation_code{}, new_pin{};
+    protocol::Terms terms{"terms", "1", "en"};
+    std::string act = "typed-yes";
+    std::string id = *crypto::random_id();
+    const crypto::PublicKey* answer_key = nullptr;
+    std::function<void(Value&)> tamper{};
+    std::string typ{};
+  };
+  std::string sap_message(protocol::Purpose purpose, const protocol::Opened& opened, const Message& message) {
+    const auto statement = *json::parse(*crypto::verify_jws(opened.sap_statement, "intaglio-sap-key+jwt", identity_->public_key()));
+    const auto recipient = *crypto::parse_jwk(json::encode(statement.at("jwk")));
+    const auto kid = statement.at("kid").get<std::string>();
+    const auto consent = protocol::consent_digest(opened.transaction, message.terms, message.act);
+    Value factors = Value::array();
+    const auto add = [&](const char* type, const std::string& value) {
+      if (!value.empty()) factors.push_back({{"type", type}, {"value", value}});
+    };
+    add("pin", message.pin);
+    add("totp", message.otp);
+    add("activation-code", message.activation_code);
+    add("new-pin", message.new_pin);
+    Value payload = {{"id", message.id}, {"ticket", opened.ticket}, {"terms", {{"id", message.terms.id}, {"version", message.terms.version}, {"language", message.terms.language}}},
+                     {"act", message.act}, {"consent", encode_base64url(consent)}, {"binding", encode_base64url(protocol::binding_digest(opened.transaction, consent))}, {"factors", factors}};
+    if (message.answer_key != nullptr) payload["epk"] = *json::parse(*crypto::encode_jwk(*message.answer_key));
+    if (message.tamper) message.tamper(payload);
+    const auto transaction = *protocol::parse_transaction(opened.transaction);
+    const auto typ = message.typ.empty() ? "intaglio-sap-" + std::string(name_of(purpose)) + "+jwe" : message.typ;
+    return *crypto::make_jwe(recipient, {.typ = typ, .kid = kid, .apu = transaction.nonce, .apv = to_bytes(kid)}, as_bytes(json::encode(payload)));
+  }
+
+  std::string otp(const Signer& signer) {
+    // Each code works once: the next one needs the next step.
+    clock_->advance(std::chrono::seconds(30));
+    const auto code = crypto::totp_code(signer.seed, static_cast<std::uint64_t>(unix_seconds(clock_->now()) / 30));
+    return std::string(as_text(code.reveal()));
+  }
+
+  std::string create_signer(const std::string& id) {
+    const auto printer = *crypto::SoftwareKey::generate();
+    const Value identity = {{"givenName", "Alice"}, {"surname", "Example"}, {"country", "NO"}, {"serialNumber", "PNONO-" + id}};
+    auto created = sam_->create_signer(operator_request({{"op", "create-signer"}, {"signer", id}, {"identity", identity}, {"deliver_to", *json::parse(*crypto::encode_jwk(printer->public_key()))}}));
+    if (!created) ADD_FAILURE() << created.error().detail;
+    const auto plaintext = *crypto::open_jwe(*printer, "intaglio-activation+jwe", created->sealed_activation_code);
+    return json::parse(as_text(plaintext.reveal()))->at("code").get<std::string>();
+  }
+
+  Result<protocol::Enrolled> enrol(const std::string& id, const std::string& code, const std::string& pin, const crypto::PublicKey& answer_key) {
+    const auto opened = *sam_->open_enrolment({.signer = *SignerId::parse(id), .client_id = "sca", .client_name = "SCA"});
+    return sam_->enrol_factors(sap_message(protocol::Purpose::enrol, opened, {.activation_code = code, .new_pin = pin, .answer_key = &answer_key}));
+  }
+
+  Signer enrolled_signer(const std::string& id, std::chrono::hours certificate_life = std::chrono::hours(1000)) {
+    const auto code = create_signer(id);
+    const auto device = *crypto::SoftwareKey::generate();
+    const auto enrolled = enrol(id, code, "493817", device->public_key());
+    if (!enrolled) ADD_FAILURE() << enrolled.error().detail;
+    const auto answer = *crypto::open_jwe(*device, "intaglio-enrol-answer+jwe", enrolled->sealed_answer);
+    const auto seed = *parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>());
+    Signer signer{*SignerId::parse(id), "493817", Secret(seed), *KeyId::parse("none")};
+
+    const auto opened = *sam_->open_key_generation({.signer = signer.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+    const auto generated = sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
+    if (!generated) ADD_FAILURE() << generated.error().detail;
+    signer.key = generated->key;
+    const auto certificate = issue(*ca_key_, generated->csr, clock_->now(), ++serial_, certificate_life);
+    const auto digest = crypto::sha256(certificate);
+    const auto bound = sam_->bind_certificate({.operator_request = operator_request({{"op", "bind-certificate"}, {"key", signer.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
+                                               .certificates = {certificate}});
+    if (!bound) ADD_FAILURE() << bound.error().detail;
+    return signer;
+  }
+
+  static Bytes digest_of(std::string_view text) {
+    const auto digest = crypto::sha256(as_bytes(text));
+    return to_bytes(ByteView(digest));
+  }
+  Result<protocol::Opened> open_for(const Signer& signer, const std::vector<std::string>& texts) {
+    std::vector<protocol::DocumentDigest> documents;
+    for (const auto& text : texts) documents.push_back({digest_of(text), text});
+    return sam_->open_signing({.key = signer.key, .hash = crypto::HashAlgorithm::sha256, .suites = {}, .documents = documents, .client_id = "sca", .client_name = "SCA"});
+  }
+  Result<protocol::Authorised> approve(const Signer& signer, const std::vector<std::string>& texts) {
+    auto opened = open_for(signer, texts);
+    if (!opened) return opened.error();
+    return sam_->authorise(sap_message(protocol::Purpose::sign, *opened, {.pin = signer.pin, .otp = otp(signer)}));
+  }
+  protocol::SignRequest request(const Signer& signer, const protocol::Authorised& authorised, const std::vector<std::string>& texts) {
+    protocol::SignRequest made{.sad = authorised.sad, .key = signer.key, .suite = crypto::SignatureSuite::ecdsa_sha256, .digests = {}, .client_id = "sca", .client_address = "192.0.2.1"};
+    for (const auto& text : texts) made.digests.push_back(digest_of(text));
+    return made;
+  }
+
+  std::filesystem::path folder_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(*parse_utc("2026-11-20T12:00:00Z"));
+  std::shared_ptr<crypto::SoftwareKey> operator_key_, ca_key_, checkpoint_, identity_, sad_key_;
+  Bytes ca_;
+  std::uint64_t serial_ = 100;
+  std::optional<Policy> policy_;
+  MemoryVault vault_;
+  MemoryPepper pepper_;
+  MemoryAgreementKeys agreement_keys_;
+  std::unique_ptr<storage::Database> database_;
+  std::shared_ptr<sealed::Sealer> sealer_;
+  Bytes wrapping_key_ = Bytes(32, 7);
+  std::unique_ptr<audit::Log> log_;
+  std::unique_ptr<Factors> factors_;
+  std::unique_ptr<SapKeys> sap_keys_;
+  std::unique_ptr<Sam> sam_;
+};
+
+TEST_F(SamTest, SignsWhatWasApprovedAndTheSignatureVerifies) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = approve(alice, {"contract"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  const auto answer = sam_->sign(request(alice, *authorised, {"contract"}));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  ASSERT_EQ(answer->signatures.size(), 1U);
+  const auto facts = *sam_->credential(alice.key);
+  const auto key = *crypto::Certificate::parse_der(facts.certificates.front())->public_key();
+  EXPECT_TRUE(key.verify_digest(crypto::SignatureSuite::ecdsa_sha256, digest_of("contract"), answer->signatures[0].signature));
+  EXPECT_EQ(answer->signatures[0].log, "intaglio/sam/test");
+}
+
+TEST_F(SamTest, TC2_RefusesAHashThatTheSignerDidNotApproveAndLeavesTheTokenUntouched) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  expect_refused(sam_->sign(request(alice, authorised, {"invoice"})), ErrorCode::hash_not_authorised);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, TC3_RefusesAnotherKeySuiteOrClientThanTheAuthorised) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  const auto authorised = *approve(alice, {"contract"});
+  auto other_key = request(alice, authorised, {"contract"});
+  other_key.key = bob.key;
+  expect_refused(sam_->sign(other_key), ErrorCode::sad_invalid);
+  auto other_client = request(alice, authorised, {"contract"});
+  other_client.client_id = "other";
+  expect_refused(sam_->sign(other_client), ErrorCode::sad_invalid);
+  auto other_suite = request(alice, authorised, {"contract"});
+  other_suite.suite = crypto::SignatureSuite::rsa_pkcs1_sha256;
+  expect_refused(sam_->sign(other_suite), ErrorCode::algorithm_refused);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, TC3_RefusesAMessageThatApprovesSomethingElseThanTheTicketHolds) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = *open_for(alice, {"contract"});
+  auto shown_otherwise = opened;
+  auto transaction = *protocol::parse_transaction(opened.transaction);
+  transaction.documents[0].label = "a harmless note";
+  shown_otherwise.transaction = protocol::encode(transaction);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, shown_otherwise, {.pin = alice.pin, .otp = otp(alice)})), ErrorCode::binding_mismatch);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice), .terms = {"terms", "2", "en"}})), ErrorCode::binding_mismatch);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice), .act = "ticked"})), ErrorCode::binding_mismatch);
+}
+
+TEST_F(SamTest, TC4_OneTicketGivesOneAuthorisationAndOneMessageIsUsedOnce) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = *open_for(alice, {"contract"});
+  const auto message = sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)});
+  ASSERT_TRUE(sam_->authorise(message));
+  expect_refused(sam_->authorise(message), ErrorCode::replayed);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)})), ErrorCode::replayed);
+}
+
+TEST_F(SamTest, TC9_AMessageStaysUsedAcrossARestartAndAfterAWrongPin) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = *open_for(alice, {"contract"});
+  const auto wrong = sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = otp(alice)});
+  expect_refused(sam_->authorise(wrong), ErrorCode::authentication_failed);
+  close();
+  open();
+  expect_refused(sam_->authorise(wrong), ErrorCode::replayed);
+}
+
+TEST_F(SamTest, TC4_ConcurrentUsesOfOneSadMakeOneSignature) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::vector<Bytes> signatures;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      const auto answer = sam_->sign(request(alice, authorised, {"contract"}));
+      const std::lock_guard lock(mutex);
+      if (answer) signatures.push_back(answer->signatures.at(0).signature);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(vault_.signatures, 1);
+  for (const auto& signature : signatures) EXPECT_EQ(signature, signatures.front()) << "an answer differs from the one signature";
+}
+
+TEST_F(SamTest, TC5_AnAnswerThatWasLostIsGivenAgainAndMarked) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  const auto first = *sam_->sign(request(alice, authorised, {"contract"}));
+  const auto again = *sam_->sign(request(alice, authorised, {"contract"}));
+  EXPECT_EQ(first.signatures[0].signature, again.signatures[0].signature);
+  EXPECT_FALSE(first.signatures[0].redelivered);
+  EXPECT_TRUE(again.signatures[0].redelivered);
+  EXPECT_EQ(vault_.signatures, 1);
+}
+
+TEST_F(SamTest, TC4_TheSameDigestTwiceNeedsTwoOccurrencesAndAnswersKeepTheOrder) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"a", "b", "a"});
+  const auto answer = sam_->sign(request(alice, authorised, {"b", "a", "a"}));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  const auto key = *crypto::Certificate::parse_der(sam_->credential(alice.key)->certificates.front())->public_key();
+  EXPECT_TRUE(key.verify_digest(crypto::SignatureSuite::ecdsa_sha256, digest_of("b"), answer->signatures[0].signature));
+  EXPECT_TRUE(key.verify_digest(crypto::SignatureSuite::ecdsa_sha256, digest_of("a"), answer->signatures[1].signature));
+  expect_refused(sam_->sign(request(alice, authorised, {"a", "a", "a"})), ErrorCode::hash_not_authorised);
+  EXPECT_EQ(vault_.signatures, 3);
+}
+
+TEST_F(SamTest, TC4_ADefiniteRefusalGivesTheOccurrenceBackAndADoubtBurnsIt) {
+  const auto alice = enrolled_signer("alice");
+  const auto first = *approve(alice, {"contract"});
+  vault_.refusals_left = 1;
+  const auto refused = *sam_->sign(request(alice, first, {"contract"}));
+  EXPECT_TRUE(refused.signatures.empty());
+  EXPECT_EQ(refused.stopped, ErrorCode::token_unavailable);
+  const auto retried = sam_->sign(request(alice, first, {"contract"}));
+  ASSERT_TRUE(retried);
+  EXPECT_EQ(retried->signatures.size(), 1U);
+
+  const auto second = *approve(alice, {"invoice"});
+  vault_.refusals_left = 1;
+  vault_.refusals_are_definite = false;
+  EXPECT_TRUE(sam_->sign(request(alice, second, {"invoice"}))->stopped.has_value());
+  expect_refused(sam_->sign(request(alice, second, {"invoice"})), ErrorCode::hash_not_authorised);
+}
+
+TEST_F(SamTest, TC4_InABatchTheFirstDoubtStopsAndTheUntouchedStayFree) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"a", "b", "c"});
+  ASSERT_TRUE(sam_->sign(request(alice, authorised, {"a"})));
+  vault_.refusals_left = 1;
+  vault_.refusals_are_definite = false;
+  const auto batch = *sam_->sign(request(alice, authorised, {"b", "c"}));
+  EXPECT_TRUE(batch.stopped);
+  expect_refused(sam_->sign(request(alice, authorised, {"b"})), ErrorCode::hash_not_authorised);
+  EXPECT_TRUE(sam_->sign(request(alice, authorised, {"c"})));
+}
+
+TEST_F(SamTest, TheSadEndsAfterSixtySecondsAndTheTicketAfterFiveMinutes) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  clock_->advance(std::chrono::seconds(60));
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::sad_expired);
+  const auto opened = *open_for(alice, {"contract"});
+  const auto code = otp(alice);
+  clock_->advance(std::chrono::seconds(271));
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = code})), ErrorCode::ticket_expired);
+}
+
+TEST_F(SamTest, ANewAuthorisationVoidsTheEarlierOne) {
+  const auto alice = enrolled_signer("alice");
+  const auto earlier = *approve(alice, {"contract"});
+  ASSERT_TRUE(approve(alice, {"invoice"}));
+  expect_refused(sam_->sign(request(alice, earlier, {"contract"})), ErrorCode::sad_invalid);
+}
+
+TEST_F(SamTest, TC11_WrongPinWrongOtpAndUnknownSignerGiveTheSameErrorAfterTheSameWork) {
+  const auto alice = enrolled_signer("alice");
+  const auto measure = [&](const std::function<ErrorCode()>& attempt) {
+    const auto argon2 = crypto::argon2_evaluations();
+    const int pepper = pepper_.evaluations;
+    const auto code = attempt();
+    return std::tuple(code, crypto::argon2_evaluations() - argon2, pepper_.evaluations - pepper);
+  };
+  const auto key_message = [&](const SignerId& id, const std::string& pin, const std::string& code) {
+    const auto opened = *sam_->open_key_generation({.signer = id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+    return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = pin, .otp = code})).error().code;
+  };
+  const auto wrong_pin = measure([&] { return key_message(alice.id, "111222", otp(alice)); });
+  const auto wrong_otp = measure([&] { return key_message(alice.id, alice.pin, "000000"); });
+  const auto unknown = measure([&] { return key_message(*SignerId::parse("nobody"), "493817", "000000"); });
+  EXPECT_EQ(wrong_pin, wrong_otp);
+  EXPECT_EQ(wrong_pin, unknown);
+  EXPECT_EQ(std::get<0>(unknown), ErrorCode::authentication_failed);
+  EXPECT_EQ(std::get<1>(unknown), 1U);
+  EXPECT_EQ(std::get<2>(unknown), 1);
+}
+
+TEST_F(SamTest, ThreeWrongPinsLockForFifteenMinutesAndASuccessGivesTheAttemptsBack) {
+  const auto alice = enrolled_signer("alice");
+  const auto attempt = [&](const std::string& pin) {
+    const auto opened = *open_for(alice, {"contract"});
+    return sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = pin, .otp = otp(alice)}));
+  };
+  expect_refused(attempt("111222"), ErrorCode::authentication_failed);
+  expect_refused(attempt("111222"), ErrorCode::authentication_failed);
+  EXPECT_TRUE(attempt(alice.pin));
+  for (int i = 0; i < 3; ++i) expect_refused(attempt("111222"), ErrorCode::authentication_failed);
+  expect_refused(attempt(alice.pin), ErrorCode::credential_locked);
+  clock_->advance(std::chrono::minutes(13));
+  expect_refused(attempt(alice.pin), ErrorCode::credential_locked);
+  clock_->advance(std::chrono::minutes(2));
+  EXPECT_TRUE(attempt(alice.pin));
+}
+
+TEST_F(SamTest, StrangersWithoutThePossessionFactorDoNotLockASigner) {
+  const auto alice = enrolled_signer("alice");
+  for (int i = 0; i < 10; ++i) {
+    const auto opened = *open_for(alice, {"contract"});
+    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})), ErrorCode::authentication_failed);
+  }
+  EXPECT_TRUE(approve(alice, {"contract"}));
+}
+
+TEST_F(SamTest, AnOtpWorksOnce) {
+  const auto alice = enrolled_signer("alice");
+  const auto code = otp(alice);
+  const auto first = *open_for(alice, {"a"});
+  ASSERT_TRUE(sam_->authorise(sap_message(protocol::Purpose::sign, first, {.pin = alice.pin, .otp = code})));
+  const auto second = *open_for(alice, {"b"});
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, second, {.pin = alice.pin, .otp = code})), ErrorCode::authentication_failed);
+}
+
+TEST_F(SamTest, TenSignaturesInAMinuteAndNotEleven) {
+  const auto alice = enrolled_signer("alice");
+  clock_->advance(std::chrono::minutes(5));
+  ASSERT_TRUE(approve(alice, {"1", "2", "3", "4", "5", "6", "7", "8"}));
+  expect_refused(approve(alice, {"1", "2", "3"}), ErrorCode::limit_exceeded);
+  clock_->advance(std::chrono::seconds(60));
+  EXPECT_TRUE(approve(alice, {"1", "2", "3"}));
+}
+
+TEST_F(SamTest, AHundredSignaturesInADayAndNotMore) {
+  const auto alice = enrolled_signer("alice");
+  for (int i = 0; i < 12; ++i) {
+    clock_->advance(std::chrono::minutes(2));
+    ASSERT_TRUE(approve(alice, {"1", "2", "3", "4", "5", "6", "7", "8"})) << i;
+  }
+  clock_->advance(std::chrono::minutes(2));
+  expect_refused(approve(alice, {"1", "2", "3", "4", "5"}), ErrorCode::limit_exceeded);
+  EXPECT_TRUE(approve(alice, {"1", "2", "3", "4"}));
+}
+
+TEST_F(SamTest, TC10_WithoutASynchronisedClockNothingIsOpenedAuthorisedOrSigned) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = *open_for(alice, {"contract"});
+  const auto message = sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)});
+  const auto authorised = *approve(alice, {"contract"});
+  clock_->lose_synchronisation();
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::clock_unsynchronised);
+  expect_refused(sam_->authorise(message), ErrorCode::clock_unsynchronised);
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::clock_unsynchronised);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, TC15_WithoutARegisteredOperatorsSignatureNoSignerIsMade) {
+  const auto stranger = *crypto::SoftwareKey::generate();
+  const Value identity = {{"givenName", "Eve"}, {"surname", "Example"}, {"country", "NO"}, {"serialNumber", "PNONO-1"}};
+  const Value body = {{"op", "create-signer"}, {"signer", "eve"}, {"identity", identity}, {"deliver_to", *json::parse(*crypto::encode_jwk(stranger->public_key()))},
+                      {"rid", *crypto::random_id()}, {"iat", unix_seconds(clock_->now())}};
+  expect_refused(sam_->create_signer(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(body))), ErrorCode::not_authorised);
+  expect_refused(sam_->create_signer(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-2", json::encode(body))), ErrorCode::not_authorised);
+  auto other_op = body;
+  other_op["op"] = "resume-key";
+  expect_refused(sam_->create_signer(*crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(other_op))), ErrorCode::not_authorised);
+  auto stale = body;
+  stale["iat"] = unix_seconds(clock_->now()) - 3600;
+  expect_refused(sam_->create_signer(*crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(stale))), ErrorCode::not_authorised);
+  const auto good = *crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(body));
+  EXPECT_TRUE(sam_->create_signer(good));
+  expect_refused(sam_->create_signer(good), ErrorCode::replayed);
+}
+
+TEST_F(SamTest, TC15_AnActivationCodeHasFiveTriesSevenDaysAndOneUse) {
+  const auto device = *crypto::SoftwareKey::generate();
+  auto code = create_signer("alice");
+  for (int i = 0; i < 5; ++i) expect_refused(enrol("alice", "AAAABBBBCCCCDDDD", "493817", device->public_key()), ErrorCode::authentication_failed);
+  expect_refused(enrol("alice", code, "493817", device->public_key()), ErrorCode::authentication_failed);
+  code = create_signer("bob");
+  clock_->advance(std::chrono::hours(7 * 24));
+  expect_refused(enrol("bob", code, "493817", device->public_key()), ErrorCode::authentication_failed);
+  code = create_signer("carol");
+  EXPECT_TRUE(enrol("carol", code, "493817", device->public_key()));
+  expect_refused(enrol("carol", code, "493817", device->public_key()), ErrorCode::authentication_failed);
+}
+
+TEST_F(SamTest, AWeakPinCostsNoTryAndIsRefused) {
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto code = create_signer("alice");
+  for (const auto* pin : {"12345", "1234567890123", "12345a", "000000", "123456", "654321", "121212", "123123", "159753", "246802"}) {
+    expect_refused(enrol("alice", code, pin, device->public_key()), ErrorCode::invalid_request);
+  }
+  EXPECT_TRUE(enrol("alice", code, "493817", device->public_key()));
+}
+
+TEST_F(SamTest, OnlyTheCertificateOfThisKeyAndThisPersonFromAPinnedCaIsBound) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = *sam_->open_key_generation({.signer = alice.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+  const auto generated = *sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = alice.pin, .otp = otp(alice)}));
+  const auto bind = [&](const Bytes& certificate) {
+    const auto digest = crypto::sha256(certificate);
+    return sam_->bind_certificate({.operator_request = operator_request({{"op", "bind-certificate"}, {"key", generated.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
+                                   .certificates = {certificate}});
+  };
+  const auto foreign_ca = *crypto::SoftwareKey::generate();
+  expect_refused(bind(issue(*foreign_ca, generated.csr, clock_->now(), 7, std::chrono::hours(10))), ErrorCode::certificate_invalid);
+  const auto other_key = *crypto::SoftwareKey::generate();
+  const auto subject = crypto::parse_csr(generated.csr)->subject_der;
+  const auto info = *crypto::encode_csr_info(subject, other_key->public_key());
+  const auto other_csr = *crypto::assemble_csr(info, crypto::SignatureSuite::ecdsa_sha256, *other_key->sign(crypto::SignatureSuite::ecdsa_sha256, info));
+  expect_refused(bind(issue(*ca_key_, other_csr, clock_->now(), 8, std::chrono::hours(10))), ErrorCode::certificate_invalid);
+  expect_refused(open_for(Signer{alice.id, alice.pin, alice.seed.clone(), generated.key}, {"contract"}), ErrorCode::credential_disabled);
+  EXPECT_TRUE(bind(issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))));
+}
+
+TEST_F(SamTest, ASuspendedKeyDoesNotSignUntilAnOperatorLiftsIt) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  ASSERT_TRUE(sam_->suspend_key(alice.key, "the signer asked"));
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::credential_disabled);
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::credential_disabled);
+  expect_refused(sam_->resume_key("not a request"), ErrorCode::invalid_request);
+  ASSERT_TRUE(sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})));
+  EXPECT_TRUE(sam_->sign(request(alice, authorised, {"contract"})));
+}
+
+TEST_F(SamTest, AnExpiredCertificateSignsNothing) {
+  const auto alice = enrolled_signer("alice", std::chrono::hours(1));
+  const auto authorised = *approve(alice, {"contract"});
+  clock_->advance(std::chrono::hours(2));
+  expect_refused(approve(alice, {"contract"}), ErrorCode::certificate_invalid);
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::sad_expired);
+}
+
+TEST_F(SamTest, SapKeysLiveADayOverlapAndAreDestroyed) {
+  const auto alice = enrolled_signer("alice");
+  EXPECT_EQ(agreement_keys_.count(), 1U);
+  clock_->advance(std::chrono::hours(24) - std::chrono::minutes(5));
+  const auto opened = *open_for(alice, {"contract"});
+  EXPECT_EQ(agreement_keys_.count(), 2U);
+  EXPECT_TRUE(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)})));
+  clock_->advance(std::chrono::minutes(10));
+  sam_->maintain();
+  EXPECT_EQ(agreement_keys_.count(), 1U);
+}
+
+TEST_F(SamTest, TC8_ARowThatWasSwappedOrEditedIsRefused) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    auto swapped = transaction.execute("UPDATE keys SET record = (SELECT record FROM keys WHERE id = ?1), version = (SELECT version FROM keys WHERE id = ?1) WHERE id = ?2",
+                                       {std::string_view(bob.key.text()), std::string_view(alice.key.text())});
+    return swapped ? Status() : Status(swapped.error());
+  }));
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::storage_unavailable);
+}
+
+TEST_F(SamTest, TC7_StatusDeclaresThatKeyAuthorisationIsEmulated) {
+  const auto status = *json::parse(*sam_->status());
+  EXPECT_EQ(status.at("custody").at(0).at("key_authorisation"), "emulated");
+  EXPECT_EQ(status.at("clock").at("source"), "declared");
+}
+
+TEST(PinRules, AcceptAnOrdinaryPin) {
+  for (const auto* pin : {"493817", "80246193", "739104628517"}) EXPECT_TRUE(check_new_pin(Secret(as_bytes(pin)))) << pin;
+}
+
+RC_GTEST_PROP(Records, FactorStatesAreReadBack, (const std::vector<std::uint32_t>& counts)) {
+  FactorState state;
+  state.failures = 2;
+  state.totp_last_step = 7;
+  for (const auto count : counts) state.counts.push_back({static_cast<std::int64_t>(count), 1});
+  const auto back = *parse_factor_state(encode(state));
+  RC_ASSERT(back.failures == state.failures);
+  RC_ASSERT(back.counts.size() == state.counts.size());
+}
+
+}  // namespace
+}  // namespace intaglio::sam
