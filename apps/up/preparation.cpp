@@ -241,6 +241,9 @@ class Preparation {
     identity_thumbprint_ = *identity_thumbprint;
     checkpoint_thumbprint_ = *checkpoint_thumbprint;
     log_origin_ = *origin;
+    const auto checkpoint_jwk = crypto::encode_jwk(*checkpoint);
+    if (!checkpoint_jwk) return checkpoint_jwk.error();
+    if (auto kept = write_file_durably(folder_.at("sam/checkpoint.jwk"), as_bytes(*checkpoint_jwk + "\n"), 0644); !kept) return kept;
     return write_file_durably(folder_.at("pki/sam-identity.json"), as_bytes(identity_jwk_ + "\n"), 0644);
   }
 
