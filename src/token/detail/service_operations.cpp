@@ -17,8 +17,11 @@ constexpr std::size_t tag_length = 16;
 constexpr std::size_t z_length = 32;
 constexpr std::size_t max_data = 1U << 20U;
 
-/// PKCS#11 takes what it only reads through pointers that are not const.
-CK_BYTE* writable(ByteView bytes) noexcept { return const_cast<CK_BYTE*>(bytes.data()); }
+/// PKCS#11 takes what it only reads through pointers that are not const, and modules refuse null even for no bytes.
+CK_BYTE* writable(ByteView bytes) noexcept {
+  static CK_BYTE nothing = 0;
+  return bytes.empty() ? &nothing : const_cast<CK_BYTE*>(bytes.data());
+}
 CK_ULONG length_of(ByteView bytes) noexcept { return static_cast<CK_ULONG>(bytes.size()); }
 
 CK_GCM_PARAMS gcm_parameters(ByteView nonce, ByteView associated) noexcept {

@@ -1,0 +1,91 @@
+#include "token/detail/directory_guard.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "base/file.h"
+#include "token/detail/test_support.h"
+
+namespace intaglio::token {
+namespace {
+
+using detail::DirectoryGuard;
+using detail::is_whole_object_file;
+using testing::Victim;
+
+TEST(TokenObject, IsWholeOnlyFromItsFirstToItsLastByte) {
+  const Victim victim;
+  const auto content = read_file(victim.object(), 1U << 20U);
+  ASSERT_TRUE(content);
+  EXPECT_TRUE(is_whole_object_file(*content));
+  EXPECT_FALSE(is_whole_object_file({}));
+  EXPECT_FALSE(is_whole_object_file(ByteView(*content).first(8)));
+  EXPECT_FALSE(is_whole_object_file(ByteView(*content).first(content->size() - 1)));
+  EXPECT_FALSE(is_whole_object_file(ByteView(*content).first(content->size() / 2)));
+  EXPECT_FALSE(is_whole_object_file(Bytes(content->size(), 0)));
+}
+
+TEST(TokenObject, IsRestoredWhenALoginLeftItEmptyOrTorn) {
+  const Victim victim;
+  ASSERT_TRUE(Token::open(victim.config()));
+  const auto good = read_file(victim.object(), 1U << 20U);
+  for (const std::size_t left : {std::size_t{0}, std::size_t{8}, good->size() / 2}) {
+    std::filesystem::resize_file(victim.object(), left);
+    const auto token = Token::open(victim.config());
+    ASSERT_TRUE(token) << left << ": " << token.error().detail;
+    EXPECT_TRUE((*token)->generate_signer_key(crypto::KeyAlgorithm::p256, testing::fresh_id(), "after"));
+  }
+}
+
+TEST(TokenObject, IsNotRestoredFromACopyThatIsTornItself) {
+  const Victim victim;
+  ASSERT_TRUE(Token::open(victim.config()));
+  std::filesystem::resize_file(victim.object(), 0);
+  auto copy = victim.object();
+  copy += ".copy";
+  std::filesystem::resize_file(copy, 10);
+  EXPECT_EQ(Token::open(victim.config()).error().code, ErrorCode::token_unavailable);
+}
+
+TEST(TokenObject, SurvivesAProcessThatIsKilledWhileItLogsIn) {
+  const Victim victim;
+  ASSERT_TRUE(Token::open(victim.config()));
+  unsigned torn = 0;
+  for (unsigned round = 0; round < 25; ++round) {
+    const auto child = testing::start_opening_child(victim);
+    std::this_thread::sleep_for(std::chrono::microseconds(1000 + 731 * round));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself";
+    torn += is_whole_object_file(*read_file(victim.object(), 1U << 20U)) ? 0U : 1U;
+    const auto token = Token::open(victim.config());
+    ASSERT_TRUE(token) << "round " << round << ": " << token.error().detail;
+  }
+  RecordProperty("torn_and_restored", static_cast<int>(torn));
+}
+
+TEST(DirectoryLock, KeepsOthersOutWhileItIsHeld) {
+  const auto directory = testing::place().directory();
+  {
+    const auto held = DirectoryGuard::acquire(directory, std::chrono::milliseconds(0));
+    ASSERT_TRUE(held);
+    EXPECT_EQ(DirectoryGuard::acquire(directory, std::chrono::milliseconds(10)).error().code, ErrorCode::busy);
+  }
+  EXPECT_TRUE(DirectoryGuard::acquire(directory, std::chrono::milliseconds(0)));
+  EXPECT_EQ(DirectoryGuard::acquire(directory / "none", std::chrono::milliseconds(0)).error().code, ErrorCode::configuration);
+}
+
+TEST(DirectoryLock, RefusesAFolderWithoutAToken) {
+  auto config = testing::config_of();
+  config.softhsm_directory = testing::place().root / "empty";
+  std::filesystem::create_directory(config.softhsm_directory);
+  EXPECT_EQ(Token::open(config).error().code, ErrorCode::configuration);
+}
+
+}  // namespace
+}  // namespace intaglio::token
