@@ -193,9 +193,11 @@ class Verification {
     }
     for (std::size_t at = 0; at < hashes.size(); ++at) {
       if ((*stored)[at] == hashes[at]) continue;
-      const auto first = (index * detail::tile_width + at) << (detail::tile_height * level);
-      const auto what = level == 0 ? entry_name(first) : "the tree from " + entry_name(first) + " on, level " + std::to_string(level) + ',';
-      findings_.add(first, what + " differs from its tile");
+      // Higher levels repeat what level 0 says exactly, unless they alone were changed.
+      const auto entry = index * detail::tile_width + at;
+      findings_.add(level == 0 ? entry : Findings::whole_log,
+                    level == 0 ? entry_name(entry) + " differs from its tile"
+                               : "tile " + std::to_string(level) + '/' + detail::Tiles::encode_index(index) + " differs from the entries");
       return;
     }
   }
