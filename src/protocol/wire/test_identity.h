@@ -47,7 +47,7 @@ inline std::string pem_of(auto writer) {
 
 /// A P-256 key and a certificate of its own that ended in 1970: only the pin counts.
 inline TestIdentity make_identity(const std::filesystem::path& folder, const std::string& name) {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
+  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
   X509* certificate = X509_new();
   X509_set_version(certificate, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
