@@ -1,10 +1,12 @@
 #include "crypto/certificate.h"
 
 #include <gtest/gtest.h>
+#include <openssl/rsa.h>
 
 #include <algorithm>
 
 #include "crypto/cms.h"
+#include "crypto/detail/openssl.h"
 #include "crypto/test_support.h"
 
 namespace intaglio::crypto {
@@ -157,6 +159,76 @@ TEST(Cms, IsNotAssembledFromAWrongSignatureOrWithAnotherCertificate) {
   EXPECT_FALSE(assemble_cms(good.attributes, SignatureSuite::ecdsa_sha256, signature, {twin}));
   EXPECT_FALSE(assemble_cms(good.attributes, SignatureSuite::ecdsa_sha256, signature, {}));
   EXPECT_FALSE(assemble_cms({}, SignatureSuite::ecdsa_sha256, signature, {good.leaf}));
+}
+
+/// Like assemble_cms, but with whatever is given and without any check.
+Bytes composed(const SignedMessage& message, ByteView attributes, ByteView encapsulated) {
+  const Bytes hash = digest_identifier(HashAlgorithm::sha256);
+  const Bytes info = der::sequence({der::integer(1), der::sequence({message.leaf.issuer_der(), message.leaf.serial_der()}), hash,
+                                    der::implicit_tag(0, attributes), algorithm_identifier(SignatureSuite::ecdsa_sha256),
+                                    der::octet_string(*message.key->sign(SignatureSuite::ecdsa_sha256, attributes))});
+  const Bytes data = der::sequence({der::integer(1), der::set_of({hash}), der::sequence({encapsulated}),
+                                    der::implicit_tag(0, der::set_of({message.leaf.der(), message.issuing.der()})), der::set_of({info})});
+  return der::sequence({der::oid("1.2.840.113549.1.7.2"), der::explicit_tag(0, data)});
+}
+
+TEST(Cms, IsRefusedWhenItCarriesItsContent) {
+  const SignedMessage message;
+  const Bytes id_data = der::oid("1.2.840.113549.1.7.1");
+  EXPECT_TRUE(verify_cms_detached(composed(message, message.attributes, id_data), message.content, {message.root}, now));
+  const Bytes carried = der::concatenate({id_data, der::explicit_tag(0, der::octet_string(as_bytes("the document")))});
+  EXPECT_FALSE(verify_cms_detached(composed(message, message.attributes, carried), message.content, {message.root}, now));
+}
+
+TEST(Cms, IsRefusedWithoutEachAttributeOfBaselineBOrWithAnotherContentType) {
+  const SignedMessage message;
+  const Bytes id_data = der::oid("1.2.840.113549.1.7.1");
+  const auto attribute = [](std::string_view type, const Bytes& value) { return der::sequence({der::oid(type), der::set_of({value})}); };
+  const Bytes type = attribute("1.2.840.113549.1.9.3", id_data);
+  const Bytes other_type = attribute("1.2.840.113549.1.9.3", der::oid("1.2.840.113549.1.9.16.1.4"));
+  const Bytes digest = attribute("1.2.840.113549.1.9.4", der::octet_string(message.content));
+  const Bytes id = der::sequence({der::sequence({der::sequence({der::octet_string(message.leaf.fingerprint())})})});
+  const Bytes signer = attribute("1.2.840.113549.1.9.16.2.47", id);
+  const auto accepted = [&](std::vector<Bytes> attributes) {
+    return bool(verify_cms_detached(composed(message, der::set_of(std::move(attributes)), id_data), message.content, {message.root}, now));
+  };
+  EXPECT_TRUE(accepted({type, digest, signer}));
+  EXPECT_FALSE(accepted({other_type, digest, signer}));
+  EXPECT_FALSE(accepted({digest, signer}));
+  EXPECT_FALSE(accepted({type, signer}));
+  EXPECT_FALSE(accepted({type, digest}));
+  EXPECT_FALSE(accepted({type, digest, digest, signer}));
+}
+
+TEST(Cms, CarriesRsaSignaturesOfEitherPadding) {
+  const Authority ca;
+  const detail::KeyHandle rsa(EVP_RSA_gen(2048));
+  unsigned char* buffer = nullptr;
+  const int length = i2d_PUBKEY(rsa.get(), &buffer);
+  const Bytes spki = detail::take(buffer, length);
+  const Certificate leaf = testing::issue("Alice", *PublicKey::parse_spki(spki), "Issuing", *ca.issuing_key, false);
+  for (const auto suite : {SignatureSuite::rsa_pss_sha256, SignatureSuite::rsa_pss_sha512, SignatureSuite::rsa_pkcs1_sha384}) {
+    const HashAlgorithm hash = hash_of(suite);
+    const Bytes content = digest(hash, as_bytes("the document"));
+    const Bytes attributes = *cms_signed_attributes(content, hash, leaf);
+    const Bytes hashed = digest(hash, attributes);
+    const detail::KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, rsa.get(), nullptr));
+    Bytes signature(256);
+    std::size_t size = signature.size();
+    ASSERT_EQ(EVP_PKEY_sign_init(context.get()), 1);
+    ASSERT_TRUE(detail::set_rsa_suite(context.get(), suite));
+    ASSERT_EQ(EVP_PKEY_sign(context.get(), signature.data(), &size, hashed.data(), hashed.size()), 1);
+    const auto cms = assemble_cms(attributes, suite, signature, {leaf, ca.issuing});
+    ASSERT_TRUE(cms) << cms.error().detail;
+    EXPECT_TRUE(verify_cms_detached(*cms, content, {ca.root}, now));
+  }
+}
+
+TEST(Cms, IsRefusedWhenItIsTooLarge) {
+  const SignedMessage message;
+  Bytes padded = *message.cms;
+  padded.resize(1024 * 1024 + 1);
+  EXPECT_EQ(cms_digest_algorithm(padded).error().code, ErrorCode::too_large);
 }
 
 TEST(Cms, IsRefusedWithAnyOneByteOfItsSignedPartsChanged) {

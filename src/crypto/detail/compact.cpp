@@ -12,13 +12,10 @@ constexpr std::size_t max_header_size = 4096, max_header_depth = 3, max_header_m
 }  // namespace
 
 Result<json::Value> parse_header(std::string_view part, std::initializer_list<std::string_view> allowed) {
-  if (refused_by("jose.header_size", part.size() > max_header_size)) {
-    return Error{ErrorCode::invalid_request, "a header of more than 4 KiB"};
-  }
   const auto text = parse_base64url(part);
   if (!text) return text.error();
   auto header = json::parse(as_text(*text), {max_header_size, max_header_depth, max_header_members});
-  if (!header) return header;
+  if (!header) return Error{ErrorCode::invalid_request, "header: " + header.error().detail};
   if (!header->is_object()) return Error{ErrorCode::invalid_request, "a header that is not an object"};
   for (const auto& [name, value] : header->items()) {
     const bool known = std::find(allowed.begin(), allowed.end(), name) != allowed.end();

@@ -215,6 +215,7 @@ TEST(Jwe, RefusesAnyOtherAlgorithmOrMemberBeforeTheKeyIsUsed) {
   EXPECT_TRUE(refused("apu", std::string(400, 'A')));
   EXPECT_TRUE(refused("epk", nullptr));
   EXPECT_TRUE(refused("epk", "text"));
+  EXPECT_TRUE(refused("kid", std::string(5000, 'k')));
 }
 
 TEST(Jwe, RefusesAnEphemeralKeyThatIsNotOnTheCurveBeforeTheKeyIsUsed) {
