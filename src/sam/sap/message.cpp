@@ -34,7 +34,7 @@ Result<Secret> take_secret(json::Value& object, std::string_view name, std::size
   return Secret(as_bytes(text));
 }
 
-Status take_factors(json::Value& payload, SapMessage& message) {
+Status take_factors(json::Value& payload, SapPayload& message) {
   auto factors = payload.find("factors");
   if (factors == payload.end() || !factors->is_array() || factors->size() > 4) return malformed("factors must be a list of at most 4");
   for (auto& factor : *factors) {
@@ -101,6 +101,43 @@ Result<protocol::Opened> open_transaction(Core& core, const protocol::Transactio
   return protocol::Opened{.ticket = std::move(*ticket), .transaction = protocol::encode(transaction), .sap_statement = std::move(*statement), .expires = transaction.expires};
 }
 
+Result<SapPayload> parse_payload(ByteView plaintext) {
+  auto parsed = json::parse(as_text(plaintext), {.max_bytes = protocol::max_message_bytes, .max_depth = 6, .max_members = 64});
+  if (!parsed) return malformed(parsed.error().detail);
+  auto& object = *parsed;
+  if (!object.is_object()) return malformed("the payload is not an object");
+  SapPayload payload{.id = {}, .ticket = {}, .act = {}, .terms = {}, .told_consent = {}, .told_binding = {}, .pin = {}, .totp = {}, .activation_code = {}, .new_pin = {}, .answer_key = {}};
+  // Secrets first: whatever else is wrong, their texts are wiped.
+  if (auto taken = take_factors(object, payload); !taken) return taken.error();
+
+  auto id = json::text_member(object, "id", 64);
+  auto ticket = json::text_member(object, "ticket", max_ticket_bytes);
+  auto act = json::text_member(object, "act", 64);
+  const auto* terms = json::member(object, "terms");
+  if (!id || id->size() < 16) return malformed("id must be a text of 16 to 64 characters");
+  if (!ticket || !act || terms == nullptr || !terms->is_object()) return malformed("ticket, act and terms are needed");
+  auto terms_id = json::text_member(*terms, "id", 64);
+  auto terms_version = json::text_member(*terms, "version", 64);
+  auto terms_language = json::text_member(*terms, "language", 16);
+  if (!terms_id || !terms_version || !terms_language) return malformed("terms need id, version and language");
+  auto consent = digest_member(object, "consent");
+  if (!consent) return consent.error();
+  auto binding = digest_member(object, "binding");
+  if (!binding) return binding.error();
+  if (const auto* epk = json::member(object, "epk"); epk != nullptr) {
+    auto answer_key = crypto::parse_jwk(json::encode(*epk));
+    if (!answer_key) return malformed("epk is not a P-256 JWK");
+    payload.answer_key = std::move(*answer_key);
+  }
+  payload.id = std::move(*id);
+  payload.ticket = std::move(*ticket);
+  payload.act = std::move(*act);
+  payload.terms = {std::move(*terms_id), std::move(*terms_version), std::move(*terms_language)};
+  payload.told_consent = *consent;
+  payload.told_binding = *binding;
+  return payload;
+}
+
 Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::string_view compact) {
   auto header = crypto::peek_jwe_header(compact);
   if (!header) return header.error();
@@ -109,52 +146,24 @@ Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::stri
   if (refused_by("sam.message.party", to_bytes(header->kid) != header->apv)) return malformed("apv is not the kid");
   auto plaintext = crypto::open_jwe(**key, message_typ(purpose), compact);
   if (!plaintext) return plaintext.error();
-
-  auto parsed = json::parse(as_text(plaintext->reveal()), {.max_bytes = protocol::max_message_bytes, .max_depth = 6, .max_members = 64});
-  if (!parsed) return malformed(parsed.error().detail);
-  auto& payload = *parsed;
-  if (!payload.is_object()) return malformed("the payload is not an object");
-  SapMessage message{.transaction = {}, .consent = {}, .terms = {}, .act = {}, .id = {}, .pin = {}, .totp = {}, .activation_code = {}, .new_pin = {}, .answer_key = {}};
-  if (auto taken = take_factors(payload, message); !taken) return taken.error();
-
-  auto id = json::text_member(payload, "id", 64);
-  auto ticket = json::text_member(payload, "ticket", max_ticket_bytes);
-  auto act = json::text_member(payload, "act", 64);
-  const auto* terms = json::member(payload, "terms");
-  if (!id || id->size() < 16) return malformed("id must be a text of 16 to 64 characters");
-  if (!ticket || !act || terms == nullptr || !terms->is_object()) return malformed("ticket, act and terms are needed");
-  auto terms_id = json::text_member(*terms, "id", 64);
-  auto terms_version = json::text_member(*terms, "version", 64);
-  auto terms_language = json::text_member(*terms, "language", 16);
-  if (!terms_id || !terms_version || !terms_language) return malformed("terms need id, version and language");
-  auto told_consent = digest_member(payload, "consent");
-  if (!told_consent) return told_consent.error();
-  auto told_binding = digest_member(payload, "binding");
-  if (!told_binding) return told_binding.error();
-  if (const auto* epk = json::member(payload, "epk"); epk != nullptr) {
-    auto answer_key = crypto::parse_jwk(json::encode(*epk));
-    if (!answer_key) return malformed("epk is not a P-256 JWK");
-    message.answer_key = std::move(*answer_key);
-  }
-
-  auto transaction = open_ticket(core, purpose, *ticket);
+  auto payload = parse_payload(plaintext->reveal());
+  if (!payload) return payload.error();
+  auto transaction = open_ticket(core, purpose, payload->ticket);
   if (!transaction) return transaction.error();
-  message.transaction = std::move(*transaction);
-  message.id = std::move(*id);
-  message.act = std::move(*act);
-  message.terms = {std::move(*terms_id), std::move(*terms_version), std::move(*terms_language)};
 
-  if (refused_by("sam.message.nonce", header->apu != message.transaction.nonce)) return Error{ErrorCode::binding_mismatch, "apu is not the nonce of the ticket"};
-  if (refused_by("sam.message.terms", !core.policy.accepts(message.terms))) return Error{ErrorCode::binding_mismatch, "the terms are not in force"};
-  if (refused_by("sam.message.act", !core.policy.accepts_act(message.act))) return Error{ErrorCode::binding_mismatch, "the act is not an explicit act that policy knows"};
+  if (refused_by("sam.message.nonce", header->apu != transaction->nonce)) return Error{ErrorCode::binding_mismatch, "apu is not the nonce of the ticket"};
+  if (refused_by("sam.message.terms", !core.policy.accepts(payload->terms))) return Error{ErrorCode::binding_mismatch, "the terms are not in force"};
+  if (refused_by("sam.message.act", !core.policy.accepts_act(payload->act))) return Error{ErrorCode::binding_mismatch, "the act is not an explicit act that policy knows"};
   // What the signer saw is what is recomputed here, from the sealed T: a page that was shown something else differs (TC-3).
-  const auto encoded = protocol::encode(message.transaction);
-  message.consent = protocol::consent_digest(encoded, message.terms, message.act);
-  if (refused_by("sam.message.consent", *told_consent != message.consent)) return Error{ErrorCode::binding_mismatch, "the consent differs"};
-  if (refused_by("sam.message.binding", *told_binding != protocol::binding_digest(encoded, message.consent))) {
+  const auto encoded = protocol::encode(*transaction);
+  const auto consent = protocol::consent_digest(encoded, payload->terms, payload->act);
+  if (refused_by("sam.message.consent", payload->told_consent != consent)) return Error{ErrorCode::binding_mismatch, "the consent differs"};
+  if (refused_by("sam.message.binding", payload->told_binding != protocol::binding_digest(encoded, consent))) {
     return Error{ErrorCode::binding_mismatch, "the binding differs"};
   }
-  return message;
+  return SapMessage{.transaction = std::move(*transaction), .consent = consent, .terms = std::move(payload->terms), .act = std::move(payload->act), .id = std::move(payload->id),
+                    .pin = std::move(payload->pin), .totp = std::move(payload->totp), .activation_code = std::move(payload->activation_code),
+                    .new_pin = std::move(payload->new_pin), .answer_key = std::move(payload->answer_key)};
 }
 
 }  // namespace intaglio::sam

@@ -15,6 +15,17 @@ namespace intaglio::sam {
 /// The answer to each open call: ticket, T in clear, the statement over the SAP key.
 [[nodiscard]] Result<protocol::Opened> open_transaction(Core& core, const protocol::Transaction& transaction);
 
+/// The JSON inside a SAP message, as the signer's device tells it; nothing of it is checked but its form.
+struct SapPayload {
+  std::string id, ticket, act;
+  protocol::Terms terms;
+  crypto::Sha256Digest told_consent, told_binding;
+  Secret pin, totp, activation_code, new_pin;
+  std::optional<crypto::PublicKey> answer_key;
+};
+/// invalid_request with the member's name when the form is not that of api/sap/README.md.
+[[nodiscard]] Result<SapPayload> parse_payload(ByteView plaintext);
+
 /// A SAP message that is authentic to its ticket: the transaction is the SAM's own, consent and binding were recomputed.
 struct SapMessage {
   protocol::Transaction transaction;

@@ -1,0 +1,33 @@
+// The parsers of the SAM itself: the first byte chooses one. What is read must be written back to the same bytes.
+#include "base/panic.h"
+#include "sam/authority/operator_request.h"
+#include "sam/policy/policy.h"
+#include "sam/records.h"
+#include "sam/sap/message.h"
+
+namespace {
+
+using namespace intaglio;
+
+template <typename T>
+void must_round_trip(ByteView input, const Result<T>& parsed) {
+  if (parsed && !std::ranges::equal(sam::encode(*parsed), input)) panic("a record was read that is not written this way");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const ByteView input(data + 1, size - 1);
+  switch (data[0] % 6) {
+    case 0: static_cast<void>(sam::parse_payload(input)); break;
+    case 1: static_cast<void>(sam::Policy::parse(as_text(input))); break;
+    case 2:
+      if (const auto value = json::parse(as_text(input))) static_cast<void>(sam::parse_identity(*value));
+      break;
+    case 3: must_round_trip(input, sam::parse_factor_state(input)); break;
+    case 4: must_round_trip(input, sam::parse_authorisation(input)); break;
+    default: must_round_trip(input, sam::parse_occurrence(input)); break;
+  }
+  return 0;
+}
