@@ -1,0 +1,200 @@
+#include "sealed/sealer.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include "sealed/testing.h"
+
+namespace intaglio::sealed {
+namespace {
+
+class SealerTest : public testing::Test {
+ protected:
+  SealerTest() : clock_(std::make_shared<ManualClock>(from_unix_seconds(1'790'000'000))) {
+    std::string name = std::filesystem::temp_directory_path() / "intaglio-sealed-XXXXXX";
+    folder_ = mkdtemp(name.data());
+    auto database = storage::open_sqlite(folder_ / "sam.db");
+    EXPECT_TRUE(database);
+    database_ = std::move(*database);
+    EXPECT_TRUE(database_->migrate(Sealer::migrations()));
+    reopen();
+  }
+  ~SealerTest() override {
+    sealer_.reset();
+    database_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  [[nodiscard]] Result<std::shared_ptr<Sealer>> try_open() { return open_testing_sealer(*database_, wrapping_key_, clock_); }
+  void reopen() {
+    sealer_.reset();
+    auto opened = try_open();
+    ASSERT_TRUE(opened) << opened.error().detail;
+    sealer_ = *opened;
+  }
+  void as_administrator(std::string_view sql) {
+    EXPECT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+      auto done = transaction.execute(sql, {});
+      if (!done) return done.error();
+      return {};
+    }));
+  }
+  [[nodiscard]] std::int64_t number(std::string_view sql) {
+    std::int64_t value = -1;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query(sql, {}, [&](const storage::Row& row) {
+        value = row.integer(0);
+        return true;
+      });
+    }));
+    return value;
+  }
+
+  const Bytes id_ = to_bytes("alice");
+  const Bytes plaintext_ = to_bytes("the record of a signer");
+  Bytes wrapping_key_ = Bytes(32, 0x42);
+  std::shared_ptr<ManualClock> clock_;
+  std::filesystem::path folder_;
+  std::unique_ptr<storage::Database> database_;
+  std::shared_ptr<Sealer> sealer_;
+};
+
+TEST_F(SealerTest, WhatWasSealedOpensAgainAlsoAfterARestart) {
+  auto sealed = sealer_->seal("signers", id_, 3, plaintext_);
+  ASSERT_TRUE(sealed);
+  EXPECT_EQ(as_text(*sealed).find(as_text(plaintext_)), std::string_view::npos);
+  reopen();
+  auto opened = sealer_->open_record("signers", id_, 3, *sealed);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(to_bytes(opened->reveal()), plaintext_);
+}
+
+TEST_F(SealerTest, ARecordOfAnotherTableIdOrVersionDoesNotOpen) {
+  auto sealed = sealer_->seal("signers", id_, 3, plaintext_);
+  ASSERT_TRUE(sealed);
+  EXPECT_FALSE(sealer_->open_record("keys", id_, 3, *sealed));
+  EXPECT_FALSE(sealer_->open_record("signers", to_bytes("bob"), 3, *sealed));
+  EXPECT_FALSE(sealer_->open_record("signers", id_, 2, *sealed));
+  EXPECT_FALSE(sealer_->open_record("signer", to_bytes("salice"), 3, *sealed));
+  auto refused = sealer_->open_record("signers", id_, 4, *sealed);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+  EXPECT_TRUE(refused.error().detail.starts_with("sealed record refused: table signers"));
+}
+
+TEST_F(SealerTest, NoChangedByteOpens) {
+  auto sealed = sealer_->seal("signers", id_, 1, plaintext_);
+  ASSERT_TRUE(sealed);
+  for (std::size_t at = 0; at < sealed->size(); ++at) {
+    auto changed = *sealed;
+    changed[at] ^= 1U;
+    EXPECT_FALSE(sealer_->open_record("signers", id_, 1, changed)) << at;
+  }
+  for (std::size_t size = 0; size < sealed->size(); ++size) {
+    EXPECT_FALSE(sealer_->open_record("signers", id_, 1, ByteView(*sealed).first(size))) << size;
+  }
+}
+
+TEST_F(SealerTest, AnythingRoundTrips) {
+  rc::check([this](const std::string& table, const std::vector<std::uint8_t>& id, std::uint64_t version, const std::vector<std::uint8_t>& plaintext) {
+    auto sealed = sealer_->seal(table, id, version, plaintext);
+    RC_ASSERT(sealed);
+    auto opened = sealer_->open_record(table, id, version, *sealed);
+    RC_ASSERT(opened);
+    RC_ASSERT(to_bytes(opened->reveal()) == plaintext);
+  });
+}
+
+TEST_F(SealerTest, ADataKeyEndsAfterNinetyDaysAndStaysReadable) {
+  const auto first = sealer_->current_key_id();
+  auto sealed = sealer_->seal("signers", id_, 1, plaintext_);
+  ASSERT_TRUE(sealed);
+  clock_->advance(std::chrono::days(90) - std::chrono::seconds(1));
+  reopen();
+  EXPECT_EQ(sealer_->current_key_id(), first);
+  clock_->advance(std::chrono::seconds(1));
+  reopen();
+  EXPECT_NE(sealer_->current_key_id(), first);
+  EXPECT_TRUE(sealer_->open_record("signers", id_, 1, *sealed));
+}
+
+TEST_F(SealerTest, ADataKeyEndsAfterItsNumberOfRecords) {
+  const auto first = sealer_->current_key_id();
+  sealer_.reset();
+  as_administrator("UPDATE sealed_data_keys SET records = 2147483648 WHERE kind = 'record'");
+  reopen();
+  EXPECT_NE(sealer_->current_key_id(), first);
+}
+
+TEST_F(SealerTest, ADataKeyThatIsUsedUpWhileServingSealsNothingMore) {
+  sealer_.reset();
+  as_administrator("UPDATE sealed_data_keys SET records = 2147483647 WHERE kind = 'record'");
+  reopen();
+  EXPECT_TRUE(sealer_->seal("signers", id_, 1, plaintext_));
+  auto refused = sealer_->seal("signers", id_, 2, plaintext_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+}
+
+TEST_F(SealerTest, RecordsAreCountedAheadWhileServingAndExactlyAfterAnOrderlyEnd) {
+  for (std::uint64_t version = 0; version < 5; ++version) ASSERT_TRUE(sealer_->seal("signers", id_, version, plaintext_));
+  EXPECT_GE(number("SELECT records FROM sealed_data_keys WHERE kind = 'record'"), 5);
+  sealer_.reset();
+  EXPECT_EQ(number("SELECT records FROM sealed_data_keys WHERE kind = 'record'"), 5);
+}
+
+TEST_F(SealerTest, ADataKeyRowThatWasChangedStopsTheStart) {
+  sealer_.reset();
+  for (const auto* sql : {"UPDATE sealed_data_keys SET created = created + 1 WHERE kind = 'record'",
+                          "UPDATE sealed_data_keys SET kind = 'other' WHERE kind = 'index'"}) {
+    const auto before = number("SELECT created FROM sealed_data_keys WHERE kind = 'record'");
+    as_administrator(sql);
+    EXPECT_FALSE(try_open()) << sql;
+    as_administrator("UPDATE sealed_data_keys SET kind = 'index' WHERE kind = 'other'");
+    as_administrator("UPDATE sealed_data_keys SET created = " + std::to_string(before));
+  }
+  reopen();
+}
+
+TEST_F(SealerTest, ARemovedDataKeyStopsTheStart) {
+  sealer_.reset();
+  as_administrator("DELETE FROM sealed_data_keys WHERE kind = 'index'");
+  EXPECT_FALSE(try_open());
+}
+
+TEST_F(SealerTest, AnotherTokenOpensNothing) {
+  sealer_.reset();
+  wrapping_key_[0] ^= 1U;
+  EXPECT_FALSE(try_open());
+}
+
+TEST_F(SealerTest, ABlindIndexIsStableAndSaysNothing) {
+  const auto index = sealer_->blind_index("signers", "email", to_bytes("maria@example.org"));
+  EXPECT_EQ(index.size(), 32U);
+  clock_->advance(std::chrono::days(100));
+  reopen();
+  EXPECT_EQ(sealer_->blind_index("signers", "email", to_bytes("maria@example.org")), index);
+  EXPECT_NE(sealer_->blind_index("signers", "name", to_bytes("maria@example.org")), index);
+  EXPECT_NE(sealer_->blind_index("keys", "email", to_bytes("maria@example.org")), index);
+  EXPECT_NE(sealer_->blind_index("signers", "email", to_bytes("maria@example.com")), index);
+}
+
+TEST_F(SealerTest, DerivedKeysDependOnPurposeAndDataKey) {
+  const auto first = sealer_->current_key_id();
+  auto ticket = sealer_->derive("ticket/sign", first);
+  auto other = sealer_->derive("ticket/enrol", first);
+  ASSERT_TRUE(ticket && other);
+  EXPECT_EQ(ticket->size(), 32U);
+  EXPECT_FALSE(same_secret(ticket->reveal(), other->reveal()));
+  EXPECT_EQ(sealer_->derive("ticket/sign", first + 2).error().code, ErrorCode::not_found);
+  clock_->advance(std::chrono::days(90));
+  reopen();
+  auto next = sealer_->derive("ticket/sign", sealer_->current_key_id());
+  ASSERT_TRUE(next);
+  EXPECT_FALSE(same_secret(ticket->reveal(), next->reveal()));
+  auto again = sealer_->derive("ticket/sign", first);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(same_secret(ticket->reveal(), again->reveal()));
+}
+
+}  // namespace
+}  // namespace intaglio::sealed
