@@ -30,6 +30,8 @@ class FileSource final : public PdfSource {
     return done;
   }
 
+  [[nodiscard]] std::variant<std::string, ByteView> for_library() const override { return "/proc/self/fd/" + std::to_string(descriptor_); }
+
  private:
   int descriptor_;
   std::uint64_t size_;
@@ -45,6 +47,7 @@ class MemorySource final : public PdfSource {
     std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), count, into.begin());
     return count;
   }
+  [[nodiscard]] std::variant<std::string, ByteView> for_library() const override { return ByteView(bytes_); }
 
  private:
   Bytes bytes_;

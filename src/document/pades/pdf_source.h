@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
+#include <variant>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -17,6 +19,8 @@ class PdfSource {
   [[nodiscard]] virtual std::uint64_t size() const noexcept = 0;
   /// Fills `into` from `offset` on; fewer bytes only at the end. `not_found` when the file can no longer be read.
   [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<std::uint8_t> into) const = 0;
+  /// For a library that reads by itself: a path of the same open file, or the bytes. Good while this lives.
+  [[nodiscard]] virtual std::variant<std::string, ByteView> for_library() const = 0;
 };
 
 /// An open regular file; it stays the same file when its name is given to another.

@@ -14,6 +14,7 @@ namespace {
 using detail::IncrementalUpdate;
 using detail::Overrides;
 using detail::PdfFile;
+using detail::PdfObject;
 using detail::write_reference;
 
 constexpr std::size_t chunk_size = std::size_t{1} << 20;
@@ -31,24 +32,22 @@ std::string pdf_date(UnixTime time) {
   return out + "Z)";
 }
 
-std::string text_string(const std::string& utf8) { return QPDFObjectHandle::newUnicodeString(utf8).unparse(); }
-
 /// A certification signature whose transform parameters forbid every change (ISO 32000-1, 12.8.2.2, P = 1).
-bool forbids_changes(QPDFObjectHandle catalog) {
-  auto signature = catalog.getKeyIfDict("/Perms").getKeyIfDict("/DocMDP");
-  if (!signature.isDictionary()) return false;
-  auto references = signature.getKey("/Reference");
-  if (!references.isArray()) return false;
-  for (int i = 0; i < references.getArrayNItems(); ++i) {
-    auto reference = references.getArrayItem(i);
-    if (!reference.isDictionary() || !reference.getKey("/TransformMethod").isNameAndEquals("/DocMDP")) continue;
-    auto permission = reference.getKeyIfDict("/TransformParams").getKeyIfDict("/P");
-    if (permission.isInteger() && permission.getIntValue() == 1) return true;
+bool forbids_changes(const PdfObject& catalog) {
+  auto signature = catalog.key("/Perms").key("/DocMDP");
+  if (!signature.is_dictionary()) return false;
+  auto references = signature.key("/Reference");
+  if (!references.is_array()) return false;
+  for (int i = 0; i < references.size(); ++i) {
+    auto reference = references.item(i);
+    if (!reference.key("/TransformMethod").is_name() || reference.key("/TransformMethod").name() != "/DocMDP") continue;
+    auto permission = reference.key("/TransformParams").key("/P");
+    if (permission.is_integer() && permission.integer() == 1) return true;
   }
   return false;
 }
 
-Result<PdfFacts> facts_of(PdfFile& file) {
+Result<PdfFacts> facts_of(const PdfFile& file) {
   auto signatures = file.signatures();
   if (!signatures) return signatures.error();
   PdfFacts facts{.version = file.version(),
@@ -56,27 +55,25 @@ Result<PdfFacts> facts_of(PdfFile& file) {
                  .signatures = signatures->size(),
                  .has_form = false,
                  .has_stream_cross_reference = file.xref_kind() == detail::XrefKind::stream};
-  auto checked = detail::guarded([&]() -> Status {
-    auto catalog = file.catalog();
-    facts.has_form = catalog.getKey("/AcroForm").isDictionary();
-    if (auto needs = catalog.getKey("/NeedsRendering"); needs.isBool() && needs.getBoolValue()) {
-      return refused("dynamic XFA form: its pages are made by the viewer, so a signature over the file would not fix what is seen; print it to PDF first");
-    }
-    if (forbids_changes(catalog)) return refused("certified PDF: its author's signature forbids every change, a further signature included");
-    return file.undamaged();
-  });
-  if (!checked) return checked.error();
+  const auto catalog = file.catalog();
+  facts.has_form = catalog.key("/AcroForm").is_dictionary();
+  if (catalog.key("/NeedsRendering").is_true()) {
+    return refused(
+        "dynamic XFA form: its pages are made by the viewer, so a signature over the file would not fix what is seen; print it to PDF first");
+  }
+  if (forbids_changes(catalog)) return refused("certified PDF: its author's signature forbids every change, a further signature included");
+  if (auto damaged = file.undamaged(); !damaged) return damaged.error();
   return facts;
 }
 
 /// A name for the new field that no root field has.
-Result<std::string> unused_field_name(QPDFObjectHandle fields) {
+std::string unused_field_name(const PdfObject& fields) {
   std::set<std::string> taken;
-  if (fields.isArray()) {
-    for (int i = 0; i < fields.getArrayNItems(); ++i) {
-      auto field = fields.getArrayItem(i);
-      if (!field.isDictionary()) continue;
-      if (auto name = field.getKey("/T"); name.isString()) taken.insert(name.getUTF8Value());
+  if (fields.is_array()) {
+    for (int i = 0; i < fields.size(); ++i) {
+      auto field = fields.item(i);
+      if (!field.is_dictionary()) continue;
+      if (auto name = field.key("/T"); name.is_string()) taken.insert(name.text());
     }
   }
   for (unsigned number = 1;; ++number) {
@@ -86,48 +83,48 @@ Result<std::string> unused_field_name(QPDFObjectHandle fields) {
 }
 
 /// Puts `widget` into the first page's annotations.
-Status add_to_page(PdfFile& file, IncrementalUpdate& update, const std::string& widget) {
+Status add_to_page(const PdfFile& file, IncrementalUpdate& update, const std::string& widget) {
   auto page = file.first_page();
-  auto annotations = page.getKey("/Annots");
-  if (!annotations.isNull() && !annotations.isArray()) return refused("damaged PDF: the annotations of the first page are no array");
-  if (annotations.isArray() && annotations.isIndirect()) {
-    update.write_object(annotations.getObjectID(), annotations.getGeneration(), detail::write_array_with(annotations, widget));
+  auto annotations = page.key("/Annots");
+  if (!annotations.is_null() && !annotations.is_array()) return refused("damaged PDF: the annotations of the first page are no array");
+  if (annotations.is_array() && annotations.is_indirect()) {
+    update.write_object(annotations.number(), annotations.generation(), detail::write_array_with(annotations, widget));
     return {};
   }
-  const auto array = annotations.isArray() ? detail::write_array_with(annotations, widget) : "[ " + widget + " ]";
-  update.write_object(page.getObjectID(), page.getGeneration(), detail::write_dictionary(page, {{"/Annots", array}}));
+  const auto array = annotations.is_array() ? detail::write_array_with(annotations, widget) : "[ " + widget + " ]";
+  update.write_object(page.number(), page.generation(), detail::write_dictionary(file.document(), page, {{"/Annots", array}}));
   return {};
 }
 
 /// Puts `field` into the interactive form, which is made when there is none. SigFlags: SignaturesExist and AppendOnly (12.7.2).
-Status add_to_form(PdfFile& file, IncrementalUpdate& update, const std::string& field) {
+Status add_to_form(const PdfFile& file, IncrementalUpdate& update, const std::string& field) {
   auto catalog = file.catalog();
-  auto form = catalog.getKey("/AcroForm");
-  if (!form.isNull() && !form.isDictionary()) return refused("damaged PDF: the interactive form is no dictionary");
-  if (form.isNull()) {
+  auto form = catalog.key("/AcroForm");
+  if (!form.is_null() && !form.is_dictionary()) return refused("damaged PDF: the interactive form is no dictionary");
+  if (form.is_null()) {
     const int number = update.new_object_number();
     update.write_object(number, 0, "<< /Fields [ " + field + " ] /SigFlags 3 >>");
-    update.write_object(catalog.getObjectID(), catalog.getGeneration(), detail::write_dictionary(catalog, {{"/AcroForm", write_reference(number, 0)}}));
+    update.write_object(catalog.number(), catalog.generation(), detail::write_dictionary(file.document(), catalog, {{"/AcroForm", write_reference(number, 0)}}));
     return {};
   }
   long long flags = 0;
-  if (auto existing = form.getKey("/SigFlags"); existing.isInteger()) flags = existing.getIntValue();
+  if (auto existing = form.key("/SigFlags"); existing.is_integer()) flags = existing.integer();
   Overrides overrides;
   if ((flags & 3) != 3) overrides["/SigFlags"] = std::to_string(flags | 3);
 
-  auto fields = form.getKey("/Fields");
-  if (!fields.isNull() && !fields.isArray()) return refused("damaged PDF: the fields of the form are no array");
-  if (fields.isArray() && fields.isIndirect()) {
-    update.write_object(fields.getObjectID(), fields.getGeneration(), detail::write_array_with(fields, field));
+  auto fields = form.key("/Fields");
+  if (!fields.is_null() && !fields.is_array()) return refused("damaged PDF: the fields of the form are no array");
+  if (fields.is_array() && fields.is_indirect()) {
+    update.write_object(fields.number(), fields.generation(), detail::write_array_with(fields, field));
     if (overrides.empty()) return {};
   } else {
-    overrides["/Fields"] = fields.isArray() ? detail::write_array_with(fields, field) : "[ " + field + " ]";
+    overrides["/Fields"] = fields.is_array() ? detail::write_array_with(fields, field) : "[ " + field + " ]";
   }
-  const auto body = detail::write_dictionary(form, overrides);
-  if (form.isIndirect()) {
-    update.write_object(form.getObjectID(), form.getGeneration(), body);
+  const auto body = detail::write_dictionary(file.document(), form, overrides);
+  if (form.is_indirect()) {
+    update.write_object(form.number(), form.generation(), body);
   } else {
-    update.write_object(catalog.getObjectID(), catalog.getGeneration(), detail::write_dictionary(catalog, {{"/AcroForm", body}}));
+    update.write_object(catalog.number(), catalog.generation(), detail::write_dictionary(file.document(), catalog, {{"/AcroForm", body}}));
   }
   return {};
 }
@@ -138,10 +135,10 @@ struct Placeholders {
 };
 constexpr std::size_t range_room = 4 * (range_width + 1);
 
-Placeholders write_signature(IncrementalUpdate& update, int number, const SignatureOptions& options) {
+Placeholders write_signature(const PdfFile& file, IncrementalUpdate& update, int number, const SignatureOptions& options) {
   std::string body = "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M " + pdf_date(options.time);
-  if (!options.name.empty()) body += " /Name " + text_string(options.name);
-  if (!options.reason.empty()) body += " /Reason " + text_string(options.reason);
+  if (!options.name.empty()) body += " /Name " + detail::write_text(file.document(), options.name);
+  if (!options.reason.empty()) body += " /Reason " + detail::write_text(file.document(), options.reason);
   body += " /ByteRange [";
   const auto range_at = body.size();
   body += std::string(range_room, ' ') + "] /Contents <";
@@ -201,29 +198,22 @@ Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource> input, const Signat
   prepared.hash_ = options.hash;
   prepared.facts_ = std::move(*facts);
   prepared.contents_bytes_ = options.contents_bytes;
-  Placeholders places{};
-  auto built = detail::guarded([&]() -> Status {
-    IncrementalUpdate update(*file, input->size(), last[0] != '\n' && last[0] != '\r');
-    auto name = unused_field_name(file->catalog().getKeyIfDict("/AcroForm").getKeyIfDict("/Fields"));
-    if (!name) return name.error();
-    const int signature = update.new_object_number();
-    const int widget = update.new_object_number();
-    // Signature first: what a reader meets last in an update is its cross-reference section.
-    places = write_signature(update, signature, options);
-    const auto page = file->first_page();
-    // F 132: Print and Locked; a rectangle without area is how an invisible signature is written (ISO 32000-1, 12.7.4.5).
-    update.write_object(widget, 0,
-                        "<< /Type /Annot /Subtype /Widget /FT /Sig /T " + text_string(*name) + " /F 132 /Rect [0 0 0 0] /P " +
-                            write_reference(page.getObjectID(), page.getGeneration()) + " /V " + write_reference(signature, 0) + " >>");
-    if (auto added = add_to_page(*file, update, write_reference(widget, 0)); !added) return added;
-    if (auto added = add_to_form(*file, update, write_reference(widget, 0)); !added) return added;
-    if (auto damaged = file->undamaged(); !damaged) return damaged;
-    update.finish(*second_id);
-    prepared.field_name_ = *name;
-    prepared.update_ = to_bytes(update.text());
-    return file->undamaged();
-  });
-  if (!built) return built.error();
+  IncrementalUpdate update(*file, input->size(), last[0] != '\n' && last[0] != '\r');
+  prepared.field_name_ = unused_field_name(file->catalog().key("/AcroForm").key("/Fields"));
+  const int signature = update.new_object_number();
+  const int widget = update.new_object_number();
+  const auto places = write_signature(*file, update, signature, options);
+  const auto page = file->first_page();
+  // F 132: Print and Locked; a rectangle without area is how an invisible signature is written (ISO 32000-1, 12.7.4.5).
+  update.write_object(widget, 0,
+                      "<< /Type /Annot /Subtype /Widget /FT /Sig /T " + detail::write_text(file->document(), prepared.field_name_) +
+                          " /F 132 /Rect [0 0 0 0] /P " + write_reference(page.number(), page.generation()) + " /V " +
+                          write_reference(signature, 0) + " >>");
+  if (auto added = add_to_page(*file, update, write_reference(widget, 0)); !added) return added.error();
+  if (auto added = add_to_form(*file, update, write_reference(widget, 0)); !added) return added.error();
+  update.finish(*second_id);
+  if (auto damaged = file->undamaged(); !damaged) return damaged.error();
+  prepared.update_ = to_bytes(update.text());
 
   const auto size = input->size();
   const auto total = size + prepared.update_.size();
@@ -242,9 +232,9 @@ Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource> input, const Signat
     return {};
   });
   if (!read) return read.error();
-  const ByteView update(prepared.update_);
-  hasher.update(update.first(places.contents_at - 1));
-  hasher.update(update.subspan(static_cast<std::size_t>(gap_end - size)));
+  const ByteView tail(prepared.update_);
+  hasher.update(tail.first(places.contents_at - 1));
+  hasher.update(tail.subspan(static_cast<std::size_t>(gap_end - size)));
   prepared.digest_ = hasher.finish();
   return prepared;
 }

@@ -25,20 +25,20 @@ Status read_range(const PdfSource& source, std::uint64_t begin, std::uint64_t le
   return {};
 }
 
-std::string text_of(QPDFObjectHandle dictionary, const char* key) {
-  auto value = dictionary.getKey(key);
-  if (value.isString()) return value.getUTF8Value();
-  return value.isName() ? value.getName().substr(1) : "";
+std::string text_of(const detail::PdfObject& dictionary, const char* key) {
+  const auto value = dictionary.key(key);
+  if (value.is_string()) return value.text();
+  return value.is_name() ? value.name().substr(1) : "";
 }
 
-Result<ByteRange> byte_range_of(QPDFObjectHandle dictionary, std::uint64_t size) {
-  auto array = dictionary.getKey("/ByteRange");
-  if (!array.isArray() || array.getArrayNItems() != 4) return wrong("its byte range is not an array of four numbers");
+Result<ByteRange> byte_range_of(const detail::PdfObject& dictionary, std::uint64_t size) {
+  auto array = dictionary.key("/ByteRange");
+  if (!array.is_array() || array.size() != 4) return wrong("its byte range is not an array of four numbers");
   ByteRange range{};
   for (std::size_t i = 0; i < range.size(); ++i) {
-    auto number = array.getArrayItem(static_cast<int>(i));
-    if (!number.isInteger() || number.getIntValue() < 0) return wrong("its byte range is not an array of four numbers");
-    range[i] = static_cast<std::uint64_t>(number.getIntValue());
+    auto number = array.item(static_cast<int>(i));
+    if (!number.is_integer() || number.integer() < 0) return wrong("its byte range is not an array of four numbers");
+    range[i] = static_cast<std::uint64_t>(number.integer());
     if (range[i] > size) return wrong("its byte range goes beyond the end of the document");
   }
   if (range[0] != 0) return wrong("its byte range does not begin at the document's first byte");
@@ -105,9 +105,9 @@ Status examine(const PdfSource& source, const detail::SignatureField& field, con
   if (report.sub_filter != "ETSI.CAdES.detached" && report.sub_filter != "adbe.pkcs7.detached") {
     return wrong("its format " + report.sub_filter + " is not one that this program verifies");
   }
-  auto contents = dictionary.getKey("/Contents");
-  if (!contents.isString()) return wrong("it has no contents");
-  const auto cms = contents.getStringValue();
+  auto contents = dictionary.key("/Contents");
+  if (!contents.is_string()) return wrong("it has no contents");
+  const auto cms = contents.bytes();
   if (cms.size() > max_contents) return wrong("its contents are too large");
   if (auto gap = check_gap(source, *range, cms); !gap) return gap;
   if (auto whole = check_end(source, end); !whole) return whole;
@@ -136,7 +136,7 @@ Result<std::vector<SignatureReport>> verify(std::shared_ptr<const PdfSource> doc
   for (const auto& field : *fields) {
     SignatureReport report;
     report.field = field.name;
-    auto examined = detail::guarded([&] { return examine(*document, field, anchors, at, report); });
+    auto examined = examine(*document, field, anchors, at, report);
     if (examined) {
       report.verdict = Verdict::valid;
     } else {

@@ -21,23 +21,23 @@ void append_big_endian(std::string& out, std::uint64_t value, unsigned width) {
 
 std::string write_reference(int number, int generation) { return std::to_string(number) + " " + std::to_string(generation) + " R"; }
 
-std::string write_dictionary(QPDFObjectHandle dictionary, const Overrides& overrides) {
+std::string write_dictionary(const QpdfHandle& document, const PdfObject& dictionary, const Overrides& overrides) {
   std::string out = "<<";
-  for (const auto& name : dictionary.getKeys()) {
+  for (const auto& name : dictionary.keys()) {
     if (overrides.contains(name)) continue;
-    out += " " + QPDFObjectHandle::newName(name).unparse() + " " + dictionary.getKey(name).unparse();
+    out += " " + write_name(document, name) + " " + dictionary.key(name.c_str()).unparse();
   }
   for (const auto& [name, value] : overrides) out += " " + name + " " + value;
   return out + " >>";
 }
 
-std::string write_array_with(QPDFObjectHandle array, const std::string& element) {
+std::string write_array_with(const PdfObject& array, const std::string& element) {
   std::string out = "[";
-  for (int i = 0; i < array.getArrayNItems(); ++i) out += " " + array.getArrayItem(i).unparse();
+  for (int i = 0; i < array.size(); ++i) out += " " + array.item(i).unparse();
   return out + " " + element + " ]";
 }
 
-IncrementalUpdate::IncrementalUpdate(PdfFile& file, std::uint64_t first_offset, bool needs_line_end)
+IncrementalUpdate::IncrementalUpdate(const PdfFile& file, std::uint64_t first_offset, bool needs_line_end)
     : file_(file), first_offset_(first_offset), next_number_(file.free_object_number()) {
   if (needs_line_end) text_ = "\n";
 }
@@ -51,15 +51,15 @@ std::size_t IncrementalUpdate::write_object(int number, int generation, const st
 }
 
 std::string IncrementalUpdate::trailer_members(ByteView second_id) {
-  auto trailer = file_.qpdf().getTrailer();
+  const auto trailer = file_.trailer();
   std::string first = encode_hex(second_id);
-  if (auto id = trailer.getKey("/ID"); id.isArray() && id.getArrayNItems() == 2 && id.getArrayItem(0).isString()) {
-    first = encode_hex(as_bytes(id.getArrayItem(0).getStringValue()));
+  if (auto id = trailer.key("/ID"); id.is_array() && id.size() == 2 && id.item(0).is_string()) {
+    first = encode_hex(as_bytes(id.item(0).bytes()));
   }
   std::string out = " /Size " + std::to_string(next_number_) + " /Prev " + std::to_string(file_.last_xref());
   out += " /ID [<" + first + "> <" + encode_hex(second_id) + ">]";
-  for (const auto& name : trailer.getKeys()) {
-    if (!belongs_to_section(name)) out += " " + QPDFObjectHandle::newName(name).unparse() + " " + trailer.getKey(name).unparse();
+  for (const auto& name : trailer.keys()) {
+    if (!belongs_to_section(name)) out += " " + write_name(file_.document(), name) + " " + trailer.key(name.c_str()).unparse();
   }
   return out;
 }

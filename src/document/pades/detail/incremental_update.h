@@ -11,9 +11,9 @@ namespace intaglio::document::pades::detail {
 using Overrides = std::map<std::string, std::string>;
 
 /// PDF syntax of a dictionary with overrides; nothing else of it changes.
-[[nodiscard]] std::string write_dictionary(QPDFObjectHandle dictionary, const Overrides& overrides);
+[[nodiscard]] std::string write_dictionary(const QpdfHandle& document, const PdfObject& dictionary, const Overrides& overrides);
 /// PDF syntax of an array with one element more.
-[[nodiscard]] std::string write_array_with(QPDFObjectHandle array, const std::string& element);
+[[nodiscard]] std::string write_array_with(const PdfObject& array, const std::string& element);
 [[nodiscard]] std::string write_reference(int number, int generation);
 
 /// Objects that are written after the end of a file, and the cross-reference section that makes them count
@@ -21,7 +21,7 @@ using Overrides = std::map<std::string, std::string>;
 class IncrementalUpdate {
  public:
   /// `first_offset`: where the update begins, which is the length of the file.
-  IncrementalUpdate(PdfFile& file, std::uint64_t first_offset, bool needs_line_end);
+  IncrementalUpdate(const PdfFile& file, std::uint64_t first_offset, bool needs_line_end);
   [[nodiscard]] int new_object_number() noexcept { return next_number_++; }
   /// Writes one object; returns the position of its body in the update.
   std::size_t write_object(int number, int generation, const std::string& body);
@@ -39,7 +39,7 @@ class IncrementalUpdate {
   void write_table(ByteView second_id);
   void write_stream(ByteView second_id);
 
-  PdfFile& file_;
+  const PdfFile& file_;
   std::uint64_t first_offset_;
   int next_number_;
   std::map<int, Entry> entries_;

@@ -1,9 +1,9 @@
 #include "document/pades/detail/pdf_file.h"
 
+#include <qpdf/qpdf-c.h>
+
 #include <charconv>
 #include <set>
-
-#include "document/pades/detail/qpdf_input.h"
 
 namespace intaglio::document::pades::detail {
 namespace {
@@ -11,6 +11,8 @@ namespace {
 constexpr std::uint64_t max_document = 9'900'000'000;  // ten digits hold an offset in a cross-reference table (ISO 32000-1, 7.5.4)
 constexpr std::size_t tail_size = 1054;                // where qpdf looks for startxref too
 constexpr std::size_t max_fields = 100'000;
+constexpr std::size_t max_field_name = 64 * 1024;
+constexpr long long max_objects = 8'388'000;
 
 Error refused(std::string why) { return Error{ErrorCode::invalid_request, std::move(why)}; }
 
@@ -60,21 +62,22 @@ Result<XrefKind> kind_at(const PdfSource& source, std::uint64_t offset) {
 /// Walks the form's field tree; FT and V are inheritable (ISO 32000-1, 12.7.3.1).
 class FieldWalk {
  public:
-  Status visit(QPDFObjectHandle field, const std::string& prefix, bool is_signature, unsigned depth) {
+  Status visit(const PdfObject& field, const std::string& prefix, bool is_signature, unsigned depth) {
     if (++visited_ > max_fields) return refused("too many form fields");
     if (depth > 64) return refused("damaged PDF: form fields nest too deeply");
-    if (!field.isDictionary()) return {};
-    if (field.isIndirect() && !seen_.insert({field.getObjectID(), field.getGeneration()}).second) {
+    if (!field.is_dictionary()) return {};
+    if (field.is_indirect() && !seen_.insert({field.number(), field.generation()}).second) {
       return refused("damaged PDF: a form field stands twice in the form");
     }
     std::string name = prefix;
-    if (auto partial = field.getKey("/T"); partial.isString()) name += (prefix.empty() ? "" : ".") + partial.getUTF8Value();
-    if (auto type = field.getKey("/FT"); type.isName()) is_signature = type.getName() == "/Sig";
-    if (auto value = field.getKey("/V"); is_signature && value.isDictionary()) found.push_back({name, value});
-    auto kids = field.getKey("/Kids");
-    if (!kids.isArray()) return {};
-    for (int i = 0; i < kids.getArrayNItems(); ++i) {
-      if (auto done = visit(kids.getArrayItem(i), name, is_signature, depth + 1); !done) return done;
+    if (auto partial = field.key("/T"); partial.is_string()) name += (prefix.empty() ? "" : ".") + partial.text();
+    if (name.size() > max_field_name) return refused("damaged PDF: the name of a form field is too long");
+    if (auto type = field.key("/FT"); type.is_name()) is_signature = type.name() == "/Sig";
+    if (auto value = field.key("/V"); is_signature && value.is_dictionary()) found.push_back({name, value});
+    auto kids = field.key("/Kids");
+    if (!kids.is_array()) return {};
+    for (int i = 0; i < kids.size(); ++i) {
+      if (auto done = visit(kids.item(i), name, is_signature, depth + 1); !done) return done;
     }
     return {};
   }
@@ -85,25 +88,40 @@ class FieldWalk {
   std::size_t visited_ = 0;
 };
 
-}  // namespace
-
-Status guarded(const std::function<Status()>& work) {
-  try {
-    return work();
-  } catch (const QPDFExc& refusal) {
-    if (refusal.getErrorCode() == qpdf_e_password) return refused("encrypted PDF: it opens only with a password; remove the protection first");
-    if (refusal.getErrorCode() == qpdf_e_unsupported) return refused("encrypted or unsupported PDF: " + refusal.getMessageDetail());
-    return refused("damaged PDF: " + refusal.getMessageDetail());
-  } catch (const std::exception& refusal) {
-    return refused(std::string("damaged PDF: ") + refusal.what());
-  }
+Error refusal_of(const QpdfHandle& document, qpdf_error error) {
+  if (error == nullptr) return refused("damaged PDF");
+  const auto code = qpdf_get_error_code(document.get(), error);
+  const std::string detail = qpdf_get_error_message_detail(document.get(), error);
+  if (code == qpdf_e_password) return refused("encrypted PDF: it opens only with a password; remove the protection first");
+  if (code == qpdf_e_unsupported) return refused("encrypted or unsupported PDF: " + detail);
+  return refused("damaged PDF: " + detail + "; repair it (for example with qpdf) before it is signed");
 }
 
+QpdfHandle make_reader() {
+  QpdfHandle document(qpdf_init(), [](_qpdf_data* data) { qpdf_cleanup(&data); });
+  qpdf_silence_errors(document.get());
+  qpdf_set_suppress_warnings(document.get(), QPDF_TRUE);
+  qpdf_set_attempt_recovery(document.get(), QPDF_FALSE);
+  return document;
+}
+
+QPDF_ERROR_CODE read_into(_qpdf_data* document, const PdfSource& source) {
+  const auto how = source.for_library();
+  if (const auto* path = std::get_if<std::string>(&how)) return qpdf_read(document, path->c_str(), nullptr);
+  const auto text = as_text(std::get<ByteView>(how));
+  return qpdf_read_memory(document, "document", text.data(), text.size(), nullptr);
+}
+
+}  // namespace
+
+PdfObject PdfFile::catalog() const { return PdfObject(document_, qpdf_get_root(document_.get())); }
+PdfObject PdfFile::trailer() const { return PdfObject(document_, qpdf_get_trailer(document_.get())); }
+PdfObject PdfFile::first_page() const { return PdfObject(document_, qpdf_get_page_n(document_.get(), 0)); }
+
 Status PdfFile::undamaged() const {
-  if (!qpdf_->anyWarnings()) return {};
-  auto warnings = qpdf_->getWarnings();
-  std::string first = warnings.empty() ? "unknown" : warnings.front().getMessageDetail();
-  return refused("damaged PDF: " + first + "; repair it (for example with qpdf) before it is signed");
+  if (qpdf_has_error(document_.get()) != QPDF_FALSE) return refusal_of(document_, qpdf_get_error(document_.get()));
+  if (qpdf_more_warnings(document_.get()) != QPDF_FALSE) return refusal_of(document_, qpdf_next_warning(document_.get()));
+  return {};
 }
 
 Result<PdfFile> PdfFile::open(std::shared_ptr<const PdfSource> source) {
@@ -115,50 +133,39 @@ Result<PdfFile> PdfFile::open(std::shared_ptr<const PdfSource> source) {
   if (!kind) return kind.error();
 
   PdfFile file;
+  file.source_ = source;
   file.last_xref_ = *last_xref;
   file.kind_ = *kind;
-  auto opened = guarded([&]() -> Status {
-    file.qpdf_ = QPDF::create();
-    auto& qpdf = *file.qpdf_;
-    qpdf.setSuppressWarnings(true);
-    qpdf.setAttemptRecovery(false);
-    qpdf.processInputSource(std::make_shared<QpdfInput>(source));
-    if (qpdf.isEncrypted()) return refused("encrypted PDF: remove the protection before it is signed");
-    file.version_ = qpdf.getPDFVersion();
-    file.catalog_ = qpdf.getRoot();
-    if (!file.catalog_.isDictionary() || !file.catalog_.isIndirect()) return refused("damaged PDF: no catalogue");
-    const auto& pages = qpdf.getAllPages();
-    if (pages.empty()) return refused("the PDF has no page");
-    file.page_count_ = pages.size();
-    file.first_page_ = pages.front();
-    if (!file.first_page_.isIndirect()) return refused("damaged PDF: the first page is no object of its own");
-
-    int highest = 0;
-    for (const auto& [id, entry] : qpdf.getXRefTable()) highest = std::max(highest, id.getObj());
-    auto size = qpdf.getTrailer().getKey("/Size");
-    if (!size.isInteger()) return refused("damaged PDF: the trailer has no size");
-    const long long first_free = std::max<long long>(size.getIntValue(), highest + 1LL);
-    if (first_free < 1 || first_free > 8'388'000) return refused("the PDF has more objects than the format allows (ISO 32000-1, annex C)");
-    file.free_number_ = static_cast<int>(first_free);
-    return file.undamaged();
-  });
-  if (!opened) return opened.error();
+  file.document_ = make_reader();
+  auto* document = file.document_.get();
+  if ((read_into(document, *source) & QPDF_ERRORS) != 0) return refusal_of(file.document_, qpdf_get_error(document));
+  if (qpdf_is_encrypted(document) != QPDF_FALSE) return refused("encrypted PDF: remove the protection before it is signed");
+  // One warning is what qpdf makes of a reported size that is not one more than the highest number: without, it is that.
+  const auto size = file.trailer().key("/Size");
+  if (!size.is_integer()) return refused("damaged PDF: the trailer has no size");
+  if (size.integer() < 1 || size.integer() > max_objects) return refused("the PDF has more objects than the format allows (ISO 32000-1, annex C)");
+  file.free_number_ = static_cast<int>(size.integer());
+  file.version_ = qpdf_get_pdf_version(document);
+  const auto catalog = file.catalog();
+  if (auto damaged = file.undamaged(); !damaged) return damaged.error();
+  if (!catalog.is_dictionary() || !catalog.is_indirect()) return refused("damaged PDF: no catalogue");
+  const int pages = qpdf_get_num_pages(document);
+  if (auto damaged = file.undamaged(); !damaged) return damaged.error();
+  if (pages < 1) return refused("the PDF has no page");
+  file.page_count_ = static_cast<std::size_t>(pages);
+  const auto page = file.first_page();
+  if (auto damaged = file.undamaged(); !damaged) return damaged.error();
+  if (!page.is_dictionary() || !page.is_indirect()) return refused("damaged PDF: the first page is no object of its own");
   return file;
 }
 
-Result<std::vector<SignatureField>> PdfFile::signatures() {
+Result<std::vector<SignatureField>> PdfFile::signatures() const {
   FieldWalk walk;
-  auto walked = guarded([&]() -> Status {
-    auto form = catalog_.getKey("/AcroForm");
-    if (!form.isDictionary()) return {};
-    auto fields = form.getKey("/Fields");
-    if (!fields.isArray()) return {};
-    for (int i = 0; i < fields.getArrayNItems(); ++i) {
-      if (auto done = walk.visit(fields.getArrayItem(i), "", false, 0); !done) return done;
-    }
-    return undamaged();
-  });
-  if (!walked) return walked.error();
+  const auto fields = catalog().key("/AcroForm").key("/Fields");
+  for (int i = 0; fields.is_array() && i < fields.size(); ++i) {
+    if (auto done = walk.visit(fields.item(i), "", false, 0); !done) return done.error();
+  }
+  if (auto damaged = undamaged(); !damaged) return damaged.error();
   return std::move(walk.found);
 }
 
