@@ -13,6 +13,8 @@ using beast::string_view;
 
 /// Of what the parser holds back while it waits for the rest of a chunk's head or of the trailer; it sets no bound itself.
 constexpr std::size_t max_held_back_bytes = 256;
+/// The shortest end of a chunked body, "0\r\n\r\n": with fewer bytes at hand nothing can end, and Beast 1.81 asserts that nobody tries.
+constexpr std::size_t least_chunked_bytes = 5;
 
 std::string lower(string_view text) {
   std::string result(text.size(), '\0');
@@ -54,6 +56,8 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
   void refuse(unsigned status, std::string_view reason) {
     if (status_ == 0) say(status, reason);
   }
+
+  [[nodiscard]] std::size_t least_useful_bytes() const { return header_done_ && chunked() ? least_chunked_bytes : 1; }
 
   Request request_;
   unsigned status_ = 0;
@@ -136,7 +140,7 @@ RequestReader::State RequestReader::feed(std::string_view bytes) {
     input = pending_;
   }
   error_code failed;
-  while (!failed && parser_->status_ == 0 && !parser_->is_done() && !input.empty()) {
+  while (!failed && parser_->status_ == 0 && !parser_->is_done() && input.size() >= parser_->least_useful_bytes()) {
     const auto used = parser_->put(boost::asio::const_buffer(input.data(), input.size()), failed);
     input.remove_prefix(used);
   }

@@ -258,8 +258,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   /// Writes on the thread that made the answer; whatever comes after is the loop's.
   void answer(const Response& response) {
+    const auto date = shared_.date.text();
     const AnswerFrame frame{.request_id = request_.request_id,
-                            .date = shared_.date.text(),
+                            .date = date,
                             .tls = shared_.config.tls,
                             .close = closing_ || stopping_.load(std::memory_order_relaxed),
                             .head = request_.method == "HEAD"};
