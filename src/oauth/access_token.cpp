@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
 #include "json/json.h"
@@ -115,7 +114,7 @@ Result<http::Principal> AccessTokens::check(const http::Request& request) {
   return http::Principal{claims->client, {}, split_scopes(claims->scope)};
 }
 
-http::Response access_refusal(const http::Request& request, const Error& error) {
+http::Response access_refusal(const http::Request&, const Error& error) {
   http::Response answer;
   switch (error.code) {
     case ErrorCode::invalid_request:
@@ -131,7 +130,6 @@ http::Response access_refusal(const http::Request& request, const Error& error) 
       answer.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
       break;
   }
-  log::refusal("access.refused", error, {{"request", request.request_id}, {"path", request.path}});
   return answer;
 }
 
