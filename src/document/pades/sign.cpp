@@ -168,6 +168,16 @@ Status read_all(const PdfSource& source, const std::function<Status(ByteView)>& 
   return {};
 }
 
+/// What is handed out is a document that is read again, with the same pages and one signature more.
+Status check_result(const std::filesystem::path& file, const PdfFacts& before) {
+  auto source = open_file(file);
+  if (!source) return source.error();
+  auto after = inspect(*source);
+  if (!after) return Error{ErrorCode::internal, "the signed document cannot be read back: " + after.error().detail};
+  if (after->pages == before.pages && after->signatures == before.signatures + 1) return {};
+  return Error{ErrorCode::internal, "the signed document reads back as another one"};
+}
+
 }  // namespace
 
 std::size_t contents_bytes_for(const std::vector<Bytes>& certificates) noexcept {
@@ -265,6 +275,7 @@ Status write_signed(const std::filesystem::path& output, const PreparedPdf& prep
   hasher.update(tail.subspan(prepared.contents_at_ + 2 * prepared.contents_bytes_ + 1));
   if (hasher.finish() != prepared.digest_) return Error{ErrorCode::conflict, "the document changed after it was prepared: sign it anew"};
   if (auto written = copy->write(*update); !written) return written;
+  if (auto read_back = check_result(copy->temporary(), prepared.facts_); !read_back) return read_back;
   return copy->commit();
 }
 

@@ -167,6 +167,8 @@ TEST(Prepare, RefusesWithTheReasonWhatCannotBeSignedFaithfully) {
   EXPECT_THAT(refusal_of("no_page.pdf"), HasSubstr("no page"));
   EXPECT_THAT(refusal_of("certified.pdf"), HasSubstr("certified PDF"));
   EXPECT_THAT(refusal_of("dynamic_xfa.pdf"), HasSubstr("dynamic XFA"));
+  // Object 8 does not exist: the update would make it its own.
+  EXPECT_THAT(refusal_of("reference_to_come.pdf"), HasSubstr("refers to an object that is not there"));
 }
 
 TEST(Prepare, RefusesAFolderAndAFileThatIsNotThere) {

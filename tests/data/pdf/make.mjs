@@ -1,4 +1,4 @@
-// Makes the sample documents of this folder and examples/contract.pdf, the same at each run but for encrypted_password.pdf:
+// Makes the sample documents of this folder and examples/contract.pdf, the same at each run but for the two encrypted ones:
 //   node tests/data/pdf/make.mjs
 // qpdf (the program) makes the linearised and the encrypted ones; the rest is written here byte by byte.
 import { execFileSync } from 'node:child_process';
@@ -128,6 +128,11 @@ save('certified.pdf', classic(simple({
     [6, { body: '<< /Type /Annot /Subtype /Widget /FT /Sig /T (author) /V 7 0 R /Rect [0 0 0 0] /P 3 0 R /F 132 >>' }],
     [7, { body: '<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /ByteRange [0 1 2 3] /Contents <00> /Reference [ << /Type /SigRef /TransformMethod /DocMDP /TransformParams << /Type /TransformParams /V /1.2 /P 1 >> >> ] >>' }],
   ],
+}), { trailer: id }));
+save('reference_to_come.pdf', classic(simple({
+  catalog: '/AcroForm << /Fields [6 0 R 8 0 R] >>',
+  page: '/Annots [6 0 R]',
+  extra: [[6, { body: '<< /Type /Annot /Subtype /Widget /FT /Tx /T (name) /Rect [72 600 300 620] /P 3 0 R /F 4 >>' }]],
 }), { trailer: id }));
 save('dynamic_xfa.pdf', classic(simple({ catalog: '/NeedsRendering true /AcroForm << /Fields [] /XFA 6 0 R >>', extra: [[6, { body: stream('', '<xdp/>') }]] }), { trailer: id }));
 qpdf('--deterministic-id', '--linearize', 'classic.pdf', 'linearised.pdf');

@@ -23,6 +23,8 @@ class DurableCopy {
   ~DurableCopy();
 
   Status write(ByteView bytes);
+  /// Where it grows.
+  [[nodiscard]] const std::filesystem::path& temporary() const noexcept { return temporary_; }
   /// fsync, the final name, fsync of the folder.
   Status commit();
 

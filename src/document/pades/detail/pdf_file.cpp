@@ -62,9 +62,12 @@ Result<XrefKind> kind_at(const PdfSource& source, std::uint64_t offset) {
 /// Walks the form's field tree; FT and V are inheritable (ISO 32000-1, 12.7.3.1).
 class FieldWalk {
  public:
+  explicit FieldWalk(int free_number) : free_number_(free_number) {}
+
   Status visit(const PdfObject& field, const std::string& prefix, bool is_signature, unsigned depth) {
     if (++visited_ > max_fields) return refused("too many form fields");
     if (depth > 64) return refused("damaged PDF: form fields nest too deeply");
+    if (is_promised(field)) return promised();
     if (!field.is_dictionary()) return {};
     if (field.is_indirect() && !seen_.insert({field.number(), field.generation()}).second) {
       return refused("damaged PDF: a form field stands twice in the form");
@@ -73,7 +76,9 @@ class FieldWalk {
     if (auto partial = field.key("/T"); partial.is_string()) name += (prefix.empty() ? "" : ".") + partial.text();
     if (name.size() > max_field_name) return refused("damaged PDF: the name of a form field is too long");
     if (auto type = field.key("/FT"); type.is_name()) is_signature = type.name() == "/Sig";
-    if (auto value = field.key("/V"); is_signature && value.is_dictionary()) found.push_back({name, value});
+    const auto value = field.key("/V");
+    if (is_promised(value)) return promised();
+    if (is_signature && value.is_dictionary()) found.push_back({name, value});
     auto kids = field.key("/Kids");
     if (!kids.is_array()) return {};
     for (int i = 0; i < kids.size(); ++i) {
@@ -84,6 +89,11 @@ class FieldWalk {
   std::vector<SignatureField> found;
 
  private:
+  /// A reference to an object that does not exist yet: the next update would make it mean something.
+  [[nodiscard]] bool is_promised(const PdfObject& object) const { return object.is_indirect() && object.number() >= free_number_; }
+  static Error promised() { return refused("damaged PDF: the form refers to an object that is not there"); }
+
+  int free_number_;
   std::set<std::pair<int, int>> seen_;
   std::size_t visited_ = 0;
 };
@@ -160,7 +170,7 @@ Result<PdfFile> PdfFile::open(std::shared_ptr<const PdfSource> source) {
 }
 
 Result<std::vector<SignatureField>> PdfFile::signatures() const {
-  FieldWalk walk;
+  FieldWalk walk(free_number_);
   const auto fields = catalog().key("/AcroForm").key("/Fields");
   for (int i = 0; fields.is_array() && i < fields.size(); ++i) {
     if (auto done = walk.visit(fields.item(i), "", false, 0); !done) return done.error();
