@@ -22,6 +22,9 @@ struct HttpClientConfig {
   std::size_t max_response_bytes = 1024 * 1024;
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds timeout{20000};  ///< for the whole exchange
+  /// Without it each request has a connection of its own. With it libcurl repeats, once, a request whose kept connection ended before the
+  /// first byte of an answer: good only for requests that the server does not carry out twice.
+  bool keep_connections = true;
 };
 
 struct HttpAnswer {
@@ -32,7 +35,7 @@ struct HttpAnswer {
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
-/// HTTPS (TLS 1.2 or later) with pinned roots. Thread-safe; each thread that calls keeps its own connections and uses them again.
+/// HTTPS (TLS 1.2 or later) with pinned roots. Thread-safe and cheap to copy; copies share the kept connections, one request on each at a time.
 /// An answer of any status is an answer. Refused: `configuration` (address not allowed, unreadable files), `busy` (not
 /// reached, nothing was sent), `too_large` (answer), `internal` with detail "outcome unknown: …" (sent, not answered).
 class HttpClient {
