@@ -287,9 +287,10 @@ Result<crypto::Certificate> Authority::responder_certificate(const crypto::Publi
     return {};
   });
   if (!read) return read.error();
-  if (stored && stored->not_after - now > responder_renewal && std::ranges::equal(stored->spki_sha256, key.thumbprint())) {
+  if (stored && stored->not_after - now > responder_renewal) {
     auto certificate = crypto::Certificate::parse_der(stored->der);
-    if (certificate && certificate->verify_issued_by(issuer_.certificate)) return certificate;
+    auto certified = certificate ? certificate->public_key() : Result<crypto::PublicKey>(certificate.error());
+    if (certified && certified->spki() == key.spki() && certificate->verify_issued_by(issuer_.certificate)) return certificate;
   }
 
   auto serial = random_serial();

@@ -1,5 +1,6 @@
 #include "pki/ca/ceremony.h"
 
+#include "base/check.h"
 #include "pki/ca/certificate_template.h"
 #include "pki/ca/extensions.h"
 #include "pki/ca/identity.h"
@@ -49,6 +50,10 @@ Result<Bytes> make_authority_request(const AuthorityName& name, const crypto::Si
 
 Result<crypto::Certificate> certify_authority(ByteView request, std::chrono::days validity, const Issuer& root, std::string_view public_url,
                                               const Clock& clock) {
+  // RFC 5280, 4.2.1.9: below pathLenConstraint 0 there are end entities only.
+  if (refused_by("pki.ceremony.path_length", root.facts.path_length == 0)) {
+    return Error{ErrorCode::not_authorised, "this authority may not certify another one"};
+  }
   auto csr = crypto::parse_csr(request);
   if (!csr) return csr.error();
   auto serial = random_serial();

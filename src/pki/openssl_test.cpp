@@ -1,0 +1,115 @@
+// What relying parties use: the openssl command line must accept what this room makes.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "pki/crl/publisher.h"
+#include "pki/ocsp/responder.h"
+#include "pki/test_support.h"
+
+namespace intaglio::pki {
+namespace {
+
+using testing::Material;
+using testing::TestPki;
+
+struct Ran {
+  int status;
+  std::string output;
+};
+
+Ran run(const std::string& command) {
+  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  std::string output;
+  std::array<char, 4096> part{};
+  while (const std::size_t got = std::fread(part.data(), 1, part.size(), pipe)) output.append(part.data(), got);
+  return {::pclose(pipe), output};
+}
+
+class OpenSsl : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (run("openssl version").status != 0) GTEST_SKIP() << "no openssl command line";
+    publisher = std::move(*Publisher::open({std::chrono::hours(24), std::chrono::hours(1)}, pki.authority->issuer(), pki.environment()));
+    write("root.pem", pki.root->certificate.pem());
+    write("issuing.pem", pki.issuing->certificate.pem());
+    write("leaf.pem", leaf.pem());
+    write_list();
+  }
+  void write(const std::string& name, std::string_view text) { EXPECT_TRUE(write_file_durably(folder / name, as_bytes(text), 0600)); }
+  void write_list() {
+    ASSERT_TRUE(publisher->issue());
+    write("issuing.der", as_text(publisher->current()->der));
+    ASSERT_EQ(run("openssl crl -inform DER -in " + at("issuing.der") + " -out " + at("issuing.crl")).status, 0);
+  }
+  std::string at(const std::string& name) { return (folder / name).string(); }
+  std::string time() { return std::to_string(unix_seconds(pki.clock->now())); }
+  Ran verify() {
+    return run("openssl verify -x509_strict -attime " + time() + " -CAfile " + at("root.pem") + " -untrusted " + at("issuing.pem") + " -crl_check -CRLfile " +
+               at("issuing.crl") + " " + at("leaf.pem"));
+  }
+  void revoke() { ASSERT_TRUE(pki.authority->revoke(pki.revocation_request(leaf, material.request["key"], "keyCompromise"))); }
+
+  // OCSP answers are checked against the machine's own clock by that tool.
+  TestPki pki{make_system_clock(ClockSource::declared)->now()};
+  testing::TemporaryFolder folder;
+  Material material = pki.good();
+  crypto::Certificate leaf = pki.issued(material);
+  std::unique_ptr<Publisher> publisher;
+};
+
+TEST_F(OpenSsl, VerifiesACertificateAgainstTheRevocationList) {
+  const auto good = verify();
+  EXPECT_EQ(good.status, 0) << good.output;
+  revoke();
+  write_list();
+  const auto bad = verify();
+  EXPECT_NE(bad.status, 0);
+  EXPECT_NE(bad.output.find("certificate revoked"), std::string::npos) << bad.output;
+}
+
+TEST_F(OpenSsl, ReadsTheListsNumberAndReason) {
+  revoke();
+  write_list();
+  const auto text = run("openssl crl -noout -text -in " + at("issuing.crl")).output;
+  EXPECT_NE(text.find("X509v3 CRL Number"), std::string::npos);
+  EXPECT_NE(text.find("Key Compromise"), std::string::npos);
+  EXPECT_NE(text.find("X509v3 Authority Key Identifier"), std::string::npos);
+}
+
+TEST_F(OpenSsl, AcceptsTheRespondersAnswers) {
+  Responder responder(pki.authority->issuer(), *pki.authority->responder_certificate(pki.ocsp_key->public_key()), pki.ocsp_key, std::chrono::hours(1),
+                      pki.environment());
+  const auto ask = [&](const std::string& options) {
+    const std::string about = " -issuer " + at("issuing.pem") + " " + options + " -cert " + at("leaf.pem") + " -serial 0x1234 ";
+    const auto made = run("openssl ocsp" + about + "-reqout " + at("request.der"));
+    EXPECT_EQ(made.status, 0) << made.output;
+    write("response.der", as_text(responder.answer(*read_file(folder / "request.der", 1 << 16))));
+    const std::string trust = "openssl ocsp -CAfile " + at("root.pem") + " -verify_other " + at("issuing.pem") + " -respin " + at("response.der");
+    // Once with the request, whose nonce must be repeated; once for the status of each certificate, which the tool prints then only.
+    const auto checked = run(trust + " -reqin " + at("request.der"));
+    EXPECT_NE(checked.output.find("Response verify OK"), std::string::npos) << checked.output;
+    EXPECT_EQ(checked.output.find("once"), std::string::npos) << checked.output;
+    return run(trust + " -no_nonce" + about);
+  };
+  for (const std::string options : {"", "-sha256"}) {
+    const auto good = ask(options);
+    EXPECT_NE(good.output.find("Response verify OK"), std::string::npos) << good.output;
+    EXPECT_NE(good.output.find("leaf.pem: good"), std::string::npos) << good.output;
+    EXPECT_NE(good.output.find("0x1234: unknown"), std::string::npos) << good.output;
+  }
+  revoke();
+  const auto bad = ask("");
+  EXPECT_NE(bad.output.find("leaf.pem: revoked"), std::string::npos) << bad.output;
+  EXPECT_NE(bad.output.find("keyCompromise"), std::string::npos) << bad.output;
+}
+
+TEST_F(OpenSsl, PrintsTheCertificateAsTheProfileSays) {
+  const auto text = run("openssl x509 -noout -text -in " + at("leaf.pem")).output;
+  EXPECT_NE(text.find("X509v3 Key Usage: critical\n                Non Repudiation\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("C = NO, GN = Kari, SN = Nordmann, CN = Kari Nordmann, serialNumber = PNONO-01017012345"), std::string::npos) << text;
+  EXPECT_NE(text.find("OCSP - URI:http://pki.example/ocsp"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace intaglio::pki

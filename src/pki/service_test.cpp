@@ -1,0 +1,116 @@
+#include "pki/service.h"
+
+#include <gtest/gtest.h>
+
+#include "pki/test_support.h"
+
+namespace intaglio::pki {
+namespace {
+
+using testing::Material;
+using testing::TestPki;
+
+class ServiceSurface : public ::testing::Test {
+ protected:
+  ServiceSurface() {
+    auto opened = Service::open(pki.service_config(), *pki.issuing, pki.ocsp_key, pki.environment());
+    EXPECT_TRUE(opened) << opened.error().detail;
+    service = std::move(*opened);
+  }
+  static http::Request request(const std::string& method, const std::string& path, std::string body = {}) {
+    http::Request made;
+    made.method = method;
+    made.path = path;
+    made.body = std::move(body);
+    made.request_id = "r-1";
+    made.peer_certificate = {1};
+    return made;
+  }
+  json::Value post(const std::string& path, const json::Value& body, unsigned status = 200) {
+    const auto response = service->internal_handler()(request("POST", path, json::encode(body)));
+    EXPECT_EQ(response.status, status) << response.body;
+    return *json::parse(response.body);
+  }
+  json::Value body_of(const Material& material) {
+    return {{"request", *crypto::make_jws(*pki.operator_key, "intaglio-ra+jwt", "ra-1", json::encode(material.request))},
+            {"keyAssertion", *crypto::make_jws(*pki.sam_key, "intaglio-key+jwt", "sam", json::encode(material.assertion))},
+            {"csr", encode_base64(material.csr)}};
+  }
+  http::Response get(const std::string& path) { return service->public_handler()(request("GET", path)); }
+
+  TestPki pki;
+  std::unique_ptr<Service> service;
+};
+
+TEST_F(ServiceSurface, IssuesRevokesAndShowsItAtOnce) {
+  const Material material = pki.good();
+  const auto issued = post("/pki/v1/certificates", body_of(material));
+  ASSERT_EQ(issued["certificates"].size(), 2U);
+  const auto leaf = *crypto::Certificate::parse_der(*parse_base64(issued["certificates"][0].get<std::string>()));
+  EXPECT_EQ(*parse_base64(issued["certificates"][1].get<std::string>()), pki.issuing->certificate.der());
+
+  const Bytes question = *crypto::make_ocsp_request(leaf, pki.issuing->certificate, crypto::HashAlgorithm::sha256, Bytes(32, 1));
+  const auto ask = [&] {
+    const auto response = service->public_handler()(request("POST", "/ocsp", std::string(as_text(question))));
+    EXPECT_EQ(response.content_type, "application/ocsp-response");
+    EXPECT_TRUE(crypto::verify_ocsp_response(as_bytes(response.body), pki.issuing->certificate, pki.clock->now()));
+    return crypto::parse_ocsp_response(as_bytes(response.body))->certificates.at(0).status;
+  };
+  EXPECT_EQ(ask(), crypto::CertificateStatus::good);
+
+  const auto revoked = post("/pki/v1/revocations", {{"request", pki.revocation_request(leaf, material.request["key"], "keyCompromise")}});
+  const Bytes list = *parse_base64(revoked["crl"].get<std::string>());
+  EXPECT_NE(crypto::parse_crl(list)->find(leaf.serial_hex()), nullptr);
+  EXPECT_EQ(ask(), crypto::CertificateStatus::revoked);
+  const auto published = get("/crl/issuing.crl");
+  EXPECT_EQ(published.content_type, "application/pkix-crl");
+  EXPECT_EQ(to_bytes(published.body), list);
+  const auto for_peers = service->internal_handler()(request("GET", "/pki/v1/crl"));
+  EXPECT_EQ(*parse_base64((*json::parse(for_peers.body))["crl"].get<std::string>()), list);
+}
+
+TEST_F(ServiceSurface, AnswersOcspByGet) {
+  const auto leaf = crypto::Certificate::parse_der(*parse_base64(post("/pki/v1/certificates", body_of(pki.good()))["certificates"][0].get<std::string>()));
+  const std::string text = encode_base64(*crypto::make_ocsp_request(*leaf, pki.issuing->certificate, crypto::HashAlgorithm::sha256, {}));
+  std::string escaped;
+  for (const char each : text) escaped += each == '+' ? "%2B" : each == '/' ? "%2f" : each == '=' ? "%3D" : std::string(1, each);
+  for (const auto& path : {text, escaped}) {
+    EXPECT_EQ(crypto::parse_ocsp_response(as_bytes(get("/ocsp/" + path).body))->certificates.at(0).status, crypto::CertificateStatus::good);
+  }
+  EXPECT_EQ(encode_hex(as_bytes(get("/ocsp/%zz").body)), "30030a0101");
+  EXPECT_EQ(encode_hex(as_bytes(get("/ocsp/AAAA%3").body)), "30030a0101");
+}
+
+TEST_F(ServiceSurface, PublishesTheAuthorities) {
+  EXPECT_EQ(to_bytes(get("/ca/issuing.cer").body), pki.issuing->certificate.der());
+  EXPECT_EQ(to_bytes(get("/ca/root.cer").body), pki.root->certificate.der());
+  EXPECT_TRUE(crypto::verify_crl(as_bytes(get("/crl/root.crl").body), pki.root->certificate));
+  EXPECT_EQ(get("/pki/v1/crl").status, 404U) << "the internal surface is not on the public listener";
+}
+
+TEST_F(ServiceSurface, AsksPeersForACertificate) {
+  auto nobody = request("GET", "/pki/v1/crl");
+  nobody.peer_certificate.clear();
+  EXPECT_NE(service->internal_handler()(nobody).status, 200U);
+}
+
+TEST_F(ServiceSurface, RefusesBodiesThatAreNotRequests) {
+  for (const auto* body : {"", "{}", "[]", R"({"request":1,"keyAssertion":"a","csr":"b"})", R"({"request":"a","keyAssertion":"a","csr":"not base64!"})"}) {
+    EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/certificates", body)).status, 400U) << body;
+    EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/revocations", body)).status, 400U) << body;
+  }
+  auto body = body_of(pki.good());
+  body["request"] = body["keyAssertion"];
+  post("/pki/v1/certificates", body, http_status(ErrorCode::not_authorised));
+}
+
+TEST_F(ServiceSurface, KeepsListAndResponderFresh) {
+  const auto before = crypto::parse_crl(as_bytes(get("/crl/issuing.crl").body))->number;
+  pki.clock->advance(std::chrono::days(340));
+  service->tend();
+  EXPECT_EQ(crypto::parse_crl(as_bytes(get("/crl/issuing.crl").body))->number, before + 1);
+  EXPECT_EQ(pki.count("pki_certificate"), 2U) << "the responder's certificate was renewed";
+}
+
+}  // namespace
+}  // namespace intaglio::pki
