@@ -37,7 +37,7 @@ export class Client {
 
   /** A client assertion (RFC 7523); `changes` replaces claims. */
   assertion(changes = {}) {
-    const now = Math.floor(Date.now() / 1000);
+    const now = this.system.now();
     const claims = { iss: this.id, sub: this.id, aud: this.url('/csc/v2/oauth2/token'), jti: randomId(), iat: now, exp: now + 60, ...changes };
     return new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: this.id }).sign(this.key);
   }
@@ -50,7 +50,9 @@ export class Client {
   }
 
   async signIn() {
-    this.token = good('oauth2/token', await this.requestToken()).access_token;
+    const answer = good('oauth2/token', await this.requestToken());
+    this.token = answer.access_token;
+    this.tokenEnds = this.system.now() + answer.expires_in;
     return this;
   }
 
@@ -59,7 +61,8 @@ export class Client {
   }
 
   /** POST with JSON; the answer as it came. */
-  post(path, value, headers = {}) {
+  async post(path, value, headers = {}) {
+    if (this.token && this.tokenEnds < this.system.now() + 30) await this.signIn();
     return sendJson(this.url(path), value, { tls: this.tls, headers: { ...this.headers(), ...headers } });
   }
 

@@ -16,7 +16,7 @@ export class Officer {
 
   /** JWS typ intaglio-ra+jwt; `changes` replaces members of the payload, `header` those of the header. */
   request(op, body, { changes = {}, header = {}, key = this.key } = {}) {
-    const payload = { op, rid: randomId(), iat: Math.floor(Date.now() / 1000), ...body, ...changes };
+    const payload = { op, rid: randomId(), iat: this.system.now(), ...body, ...changes };
     return new CompactSign(Buffer.from(JSON.stringify(payload)))
       .setProtectedHeader({ alg: 'ES256', typ: 'intaglio-ra+jwt', kid: this.id, ...header })
       .sign(key);

@@ -16,20 +16,14 @@ export class Signer {
     this.terms = { id: 'intaglio-demo-terms', version: '1', language: 'en' };
     this.act = 'typed-yes';
     this.lastStep = 0;
-    this.clockOffset = 0;
   }
 
-  now() {
-    return Math.floor(Date.now() / 1000) + this.clockOffset;
-  }
-
-  /** An OTP of a step that was not used yet: the SAM takes one step ahead and behind, each once. */
-  async otp() {
-    let step = Math.max(Math.floor(this.now() / 30) - 1, this.lastStep + 1);
-    while (step > Math.floor(this.now() / 30) + 1) {
-      await new Promise((resolve) => setTimeout(resolve, 250));
-      step = Math.max(Math.floor(this.now() / 30) - 1, this.lastStep + 1);
-    }
+  /** An OTP of a step that was not used yet. The SAM takes each step once; when all are used, the services' clock goes on. */
+  otp() {
+    const { system } = this.client;
+    const current = () => Math.floor(system.now() / 30);
+    const step = Math.max(current(), this.lastStep + 1);
+    if (step > current() + 1) system.moveClock((step - current()) * 30);
     this.lastStep = step;
     return totp(this.seed, step * 30);
   }
@@ -81,8 +75,8 @@ export class Signer {
     return this.client.post('/sic/v1/messages', { message });
   }
 
-  async factors() {
-    return [{ type: 'pin', value: this.pin }, { type: 'totp', value: await this.otp() }];
+  factors() {
+    return [{ type: 'pin', value: this.pin }, { type: 'totp', value: this.otp() }];
   }
 
   /** First factors with an activation code: the PIN is ours, the TOTP seed comes back sealed. */
@@ -92,20 +86,27 @@ export class Signer {
     const { answer } = good('enrol', await this.submit(message));
     const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
     if (protectedHeader.typ !== 'intaglio-enrol-answer+jwe') throw new Error(`enrol answer of typ ${protectedHeader.typ}`);
-    this.seed = parseBase32(JSON.parse(Buffer.from(plaintext).toString()).totp_seed);
+    this.seedText = JSON.parse(Buffer.from(plaintext).toString()).totp_seed;
+    this.seed = parseBase32(this.seedText);
     return this;
   }
 
   async generateKey(options) {
     const opened = await this.openKey(options);
-    const { credentialID } = good('key', await this.submit(await this.message(opened, await this.factors())));
+    const { credentialID } = good('key', await this.submit(await this.message(opened, this.factors())));
     return credentialID;
   }
 
   /** Approves documents ([{digest, label}]); gives the SAD. */
   async approve({ credential, documents, hash, suites }) {
     const opened = await this.openSigning({ credential, documents, hash, suites });
-    return good('authorise', await this.submit(await this.message(opened, await this.factors()))).SAD;
+    return good('authorise', await this.submit(await this.message(opened, this.factors()))).SAD;
+  }
+
+  /** A SAP message for documents, ready to be submitted: {opened, message}. */
+  async prepare({ credential = this.credential, documents, hash, suites, options }) {
+    const opened = await this.openSigning({ credential, documents, hash, suites });
+    return { opened, message: await this.message(opened, this.factors(), options) };
   }
 
   /** Registered, enrolled, with a certified key: {credential, chain, algorithm}. */
@@ -119,13 +120,16 @@ export class Signer {
 
   /** Approve and sign texts in one go; gives {digests, signatures, sad, answer}. */
   async sign(texts, { suite = this.algorithm.startsWith('rsa') ? 'rsa-pss-sha256' : 'ecdsa-sha256' } = {}) {
-    const documents = texts.map((text) => ({ digest: digestOf('sha256', text), label: `document ${text.slice(0, 40)}` }));
+    const documents = documentsOf(...texts);
     const digests = documents.map(({ digest }) => digest);
     const sad = await this.approve({ credential: this.credential, documents });
     const answer = good('signHash', await this.client.signHash({ credential: this.credential, sad, digests, suite }));
     return { digests, sad, answer, signatures: answer.signatures.map((signature) => Buffer.from(signature, 'base64')) };
   }
 }
+
+/** Documents for these texts: digest and label. */
+export const documentsOf = (...texts) => texts.map((text) => ({ digest: digestOf('sha256', text), label: `label of ${text}`.slice(0, 200) }));
 
 /** A signed-in client, an officer and a signer with a certified key. */
 export async function signerOf(system, { id = 'alice', pin, ...rest } = {}) {

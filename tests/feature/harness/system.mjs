@@ -1,6 +1,6 @@
 // One instance of Intaglio in a temporary folder, on free ports, with real tokens, databases and processes.
 import { spawn, spawnSync } from 'node:child_process';
-import { createWriteStream, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -84,6 +84,11 @@ class Service {
   }
 }
 
+/** Changes a policy document: many documents an approval, no velocity limits (the test flavour allows both). */
+export function withoutLimits(document) {
+  for (const profile of document.profiles) Object.assign(profile, { max_documents: 1000, per_minute: 0, per_day: 0, sad_seconds: 300 });
+}
+
 /** A command that must end by itself; gives {status, stdout, stderr}. */
 export function run(program, words, { environment = {}, input, timeout = 120000 } = {}) {
   const result = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...environment }, input, timeout, maxBuffer: 64 * 1024 * 1024 });
@@ -131,6 +136,24 @@ export class System {
     this.root = root;
     this.services = {};
     this.agents = [];
+    this.clockOffset = 0;
+  }
+
+  /** Seconds since 1970 as the services see them. */
+  now() {
+    return Math.floor(Date.now() / 1000) + this.clockOffset;
+  }
+
+  /** Moves the clock of all services forward. */
+  moveClock(seconds) {
+    this.clockOffset += seconds;
+    this.setClock(String(this.clockOffset));
+  }
+
+  /** The content of the clock file: seconds to add, or `unsynchronised`. Replaced in one step, as it is read at any time. */
+  setClock(word) {
+    writeFileSync(this.path('clock.new'), word);
+    renameSync(this.path('clock.new'), this.path('clock'));
   }
 
   #prepare(policy) {
@@ -148,6 +171,7 @@ export class System {
     this.publicUrl = `https://127.0.0.1:${this.ports.ssa_public}`;
     this.registrationUrl = `https://127.0.0.1:${this.ports.ssa_registration}`;
     this.pkiUrl = `http://127.0.0.1:${this.ports.pki_public}`;
+    this.setClock('0');
     this.samIdentity = JSON.parse(this.read('pki/sam-identity.json'));
   }
 
@@ -169,7 +193,7 @@ export class System {
     return {
       program: path.join(binaries, `intaglio-${name}`),
       words: ['--config', this.path('config', `${name}.toml`), ...more],
-      environment: { SOFTHSM2_CONF: this.path('tokens', `${name}.conf`) },
+      environment: { SOFTHSM2_CONF: this.path('tokens', `${name}.conf`), INTAGLIO_TEST_CLOCK: this.path('clock') },
     };
   }
 
@@ -209,12 +233,18 @@ export class System {
     return readdirSync(this.root, { recursive: true }).map((name) => this.path(name)).filter((file) => statSync(file).isFile());
   }
 
-  async stop() {
+  /** Ends the services and leaves the folder; gives how each ended. */
+  async stopServices() {
     for (const agent of this.agents) agent.destroy();
     const results = {};
     for (const name of [...startOrder].reverse()) {
       if (this.services[name]) results[name] = await this.services[name].stop();
     }
+    return results;
+  }
+
+  async stop() {
+    const results = await this.stopServices();
     if (!process.env.INTAGLIO_KEEP && existsSync(this.root)) rmSync(this.root, { recursive: true, force: true });
     return results;
   }

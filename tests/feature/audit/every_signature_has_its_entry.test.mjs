@@ -1,0 +1,87 @@
+// No record, no signature; and each signature has a receipt that anybody can check against the signed tree.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { writeFileSync } from 'node:fs';
+import { Sam } from '../harness/sam.mjs';
+import { signerOf } from '../harness/signer.mjs';
+import { binaries, run, System, until, withoutLimits } from '../harness/system.mjs';
+
+const hash = (...parts) => createHash('sha256').update(Buffer.concat(parts)).digest();
+
+/** RFC 9162, 2.1.3.2: the root that an inclusion proof leads to. */
+function rootOf(leaf, index, size, proof) {
+  let [fn, sn, node] = [index, size - 1, leaf];
+  for (const sibling of proof) {
+    if (fn % 2 === 1 || fn === sn) {
+      node = hash(Buffer.from([1]), sibling, node);
+      while (fn % 2 === 0 && fn !== 0) [fn, sn] = [fn >> 1, sn >> 1];
+    } else {
+      node = hash(Buffer.from([1]), node, sibling);
+    }
+    [fn, sn] = [fn >> 1, sn >> 1];
+  }
+  assert.equal(sn, 0, 'the proof is too short');
+  return node;
+}
+
+describe('audit', () => {
+  let system, alice, sam, client;
+  before(async () => {
+    system = await System.start({ policy: withoutLimits });
+    ({ signer: alice, client } = await signerOf(system));
+    sam = await Sam.connect(system);
+  });
+  after(async () => {
+    sam?.close();
+    await system?.stop();
+  });
+
+  const verifyLog = () => run(path.join(binaries, 'intaglio'), ['audit', 'verify', '--config', system.path('config/sam.toml'), '--key', system.path('sam/checkpoint.jwk')]);
+
+  it('gives out a receipt whose inclusion proof leads to the root of a signed checkpoint', async () => {
+    const { answer } = await alice.sign(['with a receipt']);
+    const [entry] = answer.auditReceipts;
+    const receipt = await until('the receipt', async () => {
+      const fetched = await client.get(`/sic/v1/receipts/${entry.index}`);
+      return fetched.status === 200 && fetched.json;
+    });
+    const leaf = hash(Buffer.from([0]), Buffer.from(receipt.event));
+    assert.equal(leaf.toString('base64'), entry.leaf);
+    const [origin, size, root] = receipt.checkpoint.split('\n');
+    assert.equal(origin, entry.log);
+    const computed = rootOf(leaf, Number(entry.index), Number(size), receipt.inclusion.map((part) => Buffer.from(part, 'base64')));
+    assert.equal(computed.toString('base64'), root);
+    const file = system.path('receipt.json');
+    writeFileSync(file, JSON.stringify(receipt));
+    const verified = run(path.join(binaries, 'intaglio'), ['audit', 'receipt', file, '--key', system.path('sam/checkpoint.jwk')]);
+    assert.equal(verified.status, 0, verified.stderr);
+    writeFileSync(file, JSON.stringify({ ...receipt, event: receipt.event.replace('alice', 'mallo') }));
+    assert.notEqual(run(path.join(binaries, 'intaglio'), ['audit', 'receipt', file, '--key', system.path('sam/checkpoint.jwk')]).status, 0);
+  });
+
+  it('counts as many signatures of the token as entries of the log', async () => {
+    await alice.sign(['one', 'two', 'three']);
+    const status = await sam.status();
+    assert.equal(status.signer_signatures, status.audited_signatures);
+  });
+
+  it('is verified offline, and an edited entry is named', async () => {
+    sam.close();
+    await system.services.ssa.stop();
+    await system.services.sam.stop();
+    const good = verifyLog();
+    assert.equal(good.status, 0, good.stdout + good.stderr);
+    const { DatabaseSync } = await import('node:sqlite');
+    const database = new DatabaseSync(system.path('sam/sam.db'));
+    const table = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit%entries'").get().name;
+    const columns = database.prepare(`SELECT * FROM ${table} LIMIT 1`).get();
+    const [column] = Object.entries(columns).find(([, value]) => Buffer.from(value ?? '').toString().startsWith('{'));
+    database.exec(`UPDATE ${table} SET ${column} = CAST(replace(CAST(${column} AS TEXT), 'alice', 'mallo') AS BLOB) WHERE CAST(${column} AS TEXT) LIKE '%signature.made%'`);
+    database.close();
+    const bad = verifyLog();
+    assert.notEqual(bad.status, 0);
+    assert.match(bad.stdout + bad.stderr, /\d/);
+  });
+});

@@ -1,0 +1,123 @@
+// The SSA of the test flavour lies, once in each way that src/ssa/lying_sam.cpp knows, with its own early checks off. It gets no signature
+// that the signer did not approve, and none twice.
+import assert from 'node:assert/strict';
+import { createPublicKey, verify, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { Client } from '../harness/client.mjs';
+import { Officer } from '../harness/officer.mjs';
+import { Sam } from '../harness/sam.mjs';
+import { documentsOf, identityOf, Signer, signerOf } from '../harness/signer.mjs';
+import { repository, System, withoutLimits } from '../harness/system.mjs';
+
+const lies = [...readFileSync(path.join(repository, 'src/ssa/lying_sam.cpp'), 'utf8').matchAll(/^\/\/\/ {3}([a-z-]+) {2,}(.*)$/gm)].map(([, name, about]) => ({ name, about }));
+
+// Lies that take nothing from the signer when the SAM holds: what was approved is signed, once.
+const harmless = new Set(['sign-twice', 'sign-double']);
+// Lies about other operations than a signature have tests of their own below.
+const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other']);
+
+describe('a lying SSA', () => {
+  let system, sam, alice, bob;
+  before(async () => {
+    system = await System.start({ policy: withoutLimits });
+    sam = await Sam.connect(system);
+    alice = (await signerOf(system, { id: 'alice' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+  });
+  after(async () => {
+    sam?.close();
+    await system?.stop();
+  });
+
+  async function withLie(lie, act, value = '') {
+    await system.restart('ssa', { environment: { INTAGLIO_LIE: lie, INTAGLIO_LIE_WITH: value, INTAGLIO_SKIP_SSA_CHECKS: '1' } });
+    try {
+      const client = await new Client(system).signIn();
+      alice.client = client;
+      bob.client = client;
+      await act(client, new Officer(system));
+    } finally {
+      await system.restart('ssa');
+      alice.client = await new Client(system).signIn();
+      bob.client = alice.client;
+    }
+  }
+
+  /** Approves and signs one document as an honest signer does; gives the signature, or why there is none. */
+  async function attempt(text) {
+    const documents = documentsOf(text);
+    try {
+      const sad = await alice.approve({ credential: alice.credential, documents, suites: ['ecdsa-sha256'] });
+      const answer = await alice.client.signHash({ credential: alice.credential, sad, digests: [documents[0].digest], suite: 'ecdsa-sha256' });
+      return answer.status === 200 ? Buffer.from(answer.json.signatures[0], 'base64') : answer.text;
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  assert.ok(lies.length >= 30, `only ${lies.length} lies were found in lying_sam.cpp`);
+  for (const { name, about } of lies.filter((lie) => !others.has(lie.name))) {
+    it(`gets nothing when it ${about} (${name})`, async () => {
+      await withLie(name, async () => {
+        // Some lies need an earlier transaction: the second attempt is the one that is judged.
+        await attempt(`before the lie ${name}`);
+        const before = await sam.signatures();
+        const result = await attempt(`the lie ${name}`);
+        const made = (await sam.signatures()) - before;
+        if (Buffer.isBuffer(result)) {
+          const key = createPublicKey(new X509Certificate(alice.chain[0]).publicKey.export({ type: 'spki', format: 'pem' }));
+          assert.ok(harmless.has(name), 'the SSA got a signature');
+          assert.ok(verify('sha256', Buffer.from(`the lie ${name}`), key, result));
+          assert.equal(made, 1);
+        } else {
+          assert.ok(made <= (harmless.has(name) ? 1 : 0), `the token signed ${made} times, the client was told: ${result}`);
+        }
+      }, { 'show-signer': 'bob', 'open-key': bob.credential, 'sign-key': bob.credential }[name]);
+    });
+  }
+
+  it('enrols nobody with the link of another signer (enrol-other)', async () => {
+    const officer = new Officer(system);
+    const code = await officer.createSigner('carol', identityOf('carol'));
+    const victim = await officer.createSigner('dave', identityOf('dave'));
+    await withLie('enrol-other', async (client) => {
+      await assert.rejects(new Signer(client, 'carol').enrol(code));
+    }, 'dave');
+    await new Signer(alice.client, 'dave').enrol(victim);
+  });
+
+  it('makes no key for another signer (key-other)', async () => {
+    await withLie('key-other', async () => {
+      await assert.rejects(alice.generateKey());
+    }, 'bob');
+  });
+
+  it('creates no signer on its own word (create-forged)', async () => {
+    await withLie('create-forged', async (client, officer) => {
+      await assert.rejects(officer.createSigner('erin', identityOf('erin')));
+    });
+  });
+
+  it('lifts no suspension on its own word (resume-forged)', async () => {
+    await withLie('resume-forged', async (client, officer) => {
+      const request = await officer.request('resume-key', { key: alice.credential });
+      await officer.post('/ra/v1/resumptions', { request });
+      const before = await sam.signatures();
+      await attempt('after a forged resumption');
+      assert.equal(await sam.signatures(), before);
+    });
+    const officer = new Officer(system);
+    await officer.post('/ra/v1/resumptions', { request: await officer.request('resume-key', { key: alice.credential }) });
+  });
+
+  it('binds no key to the certificate of another one (bind-other)', async () => {
+    await withLie('bind-other', async (client, officer) => {
+      const first = await alice.generateKey();
+      await officer.certify(first, identityOf('alice'));
+      const second = await alice.generateKey();
+      await assert.rejects(officer.certify(second, identityOf('alice')));
+    });
+  });
+});

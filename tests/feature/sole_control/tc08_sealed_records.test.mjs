@@ -1,0 +1,98 @@
+// TC-8: a record that was edited, moved or exchanged in the database is refused; nothing is signed on it.
+import assert from 'node:assert/strict';
+import { copyFileSync, existsSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, describe, it } from 'node:test';
+import { Sam } from '../harness/sam.mjs';
+import { documentsOf, signerOf } from '../harness/signer.mjs';
+import { System, withoutLimits } from '../harness/system.mjs';
+
+describe('TC-8 sealed records', () => {
+  let system, alice, bob;
+  before(async () => {
+    system = await System.start({ policy: withoutLimits });
+    alice = (await signerOf(system, { id: 'alice' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+  });
+  after(() => system?.stop());
+
+  /** Stops the SAM, edits its database, starts it again (or not at all, when it refuses), and puts the database back. */
+  async function withEdited(edit, check) {
+    await system.services.sam.stop();
+    const file = system.path('sam/sam.db');
+    for (const suffix of ['', '-wal', '-shm']) if (existsSync(file + suffix)) copyFileSync(file + suffix, `${file}${suffix}.kept`);
+    const database = new DatabaseSync(file);
+    edit(database);
+    database.close();
+    try {
+      const service = await system.startService('sam', {}, { wait: false });
+      const started = await service.ready().then(() => true, () => false);
+      if (started) await check();
+    } finally {
+      await system.services.sam.stop();
+      for (const suffix of ['', '-wal', '-shm']) if (existsSync(`${file}${suffix}.kept`)) copyFileSync(`${file}${suffix}.kept`, file + suffix);
+      await system.startService('sam');
+    }
+  }
+  const refuses = async (what) => {
+    const sam = await Sam.connect(system);
+    const before = await sam.signatures();
+    await assert.rejects(alice.sign(['after an edit']), undefined, what);
+    assert.equal(await sam.signatures(), before);
+    sam.close();
+  };
+  const sealedTables = (database) => database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all()
+    .map(({ name }) => name)
+    .filter((name) => database.prepare(`PRAGMA table_info(${name})`).all().some((column) => column.name === 'record'));
+
+  it('refuses records of which one bit was changed', async () => {
+    await withEdited((database) => {
+      for (const table of sealedTables(database)) {
+        if (!/key|signer|state/.test(table)) continue;
+        for (const { rowid, record } of database.prepare(`SELECT rowid, record FROM ${table}`).all()) {
+          const changed = Buffer.from(record);
+          changed[changed.length >> 1] ^= 1;
+          database.prepare(`UPDATE ${table} SET record = ? WHERE rowid = ?`).run(changed, rowid);
+        }
+      }
+    }, () => refuses('one bit'));
+  });
+
+  it('refuses a record that stands in the place of another one', async () => {
+    await withEdited((database) => {
+      for (const table of sealedTables(database)) {
+        if (!/key|signer/.test(table)) continue;
+        const rows = database.prepare(`SELECT rowid, record FROM ${table}`).all();
+        rows.forEach(({ rowid }, index) => database.prepare(`UPDATE ${table} SET record = ? WHERE rowid = ?`).run(rows[(index + 1) % rows.length].record, rowid));
+      }
+    }, () => refuses('exchanged'));
+  });
+
+  it('refuses a record whose version was set back', async () => {
+    await withEdited((database) => {
+      for (const table of sealedTables(database)) {
+        const columns = database.prepare(`PRAGMA table_info(${table})`).all().map(({ name }) => name);
+        if (columns.includes('version') && /key|signer/.test(table)) database.exec(`UPDATE ${table} SET version = version + 1`);
+      }
+    }, () => refuses('version'));
+  });
+
+  it('serves again on the database that nobody edited', async () => {
+    await alice.sign(['unedited']);
+    await bob.sign(['unedited']);
+    assert.ok(documentsOf('x').length);
+  });
+
+  it('keeps nothing of a signer in clear', async () => {
+    await alice.sign(['searched']);
+    const database = system.database('sam');
+    for (const { name } of database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all()) {
+      if (name.startsWith('audit')) continue;
+      for (const row of database.prepare(`SELECT * FROM ${name}`).all()) {
+        const text = Object.values(row).map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value))).join(' ');
+        assert.ok(!text.includes('Lovelace') && !text.includes('PNONO'), `identity in clear in ${name}`);
+      }
+    }
+    database.close();
+  });
+});
