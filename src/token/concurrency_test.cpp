@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <thread>
@@ -84,13 +85,25 @@ TEST(Concurrency, ThreadsThatLoseTheLoginTogetherLogInOnce) {
   std::atomic<unsigned> failed{0};
   std::vector<std::thread> threads;
   for (int number = 0; number < 8; ++number) {
-    threads.emplace_back([&] {
-      failed += token->sign_for_activation(*key, SignatureSuite::ecdsa_sha256, sample_digest(32)).signature ? 0U : 1U;
-    });
+    threads.emplace_back(
+        [&] { failed += token->sign_for_activation(*key, SignatureSuite::ecdsa_sha256, sample_digest(32)).signature ? 0U : 1U; });
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(failed, 0U);
   EXPECT_EQ(testing::count_of(*token, "C_Login", ""), 2U);
+}
+
+TEST(ProcessEnd, WhileThreadsSignIsAnOrderlyExit) {
+  const testing::Victim victim;
+  for (int round = 0; round < 5; ++round) {
+    const auto child = testing::start_child(victim, "--exit-while-signing");
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
+    const auto token = Token::open(victim.config());
+    ASSERT_TRUE(token);
+    ASSERT_TRUE((*token)->destroy(*(*token)->find_signer_key(as_bytes("exit"))));
+  }
 }
 
 }  // namespace

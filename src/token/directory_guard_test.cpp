@@ -56,7 +56,7 @@ TEST(TokenObject, SurvivesAProcessThatIsKilledWhileItLogsIn) {
   ASSERT_TRUE(Token::open(victim.config()));
   unsigned torn = 0;
   for (unsigned round = 0; round < 25; ++round) {
-    const auto child = testing::start_opening_child(victim);
+    const auto child = testing::start_child(victim, "--open-without-end");
     std::this_thread::sleep_for(std::chrono::microseconds(1000 + 731 * round));
     ::kill(child, SIGKILL);
     int status = 0;

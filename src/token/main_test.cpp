@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -60,6 +61,23 @@ int open_without_end(const std::filesystem::path& root) {
     }
     if (first && ::write(STDOUT_FILENO, "b", 1) != 1) return 1;
   }
+}
+
+/// Ends by exit() while other threads sign with a token that nobody closes.
+int exit_while_signing(const std::filesystem::path& root) {
+  auto token = Token::open(config_at(Place{root}, "victim"));
+  if (!token) return 2;
+  auto key = (*token)->generate_signer_key(crypto::KeyAlgorithm::p256, as_bytes("exit"), "exit");
+  if (!key) return 3;
+  auto* const kept = new std::shared_ptr<Token>(*token);
+  for (int number = 0; number < 4; ++number) {
+    std::thread([kept, key = *key] {
+      for (;;) (void)(*kept)->sign_for_activation(key, crypto::SignatureSuite::ecdsa_sha256, sample_digest(32));
+    }).detach();
+  }
+  while ((*kept)->signer_signatures() < 20) std::this_thread::yield();
+  if (::write(STDOUT_FILENO, "b", 1) != 1) return 4;
+  std::exit(0);
 }
 
 }  // namespace
@@ -145,11 +163,10 @@ CK_OBJECT_HANDLE raw_find(CK_SESSION_HANDLE session, CK_OBJECT_CLASS object_clas
 RawSession::RawSession() { raw_module().C_OpenSession(raw_slot(), CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &handle_); }
 RawSession::~RawSession() { raw_module().C_CloseSession(handle_); }
 
-pid_t start_opening_child(const Victim& victim) {
+pid_t start_child(const Victim& victim, std::string mode) {
   int ends[2];
   if (::pipe(ends) != 0) panic("no pipe");
   std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-  std::string mode = "--open-without-end";
   std::string root = victim.place().root.string();
   char* arguments[] = {self.data(), mode.data(), root.data(), nullptr};
   posix_spawn_file_actions_t actions;
@@ -171,6 +188,7 @@ pid_t start_opening_child(const Victim& victim) {
 int main(int argc, char** argv) {
   using namespace intaglio::token::testing;
   if (argc == 3 && std::string_view(argv[1]) == "--open-without-end") return open_without_end(argv[2]);
+  if (argc == 3 && std::string_view(argv[1]) == "--exit-while-signing") return exit_while_signing(argv[2]);
   ::testing::InitGoogleTest(&argc, argv);
   ::testing::AddGlobalTestEnvironment(new WholeRun);
   intaglio::log::open("unit_token", "error");

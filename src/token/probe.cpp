@@ -18,7 +18,8 @@ Result<std::vector<ProbeLine>> probe(Token& token, bool quick) {
   prober.try_service_keys(rounds);
   prober.try_signatures(KeyAlgorithm::p256, rounds);
   if (!quick) {
-    for (const auto algorithm : {KeyAlgorithm::p384, KeyAlgorithm::p521, KeyAlgorithm::rsa2048, KeyAlgorithm::rsa3072, KeyAlgorithm::rsa4096}) {
+    for (const auto algorithm :
+         {KeyAlgorithm::p384, KeyAlgorithm::p521, KeyAlgorithm::rsa2048, KeyAlgorithm::rsa3072, KeyAlgorithm::rsa4096}) {
       prober.try_signatures(algorithm, rounds);
     }
   }

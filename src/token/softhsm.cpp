@@ -57,8 +57,9 @@ Status write_softhsm_configuration(const std::filesystem::path& file, const std:
   }
   const auto absolute = std::filesystem::absolute(directory, failed).string();
   if (absolute.find('\n') != std::string::npos) return Error{ErrorCode::invalid_request, "a token directory with a line break in its name"};
-  const auto text = "directories.tokendir = " + absolute +
-                    "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\nslots.mechanisms = ALL\nlibrary.reset_on_fork = true\n";
+  const auto text =
+      "directories.tokendir = " + absolute +
+      "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\nslots.mechanisms = ALL\nlibrary.reset_on_fork = true\n";
   return write_file_durably(file, as_bytes(text), 0600);
 }
 

@@ -83,9 +83,11 @@ class Token : public std::enable_shared_from_this<Token> {
   [[nodiscard]] virtual Result<ServiceKey> find_service_key(KeyPurpose purpose, ByteView id);
   [[nodiscard]] virtual Result<ServiceKey> generate_service_key(KeyPurpose purpose, ByteView id, std::string_view label);
   [[nodiscard]] virtual Result<crypto::PublicKey> public_key_of(const ServiceKey& key);  ///< P-256 service keys
-  [[nodiscard]] virtual Result<Bytes> sign(const ServiceKey& key, crypto::SignatureSuite suite, ByteView digest);  ///< ECDSA, DER; verified with the public key
+  [[nodiscard]] virtual Result<Bytes> sign(const ServiceKey& key, crypto::SignatureSuite suite,
+                                           ByteView digest);  ///< ECDSA, DER; verified with the public key
   [[nodiscard]] virtual Result<Secret> hmac(const ServiceKey& key, ByteView data);                 ///< HMAC-SHA-256
-  [[nodiscard]] virtual Result<Bytes> encrypt(const ServiceKey& key, ByteView plaintext, ByteView associated);  ///< AES-256-GCM: nonce | ct | tag
+  [[nodiscard]] virtual Result<Bytes> encrypt(const ServiceKey& key, ByteView plaintext,
+                                              ByteView associated);  ///< AES-256-GCM: nonce | ct | tag
   [[nodiscard]] virtual Result<Secret> decrypt(const ServiceKey& key, ByteView sealed, ByteView associated);
   [[nodiscard]] virtual Result<Secret> derive(const ServiceKey& key, ByteView peer_point);          ///< ECDH Z; the point was checked
   virtual Status destroy(const ServiceKey& key);

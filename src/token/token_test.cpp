@@ -74,7 +74,8 @@ TEST_P(SignerKeyOf, SignsWithEverySuiteThatFitsIt) {
   EXPECT_EQ(token->find_signer_key(key->id()).error().code, ErrorCode::not_found);
 }
 
-INSTANTIATE_TEST_SUITE_P(Algorithms, SignerKeyOf, ::testing::Values(KeyAlgorithm::rsa2048, KeyAlgorithm::p256, KeyAlgorithm::p384, KeyAlgorithm::p521),
+INSTANTIATE_TEST_SUITE_P(Algorithms, SignerKeyOf,
+                         ::testing::Values(KeyAlgorithm::rsa2048, KeyAlgorithm::p256, KeyAlgorithm::p384, KeyAlgorithm::p521),
                          [](const auto& given) { return std::string(crypto::name_of(given.param)); });
 
 /// One token and one P-256 signer's key for the tests that need no more.
@@ -153,7 +154,11 @@ TEST(PrivateKey, IsNeitherReadNorWrappedNorMadeExtractable) {
   }
 
   detail::Template wrapping;
-  wrapping.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES).number(CKA_VALUE_LEN, 32).flag(CKA_TOKEN, false).flag(CKA_WRAP, true);
+  wrapping.number(CKA_CLASS, CKO_SECRET_KEY)
+      .number(CKA_KEY_TYPE, CKK_AES)
+      .number(CKA_VALUE_LEN, 32)
+      .flag(CKA_TOKEN, false)
+      .flag(CKA_WRAP, true);
   CK_MECHANISM generation{CKM_AES_KEY_GEN, nullptr, 0};
   CK_OBJECT_HANDLE wrapping_key = CK_INVALID_HANDLE;
   ASSERT_EQ(raw_module().C_GenerateKey(session.handle(), &generation, wrapping.data(), wrapping.size(), &wrapping_key), CKR_OK);
@@ -179,15 +184,18 @@ void plant(const RawSession& session, ByteView id, const std::function<void(deta
   CK_MECHANISM mechanism{CKM_EC_KEY_PAIR_GEN, nullptr, 0};
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
-  ASSERT_EQ(raw_module().C_GenerateKeyPair(session.handle(), &mechanism, other.data(), other.size(), own.data(), own.size(), &public_key, &private_key), CKR_OK);
+  ASSERT_EQ(raw_module().C_GenerateKeyPair(session.handle(), &mechanism, other.data(), other.size(), own.data(), own.size(), &public_key,
+                                           &private_key),
+            CKR_OK);
 }
 
 TEST(PlantedKey, IsRefusedForEachAttributeThatIsNotAsStated) {
   const auto token = open_token();
   const RawSession session;
-  for (const auto& [type, wrong] : {std::pair(CKA_EXTRACTABLE, true), std::pair(CKA_SENSITIVE, false), std::pair(CKA_MODIFIABLE, true),
-                                    std::pair(CKA_COPYABLE, true), std::pair(CKA_DECRYPT, true), std::pair(CKA_DERIVE, true),
-                                    std::pair(CKA_UNWRAP, true), std::pair(CKA_SIGN_RECOVER, true), std::pair(CKA_WRAP_WITH_TRUSTED, true)}) {
+  for (const auto& [type, wrong] :
+       {std::pair(CKA_EXTRACTABLE, true), std::pair(CKA_SENSITIVE, false), std::pair(CKA_MODIFIABLE, true), std::pair(CKA_COPYABLE, true),
+        std::pair(CKA_DECRYPT, true), std::pair(CKA_DERIVE, true), std::pair(CKA_UNWRAP, true), std::pair(CKA_SIGN_RECOVER, true),
+        std::pair(CKA_WRAP_WITH_TRUSTED, true)}) {
     const auto id = fresh_id();
     plant(session, id, [&](detail::Template& own) { own.drop(type).flag(type, wrong); });
     const auto found = token->find_signer_key(id);
@@ -200,7 +208,9 @@ TEST(PlantedKey, IsRefusedWhenItAllowsMoreMechanisms) {
   const auto token = open_token();
   const RawSession session;
   const auto id = fresh_id();
-  plant(session, id, [](detail::Template& own) { own.drop(CKA_ALLOWED_MECHANISMS).mechanisms(CKA_ALLOWED_MECHANISMS, {CKM_ECDSA, CKM_ECDH1_DERIVE}); });
+  plant(session, id, [](detail::Template& own) {
+    own.drop(CKA_ALLOWED_MECHANISMS).mechanisms(CKA_ALLOWED_MECHANISMS, {CKM_ECDSA, CKM_ECDH1_DERIVE});
+  });
   EXPECT_EQ(token->find_signer_key(id).error().code, ErrorCode::token_unavailable);
 }
 
@@ -219,7 +229,8 @@ TEST(ReadBack, RefusesAKeyOfAnotherType) {
   ASSERT_TRUE(key);
   const RawSession session;
   detail::CallCounters counters;
-  const detail::ObjectView view{raw_module(), counters, session.handle(), testing::raw_find(session.handle(), CKO_SECRET_KEY, key->id()), detail::ObjectKind::none};
+  const detail::ObjectView view{raw_module(), counters, session.handle(), testing::raw_find(session.handle(), CKO_SECRET_KEY, key->id()),
+                                detail::ObjectKind::none};
   auto profile = detail::profile_of(KeyPurpose::hmac);
   EXPECT_TRUE(detail::verify_attributes(view, profile, true));
   profile.key_type = CKK_AES;

@@ -4,10 +4,10 @@ namespace intaglio::token::detail {
 namespace {
 
 constexpr std::array<std::string_view, function_count> function_names = {
-    "C_Initialize", "C_GetSlotList", "C_GetTokenInfo", "C_OpenSession", "C_CloseSession", "C_GetSessionInfo", "C_Login",
-    "C_FindObjects", "C_GetAttributeValue", "C_SetAttributeValue", "C_CopyObject", "C_DestroyObject", "C_GenerateKey",
-    "C_GenerateKeyPair", "C_DeriveKey", "C_WrapKey", "C_SignInit", "C_Sign", "C_EncryptInit", "C_Encrypt", "C_DecryptInit",
-    "C_Decrypt", "C_GenerateRandom"};
+    "C_Initialize",  "C_GetSlotList",     "C_GetTokenInfo",      "C_OpenSession",       "C_CloseSession",  "C_GetSessionInfo",
+    "C_Login",       "C_FindObjects",     "C_GetAttributeValue", "C_SetAttributeValue", "C_CopyObject",    "C_DestroyObject",
+    "C_GenerateKey", "C_GenerateKeyPair", "C_DeriveKey",         "C_WrapKey",           "C_SignInit",      "C_Sign",
+    "C_EncryptInit", "C_Encrypt",         "C_DecryptInit",       "C_Decrypt",           "C_GenerateRandom"};
 constexpr std::array<std::string_view, object_kind_count> object_names = {"none", "signer-key", "service-key", "probe-object"};
 
 std::size_t place_of(std::size_t function, std::size_t object, std::size_t result) noexcept {
@@ -34,7 +34,8 @@ std::vector<CallCount> CallCounters::read() const {
       for (std::size_t result = 0; result < results.size(); ++result) {
         const auto count = counts_[place_of(function, object, result)].load(std::memory_order_relaxed);
         if (count == 0) continue;
-        lines.push_back({std::string(function_names[function]), std::string(object_names[object]), std::string(results[result].name), count});
+        lines.push_back(
+            {std::string(function_names[function]), std::string(object_names[object]), std::string(results[result].name), count});
       }
     }
   }

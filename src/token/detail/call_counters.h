@@ -11,9 +11,29 @@
 namespace intaglio::token::detail {
 
 enum class Function : std::uint8_t {
-  initialize, get_slot_list, get_token_info, open_session, close_session, get_session_info, login, find_objects,
-  get_attribute_value, set_attribute_value, copy_object, destroy_object, generate_key, generate_key_pair, derive_key, wrap_key,
-  sign_init, sign, encrypt_init, encrypt, decrypt_init, decrypt, generate_random,
+  initialize,
+  get_slot_list,
+  get_token_info,
+  open_session,
+  close_session,
+  get_session_info,
+  login,
+  find_objects,
+  get_attribute_value,
+  set_attribute_value,
+  copy_object,
+  destroy_object,
+  generate_key,
+  generate_key_pair,
+  derive_key,
+  wrap_key,
+  sign_init,
+  sign,
+  encrypt_init,
+  encrypt,
+  decrypt_init,
+  decrypt,
+  generate_random,
 };
 inline constexpr std::size_t function_count = static_cast<std::size_t>(Function::generate_random) + 1;
 [[nodiscard]] std::string_view name_of(Function function) noexcept;

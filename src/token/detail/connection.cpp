@@ -62,7 +62,8 @@ Status Connection::log_in() {
   if (*guard) {
     if (auto done = (*guard)->protect(); !done) return done;
   }
-  const auto initialised = counters_.record(Function::initialize, ObjectKind::none, entered_ ? module_.initialise_again() : module_.enter());
+  const auto initialised =
+      counters_.record(Function::initialize, ObjectKind::none, entered_ ? module_.initialise_again() : module_.enter());
   if (initialised != CKR_OK) return error_of("C_Initialize", initialised);
   entered_ = true;
 
@@ -83,9 +84,9 @@ Status Connection::open_keeper(const Secret& pin) {
                                  functions().C_OpenSession(slot_, CKF_SERIAL_SESSION, nullptr, nullptr, &session));
   if (result != CKR_OK) return error_of("C_OpenSession", result);
   const auto bytes = pin.reveal();
-  result = counters_.record(
-      Function::login, ObjectKind::none,
-      functions().C_Login(session, CKU_USER, const_cast<CK_UTF8CHAR*>(bytes.data()), static_cast<CK_ULONG>(bytes.size())));
+  result =
+      counters_.record(Function::login, ObjectKind::none,
+                       functions().C_Login(session, CKU_USER, const_cast<CK_UTF8CHAR*>(bytes.data()), static_cast<CK_ULONG>(bytes.size())));
   if (result != CKR_OK && result != CKR_USER_ALREADY_LOGGED_IN) {
     counters_.record(Function::close_session, ObjectKind::none, functions().C_CloseSession(session));
     pin_was_refused_ = class_of(result) == CkrClass::pin;
@@ -127,7 +128,8 @@ Status Connection::recover(std::uint64_t seen) {
 Result<Lease> Connection::lease() {
   if (const auto answer = breaker_.admit(); answer != Breaker::Answer::go) {
     if (answer == Breaker::Answer::refused) {
-      return Error{ErrorCode::token_unavailable, breaker_.condemned() ? "the token is condemned until the next start" : "the token rests after failures"};
+      return Error{ErrorCode::token_unavailable,
+                   breaker_.condemned() ? "the token is condemned until the next start" : "the token rests after failures"};
     }
     const auto seen = epoch();
     auto tried = logged_in() ? Status() : recover(seen);

@@ -50,7 +50,8 @@ Status protect_one(const std::filesystem::path& folder) {
   auto kept = read_file(copy, max_object_size);
   const bool kept_is_whole = kept && is_whole_object_file(*kept);
   if (!is_whole_object_file(*content)) {
-    if (!kept_is_whole) return Error{ErrorCode::token_unavailable, object.string() + " is torn and has no good copy: restore it from a backup"};
+    if (!kept_is_whole)
+      return Error{ErrorCode::token_unavailable, object.string() + " is torn and has no good copy: restore it from a backup"};
     if (auto restored = write_file_durably(object, *kept, 0600); !restored) return restored;
     log::warn("token.object restored", {{"file", object.string()}});
     return {};

@@ -53,9 +53,10 @@ Status Health::make_probe_key_of(KeyAlgorithm algorithm) {
   CK_MECHANISM mechanism{profile.generation, nullptr, 0};
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE pair = CK_INVALID_HANDLE;
-  const auto result = connection_.counters().record(
-      Function::generate_key_pair, ObjectKind::probe_object,
-      connection_.functions().C_GenerateKeyPair(session->handle(), &mechanism, other.data(), other.size(), own.data(), own.size(), &pair, &handle));
+  const auto result =
+      connection_.counters().record(Function::generate_key_pair, ObjectKind::probe_object,
+                                    connection_.functions().C_GenerateKeyPair(session->handle(), &mechanism, other.data(), other.size(),
+                                                                              own.data(), own.size(), &pair, &handle));
   if (result != CKR_OK) return error_of("C_GenerateKeyPair", result);
   auto key = read_public_key({connection_.functions(), connection_.counters(), session->handle(), pair, ObjectKind::probe_object});
   if (!key) return key.error();
@@ -71,7 +72,8 @@ Status Health::sign_and_verify() {
   auto& counters = connection_.counters();
   SignMechanism sign(probe_->suite, *digest);
   const auto session = probe_->session.handle();
-  auto result = counters.record(Function::sign_init, ObjectKind::probe_object, functions.C_SignInit(session, sign.mechanism(), probe_->handle));
+  auto result =
+      counters.record(Function::sign_init, ObjectKind::probe_object, functions.C_SignInit(session, sign.mechanism(), probe_->handle));
   if (result != CKR_OK) return error_of("C_SignInit", result);
   std::array<std::uint8_t, max_signature> raw;
   CK_ULONG length = raw.size();

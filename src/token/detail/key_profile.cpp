@@ -95,7 +95,8 @@ KeyProfile profile_of(KeyPurpose purpose, KeyAlgorithm algorithm) {
   switch (purpose) {
     case KeyPurpose::signer:
       if (crypto::is_rsa(algorithm)) {
-        return {purpose, "signer/", CKO_PRIVATE_KEY, CKK_RSA, CKM_RSA_PKCS_KEY_PAIR_GEN, {CKM_RSA_PKCS, CKM_RSA_PKCS_PSS}, true, false, false};
+        return {purpose, "signer/", CKO_PRIVATE_KEY, CKK_RSA, CKM_RSA_PKCS_KEY_PAIR_GEN, {CKM_RSA_PKCS, CKM_RSA_PKCS_PSS}, true,
+                false,   false};
       }
       return {purpose, "signer/", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, {CKM_ECDSA}, true, false, false};
     case KeyPurpose::service_signature:
@@ -123,7 +124,11 @@ Template key_template(const KeyProfile& profile, ByteView id, std::string_view l
 Template public_template(const KeyProfile& profile, KeyAlgorithm algorithm, ByteView id, std::string_view label, bool stored) {
   Template attributes;
   attributes.number(CKA_CLASS, CKO_PUBLIC_KEY).number(CKA_KEY_TYPE, profile.key_type);
-  attributes.flag(CKA_TOKEN, stored).flag(CKA_PRIVATE, false).flag(CKA_MODIFIABLE, false).flag(CKA_COPYABLE, false).flag(CKA_DESTROYABLE, true);
+  attributes.flag(CKA_TOKEN, stored)
+      .flag(CKA_PRIVATE, false)
+      .flag(CKA_MODIFIABLE, false)
+      .flag(CKA_COPYABLE, false)
+      .flag(CKA_DESTROYABLE, true);
   attributes.flag(CKA_VERIFY, profile.sign).flag(CKA_VERIFY_RECOVER, false).flag(CKA_ENCRYPT, false).flag(CKA_WRAP, false);
   attributes.flag(CKA_DERIVE, profile.derive);
   attributes.bytes(CKA_ID, id).bytes(CKA_LABEL, as_bytes(std::string(profile.prefix).append(label)));

@@ -28,7 +28,8 @@ struct KeyProfile {
 
 /// The private or secret key's template. `stored`: a token object; else it ends with its session.
 [[nodiscard]] Template key_template(const KeyProfile& profile, ByteView id, std::string_view label, bool stored);
-[[nodiscard]] Template public_template(const KeyProfile& profile, crypto::KeyAlgorithm algorithm, ByteView id, std::string_view label, bool stored);
+[[nodiscard]] Template public_template(const KeyProfile& profile, crypto::KeyAlgorithm algorithm, ByteView id, std::string_view label,
+                                       bool stored);
 /// Attributes that a token may not know (CKR_ATTRIBUTE_TYPE_INVALID); where it knows them they count.
 [[nodiscard]] const std::vector<CK_ATTRIBUTE_TYPE>& optional_attributes();
 

@@ -45,8 +45,8 @@ Result<std::vector<CK_OBJECT_HANDLE>> Keys::search(CK_SESSION_HANDLE session, Te
   return found;
 }
 
-Result<std::vector<CK_OBJECT_HANDLE>> Keys::search_purpose(CK_SESSION_HANDLE session, const KeyProfile& profile, CK_OBJECT_CLASS object_class,
-                                                           ByteView id) {
+Result<std::vector<CK_OBJECT_HANDLE>> Keys::search_purpose(CK_SESSION_HANDLE session, const KeyProfile& profile,
+                                                           CK_OBJECT_CLASS object_class, ByteView id) {
   Template wanted;
   wanted.number(CKA_CLASS, object_class).flag(CKA_TOKEN, true).bytes(CKA_ID, id);
   auto found = search(session, std::move(wanted), 64);
@@ -63,7 +63,8 @@ Result<KeyEntry> Keys::find_entry(CK_SESSION_HANDLE session, KeyPurpose purpose,
   auto found = search_purpose(session, profile, profile.object_class, id);
   if (!found) return found.error();
   if (found->empty()) return Error{ErrorCode::not_found, "the token holds no such key: " + encode_hex(id)};
-  if (refused_by("token.one_key_per_id", found->size() != 1)) return Error{ErrorCode::conflict, "the token holds more than one key " + encode_hex(id)};
+  if (refused_by("token.one_key_per_id", found->size() != 1))
+    return Error{ErrorCode::conflict, "the token holds more than one key " + encode_hex(id)};
   KeyEntry entry{purpose, to_bytes(id), found->front(), CK_INVALID_HANDLE, std::nullopt};
   if (is_pair(profile)) {
     auto halves = search_purpose(session, profile, CKO_PUBLIC_KEY, id);
@@ -102,7 +103,8 @@ Result<unsigned long> Keys::generate(KeyPurpose purpose, crypto::KeyAlgorithm al
   if (!session) return session.error();
   auto same = search_purpose(session->handle(), profile, profile.object_class, id);
   if (!same) return same.error();
-  if (refused_by("token.id_is_free", !same->empty())) return Error{ErrorCode::conflict, "the token holds a key " + encode_hex(id) + " already"};
+  if (refused_by("token.id_is_free", !same->empty()))
+    return Error{ErrorCode::conflict, "the token holds a key " + encode_hex(id) + " already"};
   settle(session->handle());
   auto entry = make_entry(session->handle(), profile, algorithm, id, label);
   if (!entry) return entry.error();
@@ -120,10 +122,12 @@ Result<KeyEntry> Keys::make_entry(CK_SESSION_HANDLE session, const KeyProfile& p
   CK_MECHANISM mechanism{profile.generation, nullptr, 0};
   const auto make = [&] {
     if (!is_pair(profile)) {
-      return counters.record(Function::generate_key, kind, functions.C_GenerateKey(session, &mechanism, own.data(), own.size(), &entry.handle));
+      return counters.record(Function::generate_key, kind,
+                             functions.C_GenerateKey(session, &mechanism, own.data(), own.size(), &entry.handle));
     }
-    return counters.record(Function::generate_key_pair, kind,
-                           functions.C_GenerateKeyPair(session, &mechanism, other.data(), other.size(), own.data(), own.size(), &entry.pair, &entry.handle));
+    return counters.record(
+        Function::generate_key_pair, kind,
+        functions.C_GenerateKeyPair(session, &mechanism, other.data(), other.size(), own.data(), own.size(), &entry.pair, &entry.handle));
   };
   auto result = make();
   if (result == CKR_ATTRIBUTE_TYPE_INVALID) {
@@ -170,7 +174,8 @@ Status Keys::destroy_objects(CK_SESSION_HANDLE session, ObjectKind kind, CK_OBJE
   CK_RV result = CKR_OK;
   for (const auto object : {handle, pair}) {
     if (object == CK_INVALID_HANDLE) continue;
-    const auto one = connection_.counters().record(Function::destroy_object, kind, connection_.functions().C_DestroyObject(session, object));
+    const auto one =
+        connection_.counters().record(Function::destroy_object, kind, connection_.functions().C_DestroyObject(session, object));
     if (one != CKR_OK && result == CKR_OK) result = one;
   }
   return result == CKR_OK ? Status() : error_of("C_DestroyObject", result);
@@ -186,7 +191,8 @@ Status Keys::destroy(unsigned long number) {
   auto session = OwnSession::open(connection_, OwnSession::Access::read_write);
   if (!session) return session.error();
   // No signature runs meanwhile: SoftHSM frees what another thread may be reading.
-  auto gone = connection_.pool().alone([&] { return destroy_objects(session->handle(), kind_of(entry->purpose), entry->handle, entry->pair); });
+  auto gone =
+      connection_.pool().alone([&] { return destroy_objects(session->handle(), kind_of(entry->purpose), entry->handle, entry->pair); });
   if (gone) table_.remove(number);
   return gone;
 }

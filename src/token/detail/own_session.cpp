@@ -8,8 +8,8 @@ Result<OwnSession> OwnSession::open(Connection& connection, Access access) {
   if (Module::forbidden()) return Error{ErrorCode::token_unavailable, "the process ends or was forked"};
   const CK_FLAGS flags = CKF_SERIAL_SESSION | (access == Access::read_write ? CKF_RW_SESSION : 0);
   CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
-  const auto result = connection.counters().record(Function::open_session, ObjectKind::none,
-                                                   connection.functions().C_OpenSession(connection.slot(), flags, nullptr, nullptr, &session));
+  const auto result = connection.counters().record(
+      Function::open_session, ObjectKind::none, connection.functions().C_OpenSession(connection.slot(), flags, nullptr, nullptr, &session));
   if (result != CKR_OK) return error_of("C_OpenSession", result);
   return OwnSession(connection, session);
 }

@@ -62,17 +62,19 @@ void Prober::measured(std::string name, unsigned rounds, const Step& step) {
 CK_RV Prober::make_pair(const KeyProfile& profile, KeyAlgorithm algorithm, Template own, Pair& pair) {
   auto other = public_template(profile, algorithm, probe_id, "probe", false);
   CK_MECHANISM mechanism{profile.generation, nullptr, 0};
-  return count(Function::generate_key_pair,
-               functions().C_GenerateKeyPair(session_.handle(), &mechanism, other.data(), other.size(), own.data(), own.size(), &pair.other, &pair.own));
+  return count(Function::generate_key_pair, functions().C_GenerateKeyPair(session_.handle(), &mechanism, other.data(), other.size(),
+                                                                          own.data(), own.size(), &pair.other, &pair.own));
 }
 
 CK_RV Prober::make_secret(CK_MECHANISM_TYPE generation, Template attributes, CK_OBJECT_HANDLE& key) {
   CK_MECHANISM mechanism{generation, nullptr, 0};
-  return count(Function::generate_key, functions().C_GenerateKey(session_.handle(), &mechanism, attributes.data(), attributes.size(), &key));
+  return count(Function::generate_key,
+               functions().C_GenerateKey(session_.handle(), &mechanism, attributes.data(), attributes.size(), &key));
 }
 
 CK_RV Prober::sign(CK_OBJECT_HANDLE key, CK_MECHANISM& mechanism, ByteView input, Bytes& out) {
-  if (const auto begun = count(Function::sign_init, functions().C_SignInit(session_.handle(), &mechanism, key)); begun != CKR_OK) return begun;
+  if (const auto begun = count(Function::sign_init, functions().C_SignInit(session_.handle(), &mechanism, key)); begun != CKR_OK)
+    return begun;
   out.resize(max_signature);
   CK_ULONG length = out.size();
   const auto result = count(Function::sign, functions().C_Sign(session_.handle(), writable(input), input.size(), out.data(), &length));
@@ -85,7 +87,8 @@ CK_RV Prober::encrypt(CK_OBJECT_HANDLE key, CK_MECHANISM& mechanism, ByteView pl
   if (begun != CKR_OK) return begun;
   out.resize(plaintext.size() + 512);
   CK_ULONG length = out.size();
-  const auto result = count(Function::encrypt, functions().C_Encrypt(session_.handle(), writable(plaintext), plaintext.size(), out.data(), &length));
+  const auto result =
+      count(Function::encrypt, functions().C_Encrypt(session_.handle(), writable(plaintext), plaintext.size(), out.data(), &length));
   out.resize(std::min<std::size_t>(length, out.size()));
   return result;
 }
@@ -95,7 +98,8 @@ CK_RV Prober::decrypt(CK_OBJECT_HANDLE key, CK_MECHANISM& mechanism, ByteView se
   if (begun != CKR_OK) return begun;
   out.resize(sealed.size() + 512);
   CK_ULONG length = out.size();
-  const auto result = count(Function::decrypt, functions().C_Decrypt(session_.handle(), writable(sealed), sealed.size(), out.data(), &length));
+  const auto result =
+      count(Function::decrypt, functions().C_Decrypt(session_.handle(), writable(sealed), sealed.size(), out.data(), &length));
   out.resize(std::min<std::size_t>(length, out.size()));
   return result;
 }
@@ -106,7 +110,8 @@ CK_RV Prober::derive(CK_OBJECT_HANDLE key, ByteView point, CK_OBJECT_HANDLE& sec
   Template attributes;
   attributes.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_GENERIC_SECRET).number(CKA_VALUE_LEN, 32);
   attributes.flag(CKA_TOKEN, false).flag(CKA_PRIVATE, true).flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false);
-  return count(Function::derive_key, functions().C_DeriveKey(session_.handle(), &mechanism, key, attributes.data(), attributes.size(), &secret));
+  return count(Function::derive_key,
+               functions().C_DeriveKey(session_.handle(), &mechanism, key, attributes.data(), attributes.size(), &secret));
 }
 
 CK_RV Prober::wrap(CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) {
@@ -132,7 +137,8 @@ CK_RV Prober::copy_with(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool va
   Template change;
   change.flag(type, value);
   CK_OBJECT_HANDLE copy = CK_INVALID_HANDLE;
-  const auto result = count(Function::copy_object, functions().C_CopyObject(session_.handle(), object, change.data(), change.size(), &copy));
+  const auto result =
+      count(Function::copy_object, functions().C_CopyObject(session_.handle(), object, change.data(), change.size(), &copy));
   // A token may answer OK and keep the attribute as it was: then nothing was given.
   return result == CKR_OK && read_flag(view(copy), type) != value ? CKR_ATTRIBUTE_READ_ONLY : result;
 }
@@ -239,7 +245,8 @@ void Prober::try_refusals_of_pair(KeyAlgorithm algorithm) {
   const auto profile = profile_of(KeyPurpose::signer, algorithm);
   const std::string name(crypto::name_of(algorithm));
   Pair pair{};
-  if (const auto made = make_pair(profile, algorithm, changeable(profile), pair); made != CKR_OK) return works("generate " + name + " to try refusals", made);
+  if (const auto made = make_pair(profile, algorithm, changeable(profile), pair); made != CKR_OK)
+    return works("generate " + name + " to try refusals", made);
   must_refuse("show the private key of " + name, read(pair.own, crypto::is_rsa(algorithm) ? CKA_PRIVATE_EXPONENT : CKA_VALUE));
   must_refuse("make " + name + " extractable", set_flag(pair.own, CKA_EXTRACTABLE, true));
   must_refuse("make " + name + " not sensitive", set_flag(pair.own, CKA_SENSITIVE, false));
@@ -263,7 +270,11 @@ void Prober::try_refusals_of_pair(KeyAlgorithm algorithm) {
   }
 
   Template wrapping;
-  wrapping.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES).number(CKA_VALUE_LEN, 32).flag(CKA_TOKEN, false).flag(CKA_PRIVATE, true);
+  wrapping.number(CKA_CLASS, CKO_SECRET_KEY)
+      .number(CKA_KEY_TYPE, CKK_AES)
+      .number(CKA_VALUE_LEN, 32)
+      .flag(CKA_TOKEN, false)
+      .flag(CKA_PRIVATE, true);
   wrapping.flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false).flag(CKA_WRAP, true).flag(CKA_UNWRAP, false);
   for (const auto use : {CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) wrapping.flag(use, false);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
@@ -273,7 +284,8 @@ void Prober::try_refusals_of_pair(KeyAlgorithm algorithm) {
 void Prober::try_refusals_of_secrets() {
   const auto aes = profile_of(KeyPurpose::data_encryption);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  if (const auto made = make_secret(aes.generation, changeable(aes), key); made != CKR_OK) return works("generate aes-256 to try refusals", made);
+  if (const auto made = make_secret(aes.generation, changeable(aes), key); made != CKR_OK)
+    return works("generate aes-256 to try refusals", made);
   must_refuse("show a secret key", read(key, CKA_VALUE));
   must_refuse("make a secret key extractable", set_flag(key, CKA_EXTRACTABLE, true));
   must_refuse("copy a secret key as extractable", copy_with(key, CKA_EXTRACTABLE, true));

@@ -30,7 +30,9 @@ class Prober {
   using Step = std::function<CK_RV()>;
 
   [[nodiscard]] const CK_FUNCTION_LIST& functions() const noexcept { return connection_.functions(); }
-  CK_RV count(Function function, CK_RV result) noexcept { return connection_.counters().record(function, ObjectKind::probe_object, result); }
+  CK_RV count(Function function, CK_RV result) noexcept {
+    return connection_.counters().record(function, ObjectKind::probe_object, result);
+  }
   [[nodiscard]] ObjectView view(CK_OBJECT_HANDLE object) {
     return {functions(), connection_.counters(), session_.handle(), object, ObjectKind::probe_object};
   }

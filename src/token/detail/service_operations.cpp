@@ -108,7 +108,8 @@ Result<Bytes> ServiceOperations::sign(unsigned long key, crypto::SignatureSuite 
   auto done = run(key, false, [&](CK_SESSION_HANDLE session, CK_OBJECT_HANDLE handle) -> CallResult {
     const auto& functions = connection_.functions();
     auto& counters = connection_.counters();
-    const auto begun = counters.record(Function::sign_init, ObjectKind::service_key, functions.C_SignInit(session, sign.mechanism(), handle));
+    const auto begun =
+        counters.record(Function::sign_init, ObjectKind::service_key, functions.C_SignInit(session, sign.mechanism(), handle));
     if (begun != CKR_OK) return {"C_SignInit", begun};
     length = raw.size();
     return {"C_Sign", counters.record(Function::sign, ObjectKind::service_key,
@@ -157,12 +158,13 @@ Result<Bytes> ServiceOperations::encrypt(unsigned long key, ByteView plaintext, 
     auto& counters = connection_.counters();
     auto parameters = gcm_parameters(*nonce, associated);
     CK_MECHANISM mechanism{CKM_AES_GCM, &parameters, sizeof parameters};
-    const auto begun = counters.record(Function::encrypt_init, ObjectKind::service_key, functions.C_EncryptInit(session, &mechanism, handle));
+    const auto begun =
+        counters.record(Function::encrypt_init, ObjectKind::service_key, functions.C_EncryptInit(session, &mechanism, handle));
     if (begun != CKR_OK) return {"C_EncryptInit", begun};
     CK_ULONG length = plaintext.size() + tag_length;
-    const auto result = counters.record(
-        Function::encrypt, ObjectKind::service_key,
-        functions.C_Encrypt(session, writable(plaintext), length_of(plaintext), sealed.data() + nonce_length, &length));
+    const auto result =
+        counters.record(Function::encrypt, ObjectKind::service_key,
+                        functions.C_Encrypt(session, writable(plaintext), length_of(plaintext), sealed.data() + nonce_length, &length));
     return {"C_Encrypt", result == CKR_OK && length != plaintext.size() + tag_length ? CKR_GENERAL_ERROR : result};
   });
   if (!done) return done.error();
@@ -184,7 +186,8 @@ Result<Secret> ServiceOperations::decrypt(unsigned long key, ByteView sealed, By
     auto& counters = connection_.counters();
     auto parameters = gcm_parameters(nonce, associated);
     CK_MECHANISM mechanism{CKM_AES_GCM, &parameters, sizeof parameters};
-    const auto begun = counters.record(Function::decrypt_init, ObjectKind::service_key, functions.C_DecryptInit(session, &mechanism, handle));
+    const auto begun =
+        counters.record(Function::decrypt_init, ObjectKind::service_key, functions.C_DecryptInit(session, &mechanism, handle));
     if (begun != CKR_OK) return {"C_DecryptInit", begun};
     CK_ULONG length = length_of(body);
     const auto result = counters.record(Function::decrypt, ObjectKind::service_key,
@@ -226,8 +229,9 @@ Result<Bytes> ServiceOperations::random(std::size_t length) {
   Bytes drawn(length);
   if (length == 0) return drawn;
   auto done = run(std::nullopt, false, [&](CK_SESSION_HANDLE session, CK_OBJECT_HANDLE) -> CallResult {
-    return {"C_GenerateRandom", connection_.counters().record(Function::generate_random, ObjectKind::none,
-                                                              connection_.functions().C_GenerateRandom(session, drawn.data(), drawn.size()))};
+    return {"C_GenerateRandom",
+            connection_.counters().record(Function::generate_random, ObjectKind::none,
+                                          connection_.functions().C_GenerateRandom(session, drawn.data(), drawn.size()))};
   });
   if (!done) return done.error();
   return drawn;

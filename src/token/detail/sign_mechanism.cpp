@@ -69,7 +69,8 @@ SignMechanism::SignMechanism(SignatureSuite suite, ByteView digest) noexcept {
 Status check_sign_input(crypto::KeyAlgorithm key, SignatureSuite suite, ByteView digest) {
   const auto wanted = crypto::digest_length(crypto::hash_of(suite));
   if (refused_by("token.digest_length", digest.size() != wanted) || digest.size() > 64) {
-    return Error{ErrorCode::digest_length, "the digest has " + std::to_string(digest.size()) + " bytes instead of " + std::to_string(wanted)};
+    return Error{ErrorCode::digest_length,
+                 "the digest has " + std::to_string(digest.size()) + " bytes instead of " + std::to_string(wanted)};
   }
   if (refused_by("token.suite_fits_key", !crypto::fits(key, suite))) {
     return Error{ErrorCode::algorithm_refused, std::string(crypto::name_of(suite)) + " with a key of " + std::string(crypto::name_of(key))};
@@ -80,7 +81,8 @@ Status check_sign_input(crypto::KeyAlgorithm key, SignatureSuite suite, ByteView
 Result<Bytes> released_form(crypto::KeyAlgorithm key, ByteView raw) {
   const std::size_t field = (crypto::bits_of(key) + 7) / 8;
   const std::size_t wanted = crypto::is_rsa(key) ? field : 2 * field;
-  if (raw.size() != wanted) return Error{ErrorCode::token_unavailable, "the token gave a signature of " + std::to_string(raw.size()) + " bytes"};
+  if (raw.size() != wanted)
+    return Error{ErrorCode::token_unavailable, "the token gave a signature of " + std::to_string(raw.size()) + " bytes"};
   if (crypto::is_rsa(key)) return to_bytes(raw);
   return crypto::ecdsa_to_der(raw);
 }

@@ -32,7 +32,8 @@ SignerSignatures::Attempt SignerSignatures::attempt(Lease& lease, CK_OBJECT_HAND
   if (injected.fault == Fault::session_lost) (void)functions.C_CloseSession(lease.session());
 
   SignMechanism sign(suite, digest);
-  auto result = counters.record(Function::sign_init, ObjectKind::signer_key, functions.C_SignInit(lease.session(), sign.mechanism(), handle));
+  auto result =
+      counters.record(Function::sign_init, ObjectKind::signer_key, functions.C_SignInit(lease.session(), sign.mechanism(), handle));
   if (result != CKR_OK) {
     lease.retire();
     return {result, std::nullopt};

@@ -70,7 +70,10 @@ Status check_pin_tries(CK_FLAGS flags) {
 std::string describe_token(const CK_TOKEN_INFO& token) {
   std::string text(padded_text(token.manufacturerID, sizeof token.manufacturerID));
   text.append(" ").append(padded_text(token.model, sizeof token.model));
-  text.append(", firmware ").append(std::to_string(token.firmwareVersion.major)).append(".").append(std::to_string(token.firmwareVersion.minor));
+  text.append(", firmware ")
+      .append(std::to_string(token.firmwareVersion.major))
+      .append(".")
+      .append(std::to_string(token.firmwareVersion.minor));
   text.append(", serial ").append(padded_text(token.serialNumber, sizeof token.serialNumber));
   return text;
 }

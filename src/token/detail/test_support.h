@@ -61,8 +61,9 @@ class RawSession {
   CK_SESSION_HANDLE handle_ = CK_INVALID_HANDLE;
 };
 
-/// Starts this test program anew as a child that opens and closes the victim's token without end.
-[[nodiscard]] pid_t start_opening_child(const Victim& victim);
+/// Starts this test program anew, on the victim's token, and waits until it began: "--open-without-end" opens and closes the
+/// token until it is killed, "--exit-while-signing" ends while four threads sign.
+[[nodiscard]] pid_t start_child(const Victim& victim, std::string mode);
 
 /// Sets an environment variable until the end of the scope.
 class Environment {
