@@ -122,7 +122,8 @@ Result<Secret> secret_from(const std::optional<std::filesystem::path>& file, std
   if (!file) return ask_secret(prompt);
   auto secret = read_secret_file(*file, max_answer);
   if (!secret) {
-    return because(secret.error(), std::string(option) + " " + file->string(), "the file must exist, hold the secret alone, and have mode 0600");
+    return because(secret.error(), std::string(option) + " " + file->string(),
+                   "the file must exist, hold the secret alone, and have mode 0600");
   }
   return secret;
 }

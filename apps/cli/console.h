@@ -32,6 +32,7 @@ void say(std::string_view line);
 /// Asks on the controlling terminal; one line.
 [[nodiscard]] Result<std::string> ask_line(std::string_view prompt);
 /// The secret of the file (mode 0600), or the answer to the prompt when there is no file. `option` is named in refusals.
-[[nodiscard]] Result<Secret> secret_from(const std::optional<std::filesystem::path>& file, std::string_view prompt, std::string_view option);
+[[nodiscard]] Result<Secret> secret_from(const std::optional<std::filesystem::path>& file, std::string_view prompt,
+                                         std::string_view option);
 
 }  // namespace intaglio::cli

@@ -17,16 +17,23 @@ namespace {
 std::function<Status()> chosen;
 
 void add_client(CLI::App& app, std::filesystem::path& file) {
-  app.add_option("--client", file, "configuration of this signature application (deploy/examples/client.toml)")->required()->type_name("CLIENT.toml");
+  app.add_option("--client", file, "configuration of this signature application (deploy/examples/client.toml)")
+      ->required()
+      ->type_name("CLIENT.toml");
 }
 
 void add_operator(CLI::App& app, std::filesystem::path& file) {
-  app.add_option("--operator", file, "configuration of the RA operator (deploy/examples/operator.toml)")->required()->type_name("OPERATOR.toml");
+  app.add_option("--operator", file, "configuration of the RA operator (deploy/examples/operator.toml)")
+      ->required()
+      ->type_name("OPERATOR.toml");
 }
 
 void add_factors(CLI::App& app, FactorOptions& factors) {
-  app.add_option("--pin-file", factors.pin_file, "for scripts: read the PIN from this file, mode 0600; else it is asked for")->type_name("FILE");
-  auto* seed = app.add_option("--otp-seed-file", factors.otp_seed_file, "for scripts: compute the one-time code from this base32 seed, mode 0600")->type_name("FILE");
+  app.add_option("--pin-file", factors.pin_file, "for scripts: read the PIN from this file, mode 0600; else it is asked for")
+      ->type_name("FILE");
+  auto* seed =
+      app.add_option("--otp-seed-file", factors.otp_seed_file, "for scripts: compute the one-time code from this base32 seed, mode 0600")
+          ->type_name("FILE");
   app.add_option("--otp-step-offset", factors.otp_step_offset, "use the code of exactly this step: -1, 0 or 1; else the first unused one")
       ->check(CLI::Range(-1, 1))
       ->needs(seed);
@@ -41,15 +48,21 @@ void add_sign(CLI::App& program, const Clock& clock) {
   auto* app = program.add_subcommand("sign", "Sign a PDF (PAdES B-B) with a remote key, or raw digests");
   auto& signing = options->pdf.signing;
   auto* file = app->add_option("file", options->pdf.input, "the PDF to sign")->type_name("FILE.pdf");
-  auto* digest = app->add_option("--digest", options->digests, "sign this digest (hexadecimal) instead of a PDF; may be given several times")
-                     ->type_name("HEX")
-                     ->excludes(file);
-  app->add_option("-o,--output", options->pdf.output, "where the signed PDF goes; default FILE.signed.pdf")->type_name("OUT.pdf")->excludes(digest);
-  app->add_option("--credential", signing.credential, "the credential to sign with, as `intaglio key new` printed it")->required()->type_name("ID");
+  auto* digest =
+      app->add_option("--digest", options->digests, "sign this digest (hexadecimal) instead of a PDF; may be given several times")
+          ->type_name("HEX")
+          ->excludes(file);
+  app->add_option("-o,--output", options->pdf.output, "where the signed PDF goes; default FILE.signed.pdf")
+      ->type_name("OUT.pdf")
+      ->excludes(digest);
+  app->add_option("--credential", signing.credential, "the credential to sign with, as `intaglio key new` printed it")
+      ->required()
+      ->type_name("ID");
   add_client(*app, signing.client_file);
-  app->add_option("--suite", signing.suite,
-                  "rsa-pss-sha256, rsa-pss-sha384, rsa-pss-sha512, rsa-pkcs1-sha256, rsa-pkcs1-sha384, rsa-pkcs1-sha512, ecdsa-sha256, ecdsa-sha384 or "
-                  "ecdsa-sha512; default by the key");
+  app->add_option(
+      "--suite", signing.suite,
+      "rsa-pss-sha256, rsa-pss-sha384, rsa-pss-sha512, rsa-pkcs1-sha256, rsa-pkcs1-sha384, rsa-pkcs1-sha512, ecdsa-sha256, ecdsa-sha384 or "
+      "ecdsa-sha512; default by the key");
   app->add_option("--reason", options->pdf.reason, "why you sign; stands in the PDF")->type_name("TEXT");
   add_factors(*app, signing.factors);
   app->add_flag("--yes", signing.yes, "for scripts: the signer agreed already; do not ask to type yes");
@@ -67,7 +80,8 @@ Examples:
   app->callback([options, digest, &clock] {
     chosen = [options, many = digest->count() > 0, &clock] {
       if (many) return sign_digests({options->pdf.signing, options->digests}, clock);
-      if (options->pdf.input.empty()) return Status(problem(ErrorCode::invalid_request, "there is nothing to sign", "name a PDF, or give --digest"));
+      if (options->pdf.input.empty())
+        return Status(problem(ErrorCode::invalid_request, "there is nothing to sign", "name a PDF, or give --digest"));
       return sign_pdf(options->pdf, clock);
     };
   });
@@ -77,7 +91,9 @@ void add_verify(CLI::App& program, const Clock& clock) {
   auto options = std::make_shared<VerifyPdfOptions>();
   auto* app = program.add_subcommand("verify", "Verify every signature of a PDF");
   app->add_option("file", options->file, "the signed PDF")->required()->type_name("FILE.pdf");
-  app->add_option("--anchor", options->anchors, "PEM: certification authorities that you trust; may be given several times")->required()->type_name("CA.pem");
+  app->add_option("--anchor", options->anchors, "PEM: certification authorities that you trust; may be given several times")
+      ->required()
+      ->type_name("CA.pem");
   app->add_flag("--json", options->as_json, "print one JSON object");
   app->footer(R"(
 Succeeds when there is a signature, all are valid, and the newest covers the whole document. Revocation is not looked at.
@@ -93,7 +109,8 @@ void add_audit(CLI::App& program) {
 
   auto log = std::make_shared<AuditVerifyOptions>();
   auto* verify = audit->add_subcommand("verify", "Verify a whole log: entries, tree, checkpoint, anchor, intents");
-  verify->add_option("--config", log->config, "configuration of the process whose log it is (sam.toml, ssa.toml, pki.toml)")->type_name("FILE.toml");
+  verify->add_option("--config", log->config, "configuration of the process whose log it is (sam.toml, ssa.toml, pki.toml)")
+      ->type_name("FILE.toml");
   verify->add_option("--database", log->database, "SQLite file that holds the entries")->type_name("FILE");
   verify->add_option("--directory", log->directory, "folder of tiles and checkpoint")->type_name("FOLDER");
   verify->add_option("--anchor", log->anchor, "file with size and running hash")->type_name("FILE");
@@ -116,11 +133,17 @@ void add_enrol(CLI::App& program, const Clock& clock) {
   auto* app = program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes");
   add_client(*app, options->client_file);
   app->add_option("--signer", options->signer, "the signer's id, as the registration authority made it")->required()->type_name("ID");
-  app->add_option("--code-file", options->code_file, "for scripts: read the activation code from this file, mode 0600; else it is asked for")->type_name("FILE");
-  app->add_option("--pin-file", options->pin_file, "for scripts: read the new PIN from this file, mode 0600; else it is asked for twice")->type_name("FILE");
-  app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")->type_name("FILE");
+  app->add_option("--code-file", options->code_file,
+                  "for scripts: read the activation code from this file, mode 0600; else it is asked for")
+      ->type_name("FILE");
+  app->add_option("--pin-file", options->pin_file, "for scripts: read the new PIN from this file, mode 0600; else it is asked for twice")
+      ->type_name("FILE");
+  app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")
+      ->type_name("FILE");
   app->add_flag("--no-qr", options->no_qr, "do not draw the QR code");
-  app->footer("\nDraws the QR code for an authenticator application; it is shown once.\n\nExample:\n  intaglio enrol --client client.toml --signer ada");
+  app->footer(
+      "\nDraws the QR code for an authenticator application; it is shown once.\n\nExample:\n  intaglio enrol --client client.toml --signer "
+      "ada");
   app->callback([options, &clock] { chosen = [options, &clock] { return enrol(*options, clock); }; });
 }
 
@@ -137,8 +160,9 @@ void add_key(CLI::App& program, const Clock& clock) {
   app->add_option("--profile", options->profile, "signing profile of the key")->capture_default_str();
   app->add_option("--csr-out", options->csr_out, "write the certificate request (PKCS#10, DER) to this file")->type_name("FILE");
   add_factors(*app, options->factors);
-  app->footer("\nPrints the credentialID, which the registration authority certifies next (intaglio ra certify).\n\nExample:\n"
-              "  intaglio key new --client client.toml --signer ada --algorithm rsa3072");
+  app->footer(
+      "\nPrints the credentialID, which the registration authority certifies next (intaglio ra certify).\n\nExample:\n"
+      "  intaglio key new --client client.toml --signer ada --algorithm rsa3072");
   app->callback([options, &clock] { chosen = [options, &clock] { return new_key(*options, clock); }; });
 }
 
@@ -150,15 +174,20 @@ void add_ra(CLI::App& program, const Clock& clock) {
   auto* create = ra->add_subcommand("signer-create", "Create a signer; the activation code comes back sealed to the operator");
   add_operator(*create, signer->operator_file);
   create->add_option("--signer", signer->signer, "the new signer's id")->required()->type_name("ID");
-  create->add_option("--identity", signer->identity_file, "JSON: givenName, surname, country, serialNumber, optionally email")->required()->type_name("FILE.json");
-  create->add_option("--code-out", signer->code_out, "write the activation code to this file, mode 0600; else it is shown")->type_name("FILE");
+  create->add_option("--identity", signer->identity_file, "JSON: givenName, surname, country, serialNumber, optionally email")
+      ->required()
+      ->type_name("FILE.json");
+  create->add_option("--code-out", signer->code_out, "write the activation code to this file, mode 0600; else it is shown")
+      ->type_name("FILE");
   create->footer("\nExample:\n  intaglio ra signer-create --operator operator.toml --signer ada --identity ada.json --code-out ada.code");
   create->callback([signer, &clock] { chosen = [signer, &clock] { return create_signer(*signer, clock); }; });
 
   auto request = std::make_shared<CertifyOptions>();
   auto* certify_app = ra->add_subcommand("certify", "Have a signer's key certified, and bind the certificate");
   add_operator(*certify_app, request->operator_file);
-  certify_app->add_option("--credential", request->credential, "the credential, as `intaglio key new` printed it")->required()->type_name("ID");
+  certify_app->add_option("--credential", request->credential, "the credential, as `intaglio key new` printed it")
+      ->required()
+      ->type_name("ID");
   certify_app->add_option("--identity", request->identity_file, "the same file as for signer-create")->required()->type_name("FILE.json");
   request->profile = "natural-person";
   certify_app->add_option("--profile", request->profile, "certificate profile of the PKI")->capture_default_str();
@@ -174,16 +203,22 @@ void add_ra(CLI::App& program, const Clock& clock) {
     app->footer(footer);
     return std::pair(app, options);
   };
-  auto [suspend, suspended] = add_state("suspend", "Suspend a credential: it signs nothing until it is resumed",
-                                        "\nExample:\n  intaglio ra suspend --operator operator.toml --credential cred-1 --reason \"phone lost\"");
+  auto [suspend, suspended] =
+      add_state("suspend", "Suspend a credential: it signs nothing until it is resumed",
+                "\nExample:\n  intaglio ra suspend --operator operator.toml --credential cred-1 --reason \"phone lost\"");
   suspend->add_option("--reason", suspended->reason, "stands in the audit log")->required()->type_name("TEXT");
   suspend->callback([options = suspended] { chosen = [options] { return suspend_key(*options); }; });
-  auto [resume, resumed] = add_state("resume", "Lift a suspension", "\nExample:\n  intaglio ra resume --operator operator.toml --credential cred-1");
+  auto [resume, resumed] =
+      add_state("resume", "Lift a suspension", "\nExample:\n  intaglio ra resume --operator operator.toml --credential cred-1");
   resume->callback([options = resumed, &clock] { chosen = [options, &clock] { return resume_key(*options, clock); }; });
-  auto [revoke, revoked] = add_state("revoke", "Revoke a certificate, for good",
-                                     "\nExample:\n  intaglio ra revoke --operator operator.toml --credential cred-1 --serial 1f00… --reason keyCompromise");
+  auto [revoke, revoked] =
+      add_state("revoke", "Revoke a certificate, for good",
+                "\nExample:\n  intaglio ra revoke --operator operator.toml --credential cred-1 --serial 1f00… --reason keyCompromise");
   revoke->add_option("--serial", revoked->serial, "serial number, hexadecimal, as `ra certify` printed it")->required()->type_name("HEX");
-  revoke->add_option("--reason", revoked->reason, "RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, unspecified …")->required();
+  revoke
+      ->add_option("--reason", revoked->reason,
+                   "RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, unspecified …")
+      ->required();
   revoke->callback([options = revoked, &clock] { chosen = [options, &clock] { return revoke_certificate(*options, clock); }; });
 }
 
@@ -213,8 +248,9 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", "intaglio 0.1.0");
   program.set_help_all_flag("--help-all", "the help of every command");
   program.require_subcommand(1);
-  program.footer("\nSecrets are asked on the terminal or read from files of mode 0600; they are never arguments.\n"
-                 "Exit status: 0 done, 1 refused, 2 wrong use. Try: intaglio COMMAND --help");
+  program.footer(
+      "\nSecrets are asked on the terminal or read from files of mode 0600; they are never arguments.\n"
+      "Exit status: 0 done, 1 refused, 2 wrong use. Try: intaglio COMMAND --help");
   add_sign(program, *clock);
   add_verify(program, *clock);
   add_enrol(program, *clock);

@@ -24,7 +24,8 @@ std::string authority_of(std::string_view url) {
 }
 
 Error unreachable(const Error& error, const std::string& base_url) {
-  return because(error, "the service at " + base_url + " did not answer", "check that it runs (`intaglio up`, or ask its operator) and that base_url and ca_file are right");
+  return because(error, "the service at " + base_url + " did not answer",
+                 "check that it runs (`intaglio up`, or ask its operator) and that base_url and ca_file are right");
 }
 
 ErrorCode code_of(unsigned status) {
@@ -72,7 +73,8 @@ Result<Service> Service::sign_in(const ClientSettings& settings, const Clock& cl
   auto jti = crypto::random_id();
   if (!jti) return jti.error();
   const auto now = unix_seconds(clock.now());
-  const json::Value claims{{"iss", settings.client_id}, {"sub", settings.client_id}, {"aud", endpoint}, {"jti", *jti}, {"iat", now}, {"exp", now + 60}};
+  const json::Value claims{
+      {"iss", settings.client_id}, {"sub", settings.client_id}, {"aud", endpoint}, {"jti", *jti}, {"iat", now}, {"exp", now + 60}};
   auto assertion = crypto::make_jws(*settings.client_key, "client-authentication+jwt", settings.client_id, json::encode(claims));
   if (!assertion) return assertion.error();
   auto answer = read_answer(http->post_form(endpoint, {{"grant_type", "client_credentials"},
@@ -81,7 +83,9 @@ Result<Service> Service::sign_in(const ClientSettings& settings, const Clock& cl
                                                        {"client_assertion_type", std::string(assertion_type)},
                                                        {"client_assertion", *assertion}}),
                             "/csc/v2/oauth2/token", settings.base_url);
-  if (!answer) return because(answer.error(), "sign-in as client " + settings.client_id, "check client.id and client.key_file: the service must know this client's public key");
+  if (!answer)
+    return because(answer.error(), "sign-in as client " + settings.client_id,
+                   "check client.id and client.key_file: the service must know this client's public key");
   auto token = json::text_member(*answer, "access_token", 16 * 1024);
   if (!token) return because(token.error(), "sign-in", "check that base_url is the SSA's");
   return Service(std::move(*http), settings.base_url, std::move(*token));
@@ -95,7 +99,8 @@ Result<json::Value> Service::get(std::string_view path) const {
   return read_answer(http_.get(base_url_ + std::string(path), bearer(token_)), path, base_url_);
 }
 
-RegistrationService::RegistrationService(outbound::HttpClient http, std::string base_url) : http_(std::move(http)), base_url_(std::move(base_url)) {}
+RegistrationService::RegistrationService(outbound::HttpClient http, std::string base_url)
+    : http_(std::move(http)), base_url_(std::move(base_url)) {}
 
 Result<RegistrationService> RegistrationService::open(const OperatorSettings& settings) {
   auto http = outbound::HttpClient::create({.ca_file = settings.ca_file,
@@ -103,7 +108,9 @@ Result<RegistrationService> RegistrationService::open(const OperatorSettings& se
                                             .private_key_file = settings.private_key_file,
                                             .allowed = {authority_of(settings.base_url)},
                                             .timeout = settings.request_time});
-  if (!http) return because(http.error(), "HTTPS to " + settings.base_url, "check ca_file, certificate_file and private_key_file in the operator configuration");
+  if (!http)
+    return because(http.error(), "HTTPS to " + settings.base_url,
+                   "check ca_file, certificate_file and private_key_file in the operator configuration");
   return RegistrationService(std::move(*http), settings.base_url);
 }
 

@@ -36,7 +36,9 @@ std::optional<std::string> read_thumbprint(config::Section& section, std::string
 
 Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   auto document = config::Document::open(path, "intaglio");
-  if (!document) return because(document.error(), "client configuration", "see deploy/examples/client.toml; `make up` writes run/clients/demo/client.toml");
+  if (!document)
+    return because(document.error(), "client configuration",
+                   "see deploy/examples/client.toml; `make up` writes run/clients/demo/client.toml");
   ClientSettings settings;
   auto service = document->section("service", "where the SSA listens");
   settings.base_url = read_url(service, "the SSA's public listener, https");
@@ -46,11 +48,14 @@ Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   const auto key_file = client.path("key_file", "PEM, PKCS#8, P-256, mode 0600: proves who we are (RFC 7523)");
   auto sam = document->section("sam", "the SAM that the signer trusts");
   settings.sam_thumbprint = sam.text("identity_thumbprint", "RFC 7638 thumbprint of the SAM's identity key");
-  if (settings.sam_thumbprint.size() != thumbprint_length) sam.refuse("identity_thumbprint", "must be an RFC 7638 thumbprint: 43 characters of base64url");
-  settings.checkpoint_thumbprint = read_thumbprint(sam, "checkpoint_thumbprint", "RFC 7638 thumbprint of the key that signs the audit log's checkpoints");
+  if (settings.sam_thumbprint.size() != thumbprint_length)
+    sam.refuse("identity_thumbprint", "must be an RFC 7638 thumbprint: 43 characters of base64url");
+  settings.checkpoint_thumbprint =
+      read_thumbprint(sam, "checkpoint_thumbprint", "RFC 7638 thumbprint of the key that signs the audit log's checkpoints");
   settings.log_origin = sam.optional_text("log_origin", "origin of the SAM's audit log");
   auto terms = document->section("terms", "the terms that the signer accepts with each signature");
-  settings.terms = {terms.text("id", "their identifier"), terms.text("version", "their version"), terms.text("language", "their language, BCP 47")};
+  settings.terms = {terms.text("id", "their identifier"), terms.text("version", "their version"),
+                    terms.text("language", "their language, BCP 47")};
   settings.terms_text = terms.text("text", "shown before the act", "");
   auto limits = document->section("limits", "how long the program waits");
   settings.request_time = limits.seconds("request_seconds", "for one request", {1, 300}, 20);
@@ -64,7 +69,9 @@ Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
 
 Result<OperatorSettings> load_operator_settings(const std::filesystem::path& path) {
   auto document = config::Document::open(path, "intaglio");
-  if (!document) return because(document.error(), "operator configuration", "see deploy/examples/operator.toml; `make up` writes run/operators/ra-1/operator.toml");
+  if (!document)
+    return because(document.error(), "operator configuration",
+                   "see deploy/examples/operator.toml; `make up` writes run/operators/ra-1/operator.toml");
   OperatorSettings settings;
   auto registration = document->section("registration", "where the SSA listens for operators");
   settings.base_url = read_url(registration, "the SSA's registration listener, https");
@@ -103,7 +110,8 @@ Result<crypto::PublicKey> load_public_key(const std::filesystem::path& path) {
   const std::string begin = "-----BEGIN PUBLIC KEY-----";
   const auto from = text.find(begin);
   const auto to = text.find("-----END PUBLIC KEY-----");
-  const auto wrong = problem(ErrorCode::invalid_request, path.string() + " holds neither a PEM public key nor a JWK", "give the key that signs the checkpoints");
+  const auto wrong = problem(ErrorCode::invalid_request, path.string() + " holds neither a PEM public key nor a JWK",
+                             "give the key that signs the checkpoints");
   if (from == std::string::npos || to == std::string::npos || to < from) return wrong;
   std::string base64;
   for (const char c : std::string_view(text).substr(from + begin.size(), to - from - begin.size())) {

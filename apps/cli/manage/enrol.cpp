@@ -17,7 +17,8 @@ Result<Secret> choose_pin(const std::optional<std::filesystem::path>& file) {
   if (!pin || file) return pin;
   auto again = ask_secret("The same PIN again");
   if (!again) return again.error();
-  if (!same_secret(pin->reveal(), again->reveal())) return problem(ErrorCode::invalid_request, "the two PINs differ", "run the command again; nothing was sent");
+  if (!same_secret(pin->reveal(), again->reveal()))
+    return problem(ErrorCode::invalid_request, "the two PINs differ", "run the command again; nothing was sent");
   return pin;
 }
 
@@ -48,7 +49,8 @@ Result<std::unique_ptr<Seed>> open_answer(const json::Value& answer, const SapMe
   wipe(*text);
   if (auto issuer = json::text_member(*content, "issuer", 128)) seed->issuer = *issuer;
   if (auto account = json::text_member(*content, "account", 128)) seed->account = *account;
-  if (!parse_base32(seed->base32)) return problem(ErrorCode::internal, "the SAM's TOTP seed is unreadable", "tell the operator of the service");
+  if (!parse_base32(seed->base32))
+    return problem(ErrorCode::internal, "the SAM's TOTP seed is unreadable", "tell the operator of the service");
   return seed;
 }
 
@@ -56,7 +58,8 @@ Result<std::unique_ptr<Seed>> open_answer(const json::Value& answer, const SapMe
 std::string percent_encoded(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' || c == '~';
+    const bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' || c == '~';
     if (plain) {
       out += c;
     } else {
@@ -97,7 +100,8 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   auto settings = load_client_settings(options.client_file);
   if (!settings) return settings.error();
   if (options.seed_file && std::filesystem::exists(*options.seed_file)) {
-    return problem(ErrorCode::conflict, options.seed_file->string() + " exists already", "give another --seed-file, or move that one away; nothing was sent");
+    return problem(ErrorCode::conflict, options.seed_file->string() + " exists already",
+                   "give another --seed-file, or move that one away; nothing was sent");
   }
   auto code = secret_from(options.code_file, "Activation code", "--code-file");
   if (!code) return code.error();
@@ -108,19 +112,24 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   auto service = Service::sign_in(*settings, clock);
   if (!service) return service.error();
   auto opened = open_transaction(*service, *settings, "/sic/v1/enrolments", {{"signerID", options.signer}}, clock.now());
-  if (!opened) return because(opened.error(), "enrolment of " + options.signer, "check the signer's id, and that `intaglio ra signer-create` made it");
-  if (auto checked = check_transaction(opened->transaction, AskedEnrolment{options.signer, settings->client_id}, clock.now()); !checked) return checked;
+  if (!opened)
+    return because(opened.error(), "enrolment of " + options.signer, "check the signer's id, and that `intaglio ra signer-create` made it");
+  if (auto checked = check_transaction(opened->transaction, AskedEnrolment{options.signer, settings->client_id}, clock.now()); !checked)
+    return checked;
   progress.step("enrolment opened; the SAM is the pinned one");
   auto message = make_sap_message(*opened, settings->terms, "enrolled", {{"activation-code", &*code}, {"new-pin", &*pin}});
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
-  if (!answer) return because(answer.error(), "enrolment", "check the activation code (5 tries, 7 days) and choose a PIN that is not a well-known one");
+  if (!answer)
+    return because(answer.error(), "enrolment",
+                   "check the activation code (5 tries, 7 days) and choose a PIN that is not a well-known one");
   auto seed = open_answer(*answer, *message);
   if (!seed) return seed.error();
   progress.step("factors set for signer " + options.signer);
   if (options.seed_file) {
     auto written = write_file_durably(*options.seed_file, as_bytes((*seed)->base32), 0600);
-    if (!written) return because(written.error(), "--seed-file", "the seed is shown only now: use the QR code below, or have the factors reset");
+    if (!written)
+      return because(written.error(), "--seed-file", "the seed is shown only now: use the QR code below, or have the factors reset");
     say("TOTP seed written to " + options.seed_file->string());
   }
   if (options.no_qr) return {};

@@ -31,21 +31,27 @@ Status new_key(const NewKeyOptions& options, const Clock& clock) {
   if (!answer) return because(answer.error(), "the new key", "check PIN and one-time code; three failures lock the signer for 15 minutes");
   auto credential = json::text_member(*answer, "credentialID", 64);
   auto csr_text = json::text_member(*answer, "csr", 64 * 1024);
-  if (!credential || !csr_text) return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the SSA's");
+  if (!credential || !csr_text)
+    return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the SSA's");
   if (refused_by("signer.key.credential", *credential != opened->transaction.key)) {
-    return problem(ErrorCode::binding_mismatch, "the key that came back is not the one that was approved", "do not have it certified; tell the operator of the service");
+    return problem(ErrorCode::binding_mismatch, "the key that came back is not the one that was approved",
+                   "do not have it certified; tell the operator of the service");
   }
   auto csr = parse_base64(*csr_text);
   auto parsed = csr ? crypto::parse_csr(*csr) : Result<crypto::CertificateRequest>(csr.error());
   if (!parsed || parsed->key.algorithm() != *algorithm) {
-    return problem(ErrorCode::binding_mismatch, "the certificate request is not one for such a key", "do not have it certified; tell the operator of the service");
+    return problem(ErrorCode::binding_mismatch, "the certificate request is not one for such a key",
+                   "do not have it certified; tell the operator of the service");
   }
   progress.step("key generated in the SAM's token, proof of possession verified");
   if (options.csr_out) {
     auto written = write_file_durably(*options.csr_out, *csr, 0644);
     if (!written) return because(written.error(), "--csr-out", "the service keeps the request: the registration authority can go on");
   }
-  say(json::encode({{"credentialID", *credential}, {"signerID", options.signer}, {"algorithm", options.algorithm}, {"spki_sha256", encode_hex(parsed->key.thumbprint())}}));
+  say(json::encode({{"credentialID", *credential},
+                    {"signerID", options.signer},
+                    {"algorithm", options.algorithm},
+                    {"spki_sha256", encode_hex(parsed->key.thumbprint())}}));
   return {};
 }
 

@@ -8,7 +8,8 @@ namespace intaglio::cli {
 
 Result<std::string> draw_qr_code(ByteView text, bool coloured) {
   constexpr int quiet = 4;  // ISO/IEC 18004, 6.3.8: four modules
-  const std::unique_ptr<QRcode, decltype(&QRcode_free)> code(QRcode_encodeData(static_cast<int>(text.size()), text.data(), 0, QR_ECLEVEL_M), &QRcode_free);
+  const std::unique_ptr<QRcode, decltype(&QRcode_free)> code(QRcode_encodeData(static_cast<int>(text.size()), text.data(), 0, QR_ECLEVEL_M),
+                                                             &QRcode_free);
   if (!code) return Error{ErrorCode::too_large, "the text does not fit a QR code"};
   const auto is_light = [&](int row, int column) {
     if (row < 0 || column < 0 || row >= code->width || column >= code->width) return true;

@@ -48,7 +48,8 @@ Result<json::Value> load_identity(const std::filesystem::path& path) {
   auto identity = json::parse(as_text(*content));
   if (!identity) return because(identity.error(), "--identity " + path.string(), next);
   for (const std::string_view name : {"givenName", "surname", "country", "serialNumber"}) {
-    if (!json::text_member(*identity, name, 128)) return problem(ErrorCode::invalid_request, path.string() + ": " + std::string(name) + " is missing", next);
+    if (!json::text_member(*identity, name, 128))
+      return problem(ErrorCode::invalid_request, path.string() + ": " + std::string(name) + " is missing", next);
   }
   return identity;
 }
@@ -61,10 +62,12 @@ struct PendingRequest {
 
 /// What the SAM says about the key belongs to this credential, this key and this identity; its signature is verified when
 /// operator.toml pins the SAM's identity.
-Status check_assertion(const PendingRequest& request, const std::string& credential, const json::Value& identity, const OperatorSettings& settings) {
+Status check_assertion(const PendingRequest& request, const std::string& credential, const json::Value& identity,
+                       const OperatorSettings& settings) {
   if (!settings.sam_identity) return {};
   const auto wrong = [](std::string_view what) {
-    return problem(ErrorCode::not_authorised, "the SAM's statement about the key does not fit: " + std::string(what), "do not certify it; tell the operator of the service");
+    return problem(ErrorCode::not_authorised, "the SAM's statement about the key does not fit: " + std::string(what),
+                   "do not certify it; tell the operator of the service");
   };
   auto payload = crypto::verify_jws(request.key_assertion, assertion_typ, *settings.sam_identity);
   if (refused_by("operator.assertion.signature", !payload)) return wrong("its signature");
@@ -75,23 +78,27 @@ Status check_assertion(const PendingRequest& request, const std::string& credent
   auto key = json::text_member(*claims, "key");
   auto spki = json::text_member(*claims, "spki_sha256");
   auto digest = json::text_member(*claims, "identity_sha256");
-  if (refused_by("operator.assertion.key", !signer || !key || *signer != request.signer || *key != credential)) return wrong("signer or credential");
+  if (refused_by("operator.assertion.key", !signer || !key || *signer != request.signer || *key != credential))
+    return wrong("signer or credential");
   if (refused_by("operator.assertion.spki", !spki || *spki != encode_base64url(request.key.thumbprint()))) return wrong("the public key");
   const auto identity_digest = encode_base64url(crypto::sha256(as_bytes(json::encode(identity))));
   if (refused_by("operator.assertion.identity", !digest || *digest != identity_digest)) {
-    return problem(ErrorCode::binding_mismatch, "the identity is not the one with which the signer was created", "give the same --identity file as for `intaglio ra signer-create`");
+    return problem(ErrorCode::binding_mismatch, "the identity is not the one with which the signer was created",
+                   "give the same --identity file as for `intaglio ra signer-create`");
   }
   return {};
 }
 
 Result<PendingRequest> fetch_request(const Desk& desk, const std::string& credential) {
-  if (!KeyId::parse(credential)) return problem(ErrorCode::invalid_request, "--credential is not an identifier", "give the id that `intaglio key new` printed");
+  if (!KeyId::parse(credential))
+    return problem(ErrorCode::invalid_request, "--credential is not an identifier", "give the id that `intaglio key new` printed");
   auto answer = desk.service.get("/ra/v1/requests/" + credential);
   if (!answer) return because(answer.error(), "the request of credential " + credential, "check the id: `intaglio key new` printed it");
   auto signer = json::text_member(*answer, "signerID");
   auto csr_text = json::text_member(*answer, "csr", 64 * 1024);
   auto assertion = json::text_member(*answer, "keyAssertion", 64 * 1024);
-  if (!signer || !csr_text || !assertion) return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the registration listener");
+  if (!signer || !csr_text || !assertion)
+    return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the registration listener");
   auto csr = parse_base64(*csr_text);
   if (!csr) return because(csr.error(), "the certificate request", "tell the operator of the service");
   auto parsed = crypto::parse_csr(*csr);
@@ -101,7 +108,8 @@ Result<PendingRequest> fetch_request(const Desk& desk, const std::string& creden
 
 Result<std::vector<crypto::Certificate>> read_chain(const json::Value& answer, const crypto::PublicKey& key) {
   const auto* list = json::member(answer, "certificates");
-  if (list == nullptr || !list->is_array() || list->empty()) return problem(ErrorCode::internal, "no certificate came back", "tell the operator of the PKI");
+  if (list == nullptr || !list->is_array() || list->empty())
+    return problem(ErrorCode::internal, "no certificate came back", "tell the operator of the PKI");
   std::vector<crypto::Certificate> chain;
   for (const auto& entry : *list) {
     auto der = entry.is_string() ? parse_base64(entry.get<std::string>()) : Error{ErrorCode::invalid_request, ""};
@@ -112,7 +120,8 @@ Result<std::vector<crypto::Certificate>> read_chain(const json::Value& answer, c
   }
   auto certified = chain.front().public_key();
   if (refused_by("operator.certificate.key", !certified || certified->spki() != key.spki())) {
-    return problem(ErrorCode::binding_mismatch, "the certificate is for another key than was asked for", "revoke it, and tell the operator of the PKI");
+    return problem(ErrorCode::binding_mismatch, "the certificate is for another key than was asked for",
+                   "revoke it, and tell the operator of the PKI");
   }
   return chain;
 }
@@ -121,12 +130,14 @@ Result<Secret> open_activation_code(const json::Value& answer, const OperatorSet
   auto sealed = json::text_member(answer, "activationCode", 64 * 1024);
   if (!sealed) return problem(ErrorCode::internal, "no activation code came back", "check that base_url is the registration listener");
   auto opened = crypto::open_jwe(*settings.operator_key, activation_typ, *sealed);
-  if (!opened) return because(opened.error(), "the activation code", "it is sealed to operator.key_file: check that this is the operator's key");
+  if (!opened)
+    return because(opened.error(), "the activation code", "it is sealed to operator.key_file: check that this is the operator's key");
   auto content = json::parse(as_text(opened->reveal()));
   if (!content) return content.error();
   auto for_signer = json::text_member(*content, "signer");
   if (refused_by("operator.activation.signer", !for_signer || *for_signer != signer)) {
-    return problem(ErrorCode::binding_mismatch, "the activation code is for another signer", "do not hand it out; tell the operator of the service");
+    return problem(ErrorCode::binding_mismatch, "the activation code is for another signer",
+                   "do not hand it out; tell the operator of the service");
   }
   auto* code = content->contains("code") ? (*content)["code"].get_ptr<std::string*>() : nullptr;
   if (code == nullptr) return problem(ErrorCode::internal, "the activation code is unreadable", "tell the operator of the service");
@@ -146,10 +157,13 @@ Status create_signer(const CreateSignerOptions& options, const Clock& clock) {
   if (!jwk) return jwk.error();
   auto deliver_to = json::parse(*jwk);
   if (!deliver_to) return deliver_to.error();
-  auto request = sign_request(desk->settings, "create-signer", {{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}}, clock);
+  auto request = sign_request(desk->settings, "create-signer",
+                              {{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}}, clock);
   if (!request) return request.error();
   auto answer = desk->service.post("/ra/v1/signers", {{"request", *request}});
-  if (!answer) return because(answer.error(), "creating signer " + options.signer, "check operator.id and operator.key_file (the SAM must know this operator), and that the signer is new");
+  if (!answer)
+    return because(answer.error(), "creating signer " + options.signer,
+                   "check operator.id and operator.key_file (the SAM must know this operator), and that the signer is new");
   auto code = open_activation_code(*answer, desk->settings, options.signer);
   if (!code) return code.error();
   progress.step("signer " + options.signer + " created; the activation code is good for 7 days and 5 tries");
@@ -185,16 +199,20 @@ Status certify(const CertifyOptions& options, const Clock& clock) {
                             clock);
   if (!issue) return issue.error();
   auto answer = desk->service.post("/ra/v1/certificates", {{"request", *issue}});
-  if (!answer) return because(answer.error(), "the certificate", "check --identity and --profile, and that the PKI runs and knows this operator");
+  if (!answer)
+    return because(answer.error(), "the certificate", "check --identity and --profile, and that the PKI runs and knows this operator");
   auto chain = read_chain(*answer, pending->key);
   if (!chain) return chain.error();
   const auto& leaf = chain->front();
   progress.step("certificate " + leaf.serial_hex() + " issued for " + printable(leaf.subject()));
 
-  auto bind = sign_request(desk->settings, "bind-certificate", {{"key", options.credential}, {"certificate_sha256", encode_base64url(leaf.fingerprint())}}, clock);
+  auto bind = sign_request(desk->settings, "bind-certificate",
+                           {{"key", options.credential}, {"certificate_sha256", encode_base64url(leaf.fingerprint())}}, clock);
   if (!bind) return bind.error();
   auto bound = desk->service.post("/ra/v1/bindings", {{"request", *bind}});
-  if (!bound) return because(bound.error(), "binding the certificate", "the certificate " + leaf.serial_hex() + " is issued: revoke it, or run the command again");
+  if (!bound)
+    return because(bound.error(), "binding the certificate",
+                   "the certificate " + leaf.serial_hex() + " is issued: revoke it, or run the command again");
   auto state = json::text_member(*bound, "state");
   progress.step("bound by the SAM; the credential is " + printable(state ? *state : "unknown"));
 
@@ -228,7 +246,8 @@ Status resume_key(const KeyStateOptions& options, const Clock& clock) {
   auto request = sign_request(desk->settings, "resume-key", {{"key", options.credential}}, clock);
   if (!request) return request.error();
   auto answer = desk->service.post("/ra/v1/resumptions", {{"request", *request}});
-  if (!answer) return because(answer.error(), "resuming " + options.credential, "check the credential's id, and that the SAM knows this operator");
+  if (!answer)
+    return because(answer.error(), "resuming " + options.credential, "check the credential's id, and that the SAM knows this operator");
   say("credential " + options.credential + " resumed");
   return {};
 }
@@ -236,10 +255,13 @@ Status resume_key(const KeyStateOptions& options, const Clock& clock) {
 Status revoke_certificate(const KeyStateOptions& options, const Clock& clock) {
   auto desk = open_desk(options.operator_file);
   if (!desk) return desk.error();
-  auto request = sign_request(desk->settings, "revoke-certificate", {{"key", options.credential}, {"serial", options.serial}, {"reason", options.reason}}, clock);
+  auto request = sign_request(desk->settings, "revoke-certificate",
+                              {{"key", options.credential}, {"serial", options.serial}, {"reason", options.reason}}, clock);
   if (!request) return request.error();
   auto answer = desk->service.post("/ra/v1/revocations", {{"request", *request}});
-  if (!answer) return because(answer.error(), "revoking " + options.serial, "check --serial (as `ra certify` printed it) and --reason (RFC 5280, for example keyCompromise)");
+  if (!answer)
+    return because(answer.error(), "revoking " + options.serial,
+                   "check --serial (as `ra certify` printed it) and --reason (RFC 5280, for example keyCompromise)");
   say("certificate " + options.serial + " of credential " + options.credential + " revoked");
   return {};
 }

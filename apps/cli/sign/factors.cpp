@@ -39,14 +39,19 @@ std::int64_t unused_step(const std::filesystem::path& seed_file, const Clock& cl
   }
 }
 
-Result<Secret> computed_code(const std::filesystem::path& seed_file, const FactorOptions& options, const Clock& clock, const Progress& progress) {
+Result<Secret> computed_code(const std::filesystem::path& seed_file, const FactorOptions& options, const Clock& clock,
+                             const Progress& progress) {
   auto text = read_secret_file(seed_file, 256);
-  if (!text) return because(text.error(), "--otp-seed-file " + seed_file.string(), "it must exist, hold the base32 seed alone, and have mode 0600");
+  if (!text)
+    return because(text.error(), "--otp-seed-file " + seed_file.string(), "it must exist, hold the base32 seed alone, and have mode 0600");
   auto seed_bytes = parse_base32(as_text(text->reveal()));
-  if (!seed_bytes) return problem(ErrorCode::configuration, seed_file.string() + " does not hold a base32 seed", "use the file that `intaglio enrol --seed-file` wrote");
+  if (!seed_bytes)
+    return problem(ErrorCode::configuration, seed_file.string() + " does not hold a base32 seed",
+                   "use the file that `intaglio enrol --seed-file` wrote");
   const WipeAtExit wiped(*seed_bytes);
   const Secret seed(*seed_bytes);
-  const auto step = options.otp_step_offset ? unix_seconds(clock.now()) / step_seconds + *options.otp_step_offset : unused_step(seed_file, clock, progress);
+  const auto step = options.otp_step_offset ? unix_seconds(clock.now()) / step_seconds + *options.otp_step_offset
+                                            : unused_step(seed_file, clock, progress);
   if (auto kept = write_file_durably(memory_of(seed_file), as_bytes(std::to_string(step)), 0600); !kept) {
     return because(kept.error(), "remembering the used one-time code", "the folder of the seed file must be writable");
   }

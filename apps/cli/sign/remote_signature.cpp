@@ -25,7 +25,8 @@ struct CscAlgorithm {
 Bytes pss_parameters(HashAlgorithm hash) {
   namespace der = crypto::der;
   const auto identifier = der::sequence({der::oid(crypto::oid_of(hash)), der::null()});
-  return der::sequence({der::explicit_tag(0, identifier), der::explicit_tag(1, der::sequence({der::oid("1.2.840.113549.1.1.8"), identifier})),
+  return der::sequence({der::explicit_tag(0, identifier),
+                        der::explicit_tag(1, der::sequence({der::oid("1.2.840.113549.1.1.8"), identifier})),
                         der::explicit_tag(2, der::integer(std::uint64_t{crypto::digest_length(hash)}))});
 }
 
@@ -54,7 +55,8 @@ SignatureSuite default_suite(crypto::KeyAlgorithm key) {
 }
 
 Error incomplete(std::string_view what) {
-  return problem(ErrorCode::internal, "the service's answer lacks " + std::string(what), "check that base_url is the SSA's; else tell its operator");
+  return problem(ErrorCode::internal, "the service's answer lacks " + std::string(what),
+                 "check that base_url is the SSA's; else tell its operator");
 }
 
 Result<std::vector<crypto::Certificate>> chain_of(const json::Value& info) {
@@ -78,12 +80,15 @@ Result<std::vector<crypto::Certificate>> chain_of(const json::Value& info) {
 Result<std::string> authorise(const Service& service, const SapMessage& message) {
   auto answer = service.post("/sic/v1/messages", {{"message", message.compact}});
   if (!answer) {
-    return because(answer.error(), "the approval", "check PIN and one-time code; three failures lock the credential for 15 minutes. The transaction is used up: run the command again");
+    return because(answer.error(), "the approval",
+                   "check PIN and one-time code; three failures lock the credential for 15 minutes. The transaction is used up: run the "
+                   "command again");
   }
   return json::text_member(*answer, "SAD", protocol::max_message_bytes);
 }
 
-Result<RemoteSignatures> read_signatures(const json::Value& answer, const RemoteCredential& credential, const std::vector<protocol::DocumentDigest>& digests) {
+Result<RemoteSignatures> read_signatures(const json::Value& answer, const RemoteCredential& credential,
+                                         const std::vector<protocol::DocumentDigest>& digests) {
   const auto* list = json::member(answer, "signatures");
   if (list == nullptr || !list->is_array() || list->size() != digests.size()) return incomplete("the signatures");
   RemoteSignatures out;
@@ -92,7 +97,8 @@ Result<RemoteSignatures> read_signatures(const json::Value& answer, const Remote
     if (!signature) return incomplete("a readable signature");
     auto verified = credential.key.verify_digest(credential.suite, digests[i].digest, *signature);
     if (refused_by("signer.signature.verified", !verified)) {
-      return problem(ErrorCode::signature_doubtful, "the signature that came back does not verify with the certificate's key", "do not use it; tell the operator of the service");
+      return problem(ErrorCode::signature_doubtful, "the signature that came back does not verify with the certificate's key",
+                     "do not use it; tell the operator of the service");
     }
     out.signatures.push_back(std::move(*signature));
   }
@@ -112,7 +118,8 @@ Status check_receipt(const Service& service, const ClientSettings& settings, con
   auto index = json::integer_member(receipt, "index");
   auto leaf = json::text_member(receipt, "leaf");
   if (refused_by("signer.receipt.entry", !index || !leaf || *index != reference.index || *leaf != reference.leaf)) {
-    return problem(ErrorCode::internal, "the receipt is of another entry", "keep the receipt line that was printed and tell the operator of the service");
+    return problem(ErrorCode::internal, "the receipt is of another entry",
+                   "keep the receipt line that was printed and tell the operator of the service");
   }
   if (!settings.checkpoint_thumbprint || !settings.log_origin) return {};
   auto keys = service.get("/sic/v1/sam");
@@ -123,7 +130,8 @@ Status check_receipt(const Service& service, const ClientSettings& settings, con
   if (!key) return incomplete("the checkpoint key");
   auto thumbprint = crypto::jwk_thumbprint(*key);
   if (refused_by("signer.receipt.key", !thumbprint || *thumbprint != *settings.checkpoint_thumbprint)) {
-    return problem(ErrorCode::not_authorised, "the service shows another checkpoint key than client.toml pins", "compare sam.checkpoint_thumbprint with what the provider publishes");
+    return problem(ErrorCode::not_authorised, "the service shows another checkpoint key than client.toml pins",
+                   "compare sam.checkpoint_thumbprint with what the provider publishes");
   }
   auto verified = audit::verify_receipt(json::encode(receipt), *settings.log_origin, *key);
   if (!verified) return because(verified.error(), "the receipt does not verify", "keep it and tell the auditor of the service");
@@ -135,25 +143,29 @@ Status check_receipt(const Service& service, const ClientSettings& settings, con
 std::string_view act_of(bool yes) { return yes ? "flag-yes" : "typed-yes"; }
 
 Result<RemoteCredential> find_credential(const Service& service, const SigningOptions& options, const Clock& clock) {
-  auto info = service.post("/csc/v2/credentials/info", {{"credentialID", options.credential}, {"certificates", "chain"}, {"certInfo", true}});
+  auto info =
+      service.post("/csc/v2/credentials/info", {{"credentialID", options.credential}, {"certificates", "chain"}, {"certInfo", true}});
   if (!info) return because(info.error(), "credential " + options.credential, "check the credential's id: `intaglio key new` printed it");
   auto chain = chain_of(*info);
   if (!chain) return chain.error();
   const auto* key_facts = json::member(*info, "key");
   auto status = key_facts == nullptr ? Result<std::string>(Error{ErrorCode::internal, ""}) : json::text_member(*key_facts, "status");
   if (!status || *status != "enabled") {
-    return problem(ErrorCode::credential_disabled, "credential " + options.credential + " is not enabled", "ask the registration authority; a suspension is lifted by `intaglio ra resume`");
+    return problem(ErrorCode::credential_disabled, "credential " + options.credential + " is not enabled",
+                   "ask the registration authority; a suspension is lifted by `intaglio ra resume`");
   }
   const auto& leaf = chain->front();
   if (clock.now() < leaf.not_before() || clock.now() > leaf.not_after()) {
-    return problem(ErrorCode::certificate_invalid, "the certificate is valid from " + format_utc(leaf.not_before()) + " to " + format_utc(leaf.not_after()),
+    return problem(ErrorCode::certificate_invalid,
+                   "the certificate is valid from " + format_utc(leaf.not_before()) + " to " + format_utc(leaf.not_after()),
                    "check this machine's clock, or ask the registration authority for a new certificate");
   }
   auto key = leaf.public_key();
   if (!key) return because(key.error(), "the certificate's key", "tell the operator of the service");
   auto suite = options.suite ? crypto::parse_suite(*options.suite) : Result<SignatureSuite>(default_suite(key->algorithm()));
   if (!suite || !crypto::fits(key->algorithm(), *suite)) {
-    return problem(ErrorCode::algorithm_refused, "suite " + options.suite.value_or("") + " does not fit a key of " + std::string(crypto::name_of(key->algorithm())),
+    return problem(ErrorCode::algorithm_refused,
+                   "suite " + options.suite.value_or("") + " does not fit a key of " + std::string(crypto::name_of(key->algorithm())),
                    "leave --suite out, or give for example " + std::string(crypto::name_of(default_suite(key->algorithm()))));
   }
   return RemoteCredential{options.credential, std::move(*chain), std::move(*key), *suite};
@@ -161,7 +173,8 @@ Result<RemoteCredential> find_credential(const Service& service, const SigningOp
 
 Status ask_for_act(const protocol::Transaction& transaction, const ClientSettings& settings, bool yes) {
   say("");
-  say("To sign with credential " + transaction.key + " of signer " + transaction.signer + ", for " + printable(transaction.client_name) + ":");
+  say("To sign with credential " + transaction.key + " of signer " + transaction.signer + ", for " + printable(transaction.client_name) +
+      ":");
   for (const auto& document : transaction.documents) {
     say("  " + printable(document.label));
     say("    digest " + encode_hex(document.digest));
@@ -170,14 +183,16 @@ Status ask_for_act(const protocol::Transaction& transaction, const ClientSetting
   say("Until " + format_utc(transaction.expires) + ".");
   if (yes) return {};
   auto answer = ask_line("Type yes to sign, anything else to leave:");
-  if (!answer) return because(answer.error(), "the approval", "run the command in a terminal; a script that acts for the signer gives --yes");
-  if (*answer != "yes") return problem(ErrorCode::not_authorised, "nothing was signed: you did not type yes", "run the command again when you agree");
+  if (!answer)
+    return because(answer.error(), "the approval", "run the command in a terminal; a script that acts for the signer gives --yes");
+  if (*answer != "yes")
+    return problem(ErrorCode::not_authorised, "nothing was signed: you did not type yes", "run the command again when you agree");
   return {};
 }
 
 Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSettings& settings, const RemoteCredential& credential,
-                                       const std::vector<protocol::DocumentDigest>& digests, const SigningOptions& options, const Clock& clock,
-                                       const Progress& progress) {
+                                       const std::vector<protocol::DocumentDigest>& digests, const SigningOptions& options,
+                                       const Clock& clock, const Progress& progress) {
   const auto hash = crypto::hash_of(credential.suite);
   auto documents = json::Value::array();
   auto hashes = json::Value::array();
@@ -203,17 +218,24 @@ Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSetti
   progress.step("approval accepted by the SAM");
 
   const auto algorithm = csc_algorithm(credential.suite);
-  json::Value sign{{"credentialID", credential.id}, {"SAD", *sad}, {"hashes", hashes}, {"signAlgo", algorithm.oid}, {"hashAlgorithmOID", crypto::oid_of(hash)}};
+  json::Value sign{{"credentialID", credential.id},
+                   {"SAD", *sad},
+                   {"hashes", hashes},
+                   {"signAlgo", algorithm.oid},
+                   {"hashAlgorithmOID", crypto::oid_of(hash)}};
   if (!algorithm.parameters.empty()) sign["signAlgoParams"] = encode_base64(algorithm.parameters);
   auto answer = service.post("/csc/v2/signatures/signHash", sign);
-  if (!answer) return because(answer.error(), "the signature", "run the command again; if a credential is locked or disabled, ask the registration authority");
+  if (!answer)
+    return because(answer.error(), "the signature",
+                   "run the command again; if a credential is locked or disabled, ask the registration authority");
   auto signatures = read_signatures(*answer, credential, digests);
-  if (signatures) progress.step(std::to_string(digests.size()) + (digests.size() == 1 ? " signature" : " signatures") + " received and verified");
+  if (signatures)
+    progress.step(std::to_string(digests.size()) + (digests.size() == 1 ? " signature" : " signatures") + " received and verified");
   return signatures;
 }
 
-Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference, const std::filesystem::path& file,
-                     const Progress& progress) {
+Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference,
+                     const std::filesystem::path& file, const Progress& progress) {
   using clock = std::chrono::steady_clock;
   const auto until = clock::now() + settings.receipt_time;
   for (;;) {
@@ -221,13 +243,15 @@ Status fetch_receipt(const Service& service, const ClientSettings& settings, con
     if (receipt) {
       if (auto checked = check_receipt(service, settings, reference, *receipt); !checked) return checked;
       auto written = write_file_durably(file, as_bytes(json::encode(*receipt) + "\n"), 0644);
-      if (!written) return because(written.error(), "writing the receipt " + file.string(), "check free space and permissions of the folder");
+      if (!written)
+        return because(written.error(), "writing the receipt " + file.string(), "check free space and permissions of the folder");
       progress.step("receipt written to " + file.string());
       return {};
     }
     if (receipt.error().code != ErrorCode::not_found) return receipt.error();
     if (clock::now() >= until) {
-      return problem(ErrorCode::not_found, "the log has not integrated the entry yet", "the signature is made; fetch the receipt later from /sic/v1/receipts/" + std::to_string(reference.index));
+      return problem(ErrorCode::not_found, "the log has not integrated the entry yet",
+                     "the signature is made; fetch the receipt later from /sic/v1/receipts/" + std::to_string(reference.index));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }

@@ -41,7 +41,8 @@ struct RemoteSignatures {
 };
 /// Opens the transaction, checks it, shows it, asks for the act, seals the factors, and has the digests signed. `digests` are
 /// what is signed, with the labels that the signer sees.
-[[nodiscard]] Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSettings& settings, const RemoteCredential& credential,
+[[nodiscard]] Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSettings& settings,
+                                                     const RemoteCredential& credential,
                                                      const std::vector<protocol::DocumentDigest>& digests, const SigningOptions& options,
                                                      const Clock& clock, const Progress& progress);
 
@@ -51,7 +52,7 @@ struct RemoteSignatures {
 [[nodiscard]] std::string_view act_of(bool yes);
 
 /// Fetches the receipt into the file once the log has integrated the entry; verified when client.toml pins the checkpoint key.
-Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference, const std::filesystem::path& file,
-                     const Progress& progress);
+Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference,
+                     const std::filesystem::path& file, const Progress& progress);
 
 }  // namespace intaglio::cli

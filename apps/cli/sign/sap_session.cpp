@@ -69,7 +69,8 @@ Result<Secret> payload_of(const std::string& without_factors, const std::vector<
   std::size_t length = without_factors.size() + 16;
   for (const auto& factor : factors) {
     if (!is_plain(factor.value->reveal())) {
-      return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits and - only", "enter it again");
+      return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits and - only",
+                     "enter it again");
     }
     length += factor.type.size() + factor.value->size() + 32;
   }
@@ -95,8 +96,8 @@ Result<Secret> payload_of(const std::string& without_factors, const std::vector<
 
 }  // namespace
 
-Result<OpenedTransaction> open_transaction(const Service& service, const ClientSettings& settings, std::string_view path, const json::Value& request,
-                                           UnixTime now) {
+Result<OpenedTransaction> open_transaction(const Service& service, const ClientSettings& settings, std::string_view path,
+                                           const json::Value& request, UnixTime now) {
   auto identity = pinned_identity(service, settings);
   if (!identity) return identity.error();
   auto answer = service.post(path, request);
@@ -104,12 +105,15 @@ Result<OpenedTransaction> open_transaction(const Service& service, const ClientS
   auto ticket = json::text_member(*answer, "ticket", 2 * protocol::max_message_bytes);
   auto encoded = json::base64url_member(*answer, "transaction", 1024 * 1024);
   auto compact = json::text_member(*answer, "sapStatement", protocol::max_message_bytes);
-  if (!ticket || !encoded || !compact) return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the SSA's");
+  if (!ticket || !encoded || !compact)
+    return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the SSA's");
   auto transaction = protocol::parse_transaction(*encoded);
-  if (!transaction) return because(transaction.error(), "the transaction that the service opened", "do not go on; tell the operator of the service");
+  if (!transaction)
+    return because(transaction.error(), "the transaction that the service opened", "do not go on; tell the operator of the service");
   auto statement = verify_statement(*compact, *identity, now);
   if (!statement) return statement.error();
-  return OpenedTransaction{std::move(*ticket), std::move(*encoded), std::move(*transaction), std::move(statement->kid), std::move(statement->key)};
+  return OpenedTransaction{std::move(*ticket), std::move(*encoded), std::move(*transaction), std::move(statement->kid),
+                           std::move(statement->key)};
 }
 
 Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,

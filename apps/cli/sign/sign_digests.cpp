@@ -24,7 +24,9 @@ Status sign_digests(const SignDigestsOptions& options, const Clock& clock) {
   auto made = sign_remotely(*service, *settings, *credential, digests, options.signing, clock, progress);
   if (!made) return made.error();
   for (std::size_t i = 0; i < digests.size(); ++i) {
-    json::Value line{{"digest", encode_hex(digests[i].digest)}, {"suite", crypto::name_of(credential->suite)}, {"signature", encode_base64(made->signatures[i])}};
+    json::Value line{{"digest", encode_hex(digests[i].digest)},
+                     {"suite", crypto::name_of(credential->suite)},
+                     {"signature", encode_base64(made->signatures[i])}};
     if (i < made->references.size()) {
       line["log"] = made->references[i].log;
       line["index"] = made->references[i].index;

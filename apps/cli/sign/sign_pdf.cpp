@@ -22,8 +22,10 @@ std::filesystem::path output_of(const SignPdfOptions& options) {
 Status check_output(const SignPdfOptions& options, const std::filesystem::path& output) {
   std::error_code ignored;
   if (std::filesystem::exists(output, ignored)) {
-    if (std::filesystem::is_directory(output, ignored)) return problem(ErrorCode::conflict, output.string() + " is a folder", "give a file name with -o");
-    if (!options.replace) return problem(ErrorCode::conflict, output.string() + " exists already", "give another name with -o, or --replace to overwrite it");
+    if (std::filesystem::is_directory(output, ignored))
+      return problem(ErrorCode::conflict, output.string() + " is a folder", "give a file name with -o");
+    if (!options.replace)
+      return problem(ErrorCode::conflict, output.string() + " exists already", "give another name with -o, or --replace to overwrite it");
   }
   const auto folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
   if (::access(folder.c_str(), W_OK | X_OK) != 0) {
@@ -44,14 +46,16 @@ std::string label_of(const std::filesystem::path& file) {
 }
 
 /// The signature exists but the document could not be written: keep what completes it.
-Error rescue(const Error& failure, const pades::PreparedPdf& prepared, ByteView cms, const std::filesystem::path& input, const std::filesystem::path& output) {
+Error rescue(const Error& failure, const pades::PreparedPdf& prepared, ByteView cms, const std::filesystem::path& input,
+             const std::filesystem::path& output) {
   auto update = prepared.update_with(cms);
   const auto kept = std::filesystem::temp_directory_path() / (output.filename().string() + ".update." + std::to_string(::getpid()));
   if (update && write_file_durably(kept, *update, 0600)) {
     return problem(failure.code, "the signature was made, but the document could not be written: " + failure.detail,
                    "make room, then: cat '" + input.string() + "' '" + kept.string() + "' > '" + output.string() + "'");
   }
-  return problem(failure.code, "the signature was made, but the document could not be written: " + failure.detail, "make room, then sign again");
+  return problem(failure.code, "the signature was made, but the document could not be written: " + failure.detail,
+                 "make room, then sign again");
 }
 
 }  // namespace
@@ -66,7 +70,8 @@ Status sign_pdf(const SignPdfOptions& options, const Clock& clock) {
   if (!source) return because(source.error(), "the document", "give the path of a PDF");
   auto facts = pades::inspect(*source);
   if (!facts) return because(facts.error(), options.input.string(), "sign another version of the document; nothing was sent anywhere");
-  progress.step(options.input.string() + ": PDF " + facts->version + ", " + std::to_string(facts->pages) + " pages, " + std::to_string(facts->signatures) + " signatures so far");
+  progress.step(options.input.string() + ": PDF " + facts->version + ", " + std::to_string(facts->pages) + " pages, " +
+                std::to_string(facts->signatures) + " signatures so far");
 
   auto service = Service::sign_in(*settings, clock);
   if (!service) return service.error();
@@ -83,17 +88,20 @@ Status sign_pdf(const SignPdfOptions& options, const Clock& clock) {
                                            .time = clock.now(),
                                            .name = leaf.subject_attribute("2.5.4.3").value_or(""),
                                            .reason = options.reason});
-  if (!prepared) return because(prepared.error(), options.input.string(), "sign another version of the document; nothing was sent anywhere");
+  if (!prepared)
+    return because(prepared.error(), options.input.string(), "sign another version of the document; nothing was sent anywhere");
   auto attributes = crypto::cms_signed_attributes(prepared->digest(), hash, leaf);
   if (!attributes) return attributes.error();
   progress.step("document digested: " + encode_hex(prepared->digest()));
 
-  auto made = sign_remotely(*service, *settings, *credential, {{crypto::digest(hash, *attributes), label_of(options.input)}}, options.signing, clock, progress);
+  auto made = sign_remotely(*service, *settings, *credential, {{crypto::digest(hash, *attributes), label_of(options.input)}},
+                            options.signing, clock, progress);
   if (!made) return made.error();
   auto cms = crypto::assemble_cms(*attributes, credential->suite, made->signatures.front(), credential->chain);
   if (!cms) return because(cms.error(), "the signature does not fit the document", "tell the operator of the service");
   const auto existing = options.replace ? pades::Existing::replace : pades::Existing::keep;
-  if (auto written = pades::write_signed(output, *prepared, *cms, existing); !written) return rescue(written.error(), *prepared, *cms, options.input, output);
+  if (auto written = pades::write_signed(output, *prepared, *cms, existing); !written)
+    return rescue(written.error(), *prepared, *cms, options.input, output);
   progress.step("signed document written to " + output.string());
   say("signed " + output.string());
 

@@ -13,7 +13,8 @@ using protocol::Transaction;
 constexpr std::chrono::seconds longest_life{360};
 
 Error differs(std::string_view what) {
-  return problem(ErrorCode::binding_mismatch, "the service opened another transaction than was asked for: " + std::string(what) + " differs",
+  return problem(ErrorCode::binding_mismatch,
+                 "the service opened another transaction than was asked for: " + std::string(what) + " differs",
                  "do not go on; tell the operator of the service");
 }
 
@@ -21,7 +22,8 @@ Status check_common(const Transaction& transaction, Purpose purpose, const std::
   if (refused_by("signer.transaction.purpose", transaction.purpose != purpose)) return differs("its purpose");
   if (refused_by("signer.transaction.client", transaction.client_id != client_id)) return differs("the signature application");
   if (refused_by("signer.transaction.life", transaction.expires <= now || transaction.expires > now + longest_life)) {
-    return problem(ErrorCode::ticket_expired, "the transaction is over or lasts longer than it may", "check this machine's clock, then run the command again");
+    return problem(ErrorCode::ticket_expired, "the transaction is over or lasts longer than it may",
+                   "check this machine's clock, then run the command again");
   }
   return {};
 }
@@ -37,12 +39,14 @@ Status check_transaction(const Transaction& transaction, const AskedSigning& ask
   if (auto common = check_common(transaction, Purpose::sign, asked.client_id, now); !common) return common;
   if (refused_by("signer.transaction.credential", transaction.key != asked.credential)) return differs("the credential");
   const auto certificate = asked.certificate.fingerprint();
-  if (refused_by("signer.transaction.certificate", as_text(transaction.certificate_digest) != as_text(certificate))) return differs("the certificate");
+  if (refused_by("signer.transaction.certificate", as_text(transaction.certificate_digest) != as_text(certificate)))
+    return differs("the certificate");
   const auto hash = static_cast<std::uint8_t>(crypto::hash_of(asked.suite));
   if (refused_by("signer.transaction.hash", transaction.hash != hash)) return differs("the hash algorithm");
   const Bytes suites{static_cast<std::uint8_t>(asked.suite)};
   if (refused_by("signer.transaction.suites", transaction.suites != suites)) return differs("the signature suite");
-  if (refused_by("signer.transaction.documents", !same_documents(transaction.documents, asked.documents))) return differs("the list of documents");
+  if (refused_by("signer.transaction.documents", !same_documents(transaction.documents, asked.documents)))
+    return differs("the list of documents");
   return {};
 }
 

@@ -51,15 +51,25 @@ Status verify_audit_log(const AuditVerifyOptions& given) {
   if (!options.directory) return missing("--directory");
   if (!options.anchor) return missing("--anchor");
   if (!options.origin) return missing("--origin");
-  if (!options.key) return problem(ErrorCode::invalid_request, "--key is missing", "give the public key that signs the checkpoints, PEM or JWK, as the provider published it");
+  if (!options.key)
+    return problem(ErrorCode::invalid_request, "--key is missing",
+                   "give the public key that signs the checkpoints, PEM or JWK, as the provider published it");
   auto key = load_public_key(*options.key);
   if (!key) return key.error();
-  auto report = audit::verify_log({.origin = *options.origin, .directory = *options.directory, .anchor = *options.anchor}, *options.database, *key);
+  auto report =
+      audit::verify_log({.origin = *options.origin, .directory = *options.directory, .anchor = *options.anchor}, *options.database, *key);
   if (!report) return because(report.error(), "the audit log", "check the paths; a running process does not hinder the verification");
   for (const auto& finding : report->findings) say("finding: " + printable(finding));
-  say(json::encode({{"good", report->good}, {"entries", report->entries}, {"signatures", report->signatures}, {"openIntents", report->open_intents}, {"origin", *options.origin}}));
-  if (!report->good) return problem(ErrorCode::invalid_request, "the audit log does not verify", "keep a copy of database, tiles and anchor as they are, and tell the auditor");
-  progress.step("audit log verified: " + std::to_string(report->entries) + " entries, " + std::to_string(report->signatures) + " signatures");
+  say(json::encode({{"good", report->good},
+                    {"entries", report->entries},
+                    {"signatures", report->signatures},
+                    {"openIntents", report->open_intents},
+                    {"origin", *options.origin}}));
+  if (!report->good)
+    return problem(ErrorCode::invalid_request, "the audit log does not verify",
+                   "keep a copy of database, tiles and anchor as they are, and tell the auditor");
+  progress.step("audit log verified: " + std::to_string(report->entries) + " entries, " + std::to_string(report->signatures) +
+                " signatures");
   return {};
 }
 
@@ -76,9 +86,12 @@ Status verify_audit_receipt(const AuditReceiptOptions& options) {
   auto origin = options.origin ? Result<std::string>(*options.origin) : json::text_member(*receipt, "log");
   if (!origin) return because(origin.error(), options.file.string(), "the receipt names no log: give --origin");
   auto verified = audit::verify_receipt(text, *origin, *key);
-  if (!verified) return because(verified.error(), "the receipt does not verify", "compare --key with what the provider published; else tell the auditor of the service");
+  if (!verified)
+    return because(verified.error(), "the receipt does not verify",
+                   "compare --key with what the provider published; else tell the auditor of the service");
   say("receipt valid: entry " + json::encode((*receipt)["index"]) + " of " + printable(*origin));
-  if (const auto* event = json::member(*receipt, "event")) say(event->is_string() ? printable(event->get<std::string>()) : json::encode(*event));
+  if (const auto* event = json::member(*receipt, "event"))
+    say(event->is_string() ? printable(event->get<std::string>()) : json::encode(*event));
   return {};
 }
 

@@ -26,7 +26,9 @@ Result<std::vector<crypto::Certificate>> load_certificates(const std::filesystem
     certificates.push_back(std::move(*certificate));
     rest.remove_prefix(end + pem_end.size());
   }
-  if (certificates.empty()) return problem(ErrorCode::invalid_request, path.string() + " holds no PEM certificate", "give the PEM file of the certification authority");
+  if (certificates.empty())
+    return problem(ErrorCode::invalid_request, path.string() + " holds no PEM certificate",
+                   "give the PEM file of the certification authority");
   return certificates;
 }
 
@@ -71,7 +73,8 @@ void print(const pades::SignatureReport& report) {
   if (report.covers_whole_document) {
     say("  covers     the whole document");
   } else {
-    say("  covers     an earlier revision; " + std::to_string(report.later_updates) + " later update" + (report.later_updates == 1 ? "" : "s"));
+    say("  covers     an earlier revision; " + std::to_string(report.later_updates) + " later update" +
+        (report.later_updates == 1 ? "" : "s"));
   }
 }
 
@@ -95,17 +98,21 @@ Status verify_pdf(const VerifyPdfOptions& options, const Clock& clock) {
   } else {
     for (const auto& report : *reports) print(report);
   }
-  if (reports->empty()) return problem(ErrorCode::not_found, options.file.string() + " holds no signature", "sign it: intaglio sign --help");
+  if (reports->empty())
+    return problem(ErrorCode::not_found, options.file.string() + " holds no signature", "sign it: intaglio sign --help");
   bool covered = false;
   for (const auto& report : *reports) {
     if (report.verdict == pades::Verdict::untrusted) {
-      return problem(ErrorCode::certificate_invalid, "a signature is not from an authority that you trust", "give its authority with --anchor, if you trust it");
+      return problem(ErrorCode::certificate_invalid, "a signature is not from an authority that you trust",
+                     "give its authority with --anchor, if you trust it");
     }
-    if (report.verdict == pades::Verdict::invalid) return problem(ErrorCode::invalid_request, "a signature is not valid", "do not rely on the document");
+    if (report.verdict == pades::Verdict::invalid)
+      return problem(ErrorCode::invalid_request, "a signature is not valid", "do not rely on the document");
     covered = covered || report.covers_whole_document;
   }
   if (!covered) {
-    return problem(ErrorCode::invalid_request, "the document was changed after its last signature", "compare it with the signed revision before you rely on it");
+    return problem(ErrorCode::invalid_request, "the document was changed after its last signature",
+                   "compare it with the signed revision before you rely on it");
   }
   return {};
 }

@@ -59,7 +59,8 @@ Result<PdfFacts> facts_of(const PdfFile& file) {
   facts.has_form = catalog.key("/AcroForm").is_dictionary();
   if (catalog.key("/NeedsRendering").is_true()) {
     return refused(
-        "dynamic XFA form: its pages are made by the viewer, so a signature over the file would not fix what is seen; print it to PDF first");
+        "dynamic XFA form: its pages are made by the viewer, so a signature over the file would not fix what is seen; print it to PDF "
+        "first");
   }
   if (forbids_changes(catalog)) return refused("certified PDF: its author's signature forbids every change, a further signature included");
   if (auto damaged = file.undamaged(); !damaged) return damaged.error();
@@ -104,7 +105,8 @@ Status add_to_form(const PdfFile& file, IncrementalUpdate& update, const std::st
   if (form.is_null()) {
     const int number = update.new_object_number();
     update.write_object(number, 0, "<< /Fields [ " + field + " ] /SigFlags 3 >>");
-    update.write_object(catalog.number(), catalog.generation(), detail::write_dictionary(file.document(), catalog, {{"/AcroForm", write_reference(number, 0)}}));
+    update.write_object(catalog.number(), catalog.generation(),
+                        detail::write_dictionary(file.document(), catalog, {{"/AcroForm", write_reference(number, 0)}}));
     return {};
   }
   long long flags = 0;
@@ -251,7 +253,8 @@ Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource> input, const Signat
 
 Result<Bytes> PreparedPdf::update_with(ByteView cms) const {
   if (cms.size() > contents_bytes_) {
-    return Error{ErrorCode::too_large, "the CMS has " + std::to_string(cms.size()) + " bytes, the document keeps " + std::to_string(contents_bytes_)};
+    return Error{ErrorCode::too_large,
+                 "the CMS has " + std::to_string(cms.size()) + " bytes, the document keeps " + std::to_string(contents_bytes_)};
   }
   Bytes update = update_;
   const auto hex = encode_hex(cms);

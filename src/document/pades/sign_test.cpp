@@ -114,8 +114,9 @@ TEST_P(EveryKindOfFile, TakesASecondSignatureWithoutTouchingTheFirst) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Pdf, EveryKindOfFile,
-                         testing::Values("classic.pdf", "no_line_end.pdf", "generations.pdf", "xref_stream.pdf", "hybrid.pdf", "form_direct.pdf",
-                                         "form_indirect.pdf", "linearised.pdf", "linearised_streams.pdf", "../../../examples/contract.pdf"),
+                         testing::Values("classic.pdf", "no_line_end.pdf", "generations.pdf", "xref_stream.pdf", "hybrid.pdf",
+                                         "form_direct.pdf", "form_indirect.pdf", "linearised.pdf", "linearised_streams.pdf",
+                                         "../../../examples/contract.pdf"),
                          [](const auto& sample_file) { return std::filesystem::path(sample_file.param).stem().string(); });
 
 std::string update_of(const std::string& name) {
@@ -144,7 +145,8 @@ TEST(IncrementalUpdate, KeepsTheTrailerAndChangesTheSecondHalfOfTheIdentifier) {
 TEST(IncrementalUpdate, MakesAnInvisiblePrintableLockedWidgetOnTheFirstPage) {
   const auto update = update_of("classic.pdf");
   EXPECT_THAT(update, HasSubstr("/Subtype /Widget /FT /Sig /T (Signature1) /F 132 /Rect [0 0 0 0] /P 3 0 R /V 7 0 R"));
-  EXPECT_THAT(update, HasSubstr("/Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (D:20261120103700Z) /Name (Ada Example)"));
+  EXPECT_THAT(update,
+              HasSubstr("/Type /Sig /Filter /Adobe.PPKLite /SubFilter /ETSI.CAdES.detached /M (D:20261120103700Z) /Name (Ada Example)"));
   EXPECT_THAT(update, HasSubstr("/SigFlags 3"));
 }
 
@@ -225,7 +227,8 @@ TEST(WriteSigned, RefusesAnInputThatChangedSinceItWasPreparedAndLeavesNothing) {
 TEST(WriteSigned, SaysWhenTheOutputCannotBeWritten) {
   auto prepared = prepare(*open_file(sample("classic.pdf")), options());
   ASSERT_TRUE(prepared);
-  EXPECT_EQ(write_signed("/nonexistent/out.pdf", *prepared, Bytes{0x30, 0x00}, Existing::keep).error().code, ErrorCode::storage_unavailable);
+  EXPECT_EQ(write_signed("/nonexistent/out.pdf", *prepared, Bytes{0x30, 0x00}, Existing::keep).error().code,
+            ErrorCode::storage_unavailable);
 }
 
 }  // namespace

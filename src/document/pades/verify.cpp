@@ -52,7 +52,8 @@ Status check_gap(const PdfSource& source, const ByteRange& range, std::string_vi
   if (length > 2 * max_contents + 2) return wrong("it leaves out more than a signature");
   std::string gap;
   if (auto read = read_range(source, range[1], length, [&](ByteView piece) { gap += as_text(piece); }); !read) return read;
-  if (gap.size() < 2 || gap.front() != '<' || gap.back() != '>') return wrong("its byte range leaves out something other than its contents");
+  if (gap.size() < 2 || gap.front() != '<' || gap.back() != '>')
+    return wrong("its byte range leaves out something other than its contents");
   auto bytes = parse_hex(std::string_view(gap).substr(1, gap.size() - 2));
   if (!bytes || as_text(*bytes) != contents) return wrong("its byte range leaves out something other than its contents");
   return {};
@@ -127,7 +128,8 @@ Status examine(const PdfSource& source, const detail::SignatureField& field, con
 
 }  // namespace
 
-Result<std::vector<SignatureReport>> verify(std::shared_ptr<const PdfSource> document, const std::vector<crypto::Certificate>& anchors, UnixTime at) {
+Result<std::vector<SignatureReport>> verify(std::shared_ptr<const PdfSource> document, const std::vector<crypto::Certificate>& anchors,
+                                            UnixTime at) {
   auto file = detail::PdfFile::open(document);
   if (!file) return file.error();
   auto fields = file->signatures();

@@ -32,12 +32,14 @@ Party make_party(const std::string& name, const Party* issuer) {
   const Bytes usage = issuer != nullptr ? Bytes{0x03, 0x02, 0x06, 0x40} : Bytes{0x03, 0x02, 0x01, 0x06};
   std::vector<Bytes> extensions{der::sequence({der::oid("2.5.29.15"), der::boolean(true), der::octet_string(usage)})};
   if (issuer == nullptr) {
-    extensions.push_back(der::sequence({der::oid("2.5.29.19"), der::boolean(true), der::octet_string(der::sequence({der::boolean(true)}))}));
+    extensions.push_back(
+        der::sequence({der::oid("2.5.29.19"), der::boolean(true), der::octet_string(der::sequence({der::boolean(true)}))}));
   }
   const auto algorithm = crypto::algorithm_identifier(SignatureSuite::ecdsa_sha256);
-  const auto to_sign = der::sequence({der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{name.size()}), algorithm, issuer_name,
-                                      der::sequence({der::time(now - std::chrono::hours(24)), der::time(now + std::chrono::hours(24))}), subject,
-                                      key->public_key().spki(), der::explicit_tag(3, der::sequence(extensions))});
+  const auto to_sign =
+      der::sequence({der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{name.size()}), algorithm, issuer_name,
+                     der::sequence({der::time(now - std::chrono::hours(24)), der::time(now + std::chrono::hours(24))}), subject,
+                     key->public_key().spki(), der::explicit_tag(3, der::sequence(extensions))});
   const auto& signer = issuer != nullptr ? *issuer->key : *key;
   const auto signature = *signer.sign(SignatureSuite::ecdsa_sha256, to_sign);
   return {key, *crypto::Certificate::parse_der(der::sequence({to_sign, algorithm, der::bit_string(signature)}))};
@@ -65,7 +67,8 @@ Bytes sign(const Bytes& document, const Party& signer = authority().signer) {
   EXPECT_TRUE(prepared) << prepared.error().detail;
   const auto attributes = *crypto::cms_signed_attributes(prepared->digest(), crypto::HashAlgorithm::sha256, signer.certificate);
   const auto signature = *signer.key->sign(SignatureSuite::ecdsa_sha256, attributes);
-  const auto cms = crypto::assemble_cms(attributes, SignatureSuite::ecdsa_sha256, signature, {signer.certificate, authority().ca.certificate});
+  const auto cms =
+      crypto::assemble_cms(attributes, SignatureSuite::ecdsa_sha256, signature, {signer.certificate, authority().ca.certificate});
   EXPECT_TRUE(cms) << cms.error().detail;
   Bytes all = document;
   append(all, *prepared->update_with(*cms));
@@ -104,8 +107,8 @@ TEST_P(SignedFile, KeepsTheFirstSignatureValidUnderASecondOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Pdf, SignedFile,
-                         testing::Values("classic.pdf", "no_line_end.pdf", "generations.pdf", "xref_stream.pdf", "hybrid.pdf", "form_direct.pdf",
-                                         "form_indirect.pdf", "linearised.pdf", "linearised_streams.pdf"),
+                         testing::Values("classic.pdf", "no_line_end.pdf", "generations.pdf", "xref_stream.pdf", "hybrid.pdf",
+                                         "form_direct.pdf", "form_indirect.pdf", "linearised.pdf", "linearised_streams.pdf"),
                          [](const auto& sample_file) { return std::filesystem::path(sample_file.param).stem().string(); });
 
 TEST(Verify, FindsNoSignatureWhereThereIsNone) { EXPECT_TRUE(reports_of(sample("form_direct.pdf")).empty()); }
@@ -129,7 +132,8 @@ TEST(Verify, SaysThatAnUnknownAuthorityIsNotTrusted) {
 
 TEST(Verify, CountsAnUpdateThatFollowsAndDoesNotCallTheDocumentCovered) {
   auto document = sign(sample("classic.pdf"));
-  auto later = prepare(from_memory(document), {.hash = crypto::HashAlgorithm::sha256, .contents_bytes = 1024, .time = now, .name = "", .reason = ""});
+  auto later = prepare(from_memory(document),
+                       {.hash = crypto::HashAlgorithm::sha256, .contents_bytes = 1024, .time = now, .name = "", .reason = ""});
   ASSERT_TRUE(later);
   append(document, *later->update_with(Bytes{0x30, 0x00}));
   const auto reports = reports_of(document);

@@ -8,8 +8,8 @@ namespace {
 
 /// Members of a trailer that describe its own section, and those of a cross-reference stream that describe the stream.
 bool belongs_to_section(const std::string& name) {
-  static const std::set<std::string> own = {"/Size", "/Prev", "/XRefStm", "/ID", "/Type", "/W", "/Index", "/Length",
-                                            "/Filter", "/DecodeParms", "/F", "/FFilter", "/FDecodeParms", "/DL"};
+  static const std::set<std::string> own = {"/Size",   "/Prev",        "/XRefStm", "/ID",      "/Type",         "/W", "/Index", "/Length",
+                                            "/Filter", "/DecodeParms", "/F",       "/FFilter", "/FDecodeParms", "/DL"};
   return own.contains(name);
 }
 
@@ -77,7 +77,8 @@ void IncrementalUpdate::write_table(ByteView second_id) {
     text_ += std::to_string(run->first) + " " + std::to_string(expected - run->first) + "\n";
     for (; run != end; ++run) {
       std::array<char, 24> line{};
-      std::snprintf(line.data(), line.size(), "%010llu %05d n \n", static_cast<unsigned long long>(run->second.offset), run->second.generation);
+      std::snprintf(line.data(), line.size(), "%010llu %05d n \n", static_cast<unsigned long long>(run->second.offset),
+                    run->second.generation);
       text_ += line.data();
     }
   }

@@ -31,7 +31,8 @@ Status check_header(const PdfSource& source) {
   auto head = read_text(source, 0, 1024);
   if (!head) return head.error();
   if (head->size() >= 8 && head->starts_with("%PDF-") && is_digit((*head)[5]) && (*head)[6] == '.' && is_digit((*head)[7])) return {};
-  if (head->find("%PDF-") != std::string::npos) return refused("bytes before the PDF header: offsets would be ambiguous; save the document anew");
+  if (head->find("%PDF-") != std::string::npos)
+    return refused("bytes before the PDF header: offsets would be ambiguous; save the document anew");
   return refused("not a PDF: the header %PDF- is missing");
 }
 
@@ -153,7 +154,8 @@ Result<PdfFile> PdfFile::open(std::shared_ptr<const PdfSource> source) {
   // One warning is what qpdf makes of a reported size that is not one more than the highest number: without, it is that.
   const auto size = file.trailer().key("/Size");
   if (!size.is_integer()) return refused("damaged PDF: the trailer has no size");
-  if (size.integer() < 1 || size.integer() > max_objects) return refused("the PDF has more objects than the format allows (ISO 32000-1, annex C)");
+  if (size.integer() < 1 || size.integer() > max_objects)
+    return refused("the PDF has more objects than the format allows (ISO 32000-1, annex C)");
   file.free_number_ = static_cast<int>(size.integer());
   file.version_ = qpdf_get_pdf_version(document);
   const auto catalog = file.catalog();

@@ -30,7 +30,9 @@ bool PdfObject::is_true() const {
   return qpdf_oh_get_value_as_bool(document(), handle(), &value) != QPDF_FALSE && value != QPDF_FALSE;
 }
 
-PdfObject PdfObject::key(const char* name) const { return PdfObject(handle_->document, qpdf_oh_get_key_if_dict(document(), handle(), name)); }
+PdfObject PdfObject::key(const char* name) const {
+  return PdfObject(handle_->document, qpdf_oh_get_key_if_dict(document(), handle(), name));
+}
 
 std::vector<std::string> PdfObject::keys() const {
   std::vector<std::string> names;
