@@ -47,7 +47,8 @@ TEST(RevocationList, VerifiesOnlyUnderItsIssuer) {
   const Bytes list = vector("crl.der");
   EXPECT_TRUE(verify_crl(list, certificate("ca.cer")));
   EXPECT_EQ(verify_crl(list, certificate("other.cer")).error().code, ErrorCode::not_authorised) << "another key under the same name";
-  EXPECT_EQ(verify_crl(list, certificate("another.cer")).error().code, ErrorCode::not_authorised) << "another name";
+  EXPECT_EQ(verify_crl(list, certificate("another.cer")).error().code, ErrorCode::not_authorised) << "another name and key";
+  EXPECT_EQ(verify_crl(list, certificate("same_key_other_name.cer")).error().code, ErrorCode::not_authorised) << "another name, the same key";
   EXPECT_EQ(verify_crl(list, certificate("no_crl_sign.cer")).error().code, ErrorCode::not_authorised) << "keyUsage without cRLSign";
   EXPECT_EQ(verify_crl(vector("crl_sha1.der"), certificate("ca.cer")).error().code, ErrorCode::algorithm_refused);
 }
