@@ -8,7 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 
 export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-export const binaries = path.resolve(process.env.INTAGLIO_BIN ?? path.join(repository, 'build/testing/bin'));
+export const binaries = path.resolve(process.env.INTAGLIO_BIN ?? path.join(repository, 'build/dev/bin'));
 const startOrder = ['sam', 'pki', 'ssa'];
 const startPatience = 30000;
 const stopPatience = 15000;
