@@ -50,6 +50,8 @@ http::ListenerConfig read_listener(config::Document& document, std::string_view 
   listener.tls = tls;
   listener.workers = static_cast<unsigned>(section.integer("workers", "Requests that run at the same time.", {1, 1024}, 16));
   listener.max_connections = static_cast<unsigned>(section.integer("max_connections", "Bound of open connections.", {1, 100000}, 4096));
+  // Relying parties' tools are old: the openssl command line asks in HTTP/1.0.
+  listener.http_1_0 = !tls;
   if (!tls) return listener;
   listener.certificate_chain_file = section.path("certificate_chain", "Certificate and chain, PEM.").string();
   listener.private_key_file = section.path("private_key", "Its private key, PEM, mode 0600.").string();

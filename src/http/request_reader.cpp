@@ -64,6 +64,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
   std::string_view reason_;
   bool expects_continue_ = false;
   bool header_done_ = false;
+  bool old_ = false;  ///< HTTP/1.0
 
  private:
   void say(unsigned status, std::string_view reason) {
@@ -77,7 +78,8 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
   }
 
   void on_request_impl(beast::http::verb, string_view method, string_view target, int version, error_code& ec) override {
-    if (version != 11) return stop(505, "Only HTTP/1.1 is spoken here", ec);
+    if (version != 11 && !(version == 10 && limits_.http_1_0)) return stop(505, "Only HTTP/1.1 is spoken here", ec);
+    old_ = version == 10;
     if (target.empty() || target[0] != '/' || !all_of(target, is_target_character)) return stop(400, "Malformed request target", ec);
     const auto question = target.find('?');
     request_.method.assign(method.data(), method.size());
@@ -96,6 +98,8 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
   void check(std::string_view name, string_view value, error_code& ec) {
     if (name == "host" && (value.empty() || !all_of(value, is_host_character))) return stop(400, "Malformed Host header", ec);
     if (name == "content-length" && (value.empty() || !all_of(value, is_decimal))) return stop(400, "Malformed Content-Length header", ec);
+    // RFC 9112, 6.1 and RFC 9110, 10.1.1: HTTP/1.0 knows neither.
+    if (old_ && (name == "transfer-encoding" || name == "expect")) return stop(400, "Not part of HTTP/1.0", ec);
     if (name == "transfer-encoding" && lower(value) != "chunked") return stop(501, "No transfer coding but chunked is known here", ec);
     if (name != "expect") return;
     if (lower(value) != "100-continue") return stop(417, "No expectation but 100-continue is known here", ec);
@@ -158,7 +162,7 @@ bool RequestReader::wants_continue() {
 }
 
 Request RequestReader::take_request() { return std::move(parser_->request_); }
-bool RequestReader::keep_alive() const { return parser_->status_ == 0 && parser_->is_done() && parser_->keep_alive(); }
+bool RequestReader::keep_alive() const { return parser_->status_ == 0 && parser_->is_done() && !parser_->old_ && parser_->keep_alive(); }
 std::string RequestReader::take_rest() { return std::move(pending_); }
 unsigned RequestReader::refusal_status() const { return parser_->status_; }
 std::string_view RequestReader::refusal_reason() const { return parser_->reason_; }

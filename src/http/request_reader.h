@@ -13,9 +13,10 @@ struct RequestLimits {
   std::size_t max_header_bytes = 8 * 1024;
   std::size_t max_body_bytes = 64 * 1024;
   std::size_t max_headers = 64;
+  bool http_1_0 = false;  ///< also HTTP/1.0, without transfer codings, expectations and further requests
 };
 
-/// Reads one request out of bytes as they come (RFC 9112), strictly: HTTP/1.1 only, exactly one Host, no header twice, no transfer
+/// Reads one request out of bytes as they come (RFC 9112), strictly: HTTP/1.1 unless the limits say more, exactly one Host, no header twice, no transfer
 /// coding but chunked and never together with a length, no chunk extensions, no trailers, origin-form targets.
 class RequestReader {
  public:

@@ -112,6 +112,21 @@ TEST(RequestReader, SpeaksHttp11Only) {
   EXPECT_EQ(outcome("\x16\x03\x01 nonsense\r\n\r\n"), 400U);
 }
 
+TEST(RequestReader, SpeaksHttp10WhereTheListenerAllowsItWithOneRequestAConnection) {
+  const auto read = [](std::string_view text) {
+    RequestReader reader(RequestLimits{.http_1_0 = true});
+    const auto state = reader.feed(text);
+    if (state != RequestReader::State::complete) return std::string("refused ") + std::to_string(reader.refusal_status());
+    return std::string(reader.keep_alive() ? "kept " : "closed ") + reader.take_request().body;
+  };
+  EXPECT_EQ(read("POST /ocsp HTTP/1.0\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"), "closed body");
+  EXPECT_EQ(read("POST /ocsp HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody"), "closed body");
+  EXPECT_EQ(read("POST /ocsp HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"), "kept body");
+  EXPECT_EQ(read("POST /ocsp HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), "refused 400");
+  EXPECT_EQ(read("POST /ocsp HTTP/1.0\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody"), "refused 400");
+  EXPECT_EQ(read("GET /a HTTP/1.2\r\nHost: h\r\n\r\n"), "refused 505");
+}
+
 TEST(RequestReader, WantsExactlyOneHost) {
   EXPECT_EQ(outcome("GET /a HTTP/1.1\r\n\r\n"), 400U);
   EXPECT_EQ(outcome(get("Host: h\r\n")), 400U) << "twice, equal";

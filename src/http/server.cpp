@@ -203,7 +203,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void take(std::string_view bytes) {
     if (!reader_) {
-      reader_ = std::make_unique<RequestReader>(RequestLimits{shared_.config.max_header_bytes, shared_.config.max_body_bytes});
+      reader_ = std::make_unique<RequestReader>(RequestLimits{.max_header_bytes = shared_.config.max_header_bytes,
+                                                              .max_body_bytes = shared_.config.max_body_bytes,
+                                                              .http_1_0 = shared_.config.http_1_0});
       due_in(shared_.config.request_timeout);
     }
     switch (reader_->feed(bytes)) {
@@ -443,7 +445,7 @@ struct Server::State {
   }
 
   void stop(std::chrono::seconds grace) {
-    if (loops.empty()) return;
+    if (loops.empty() || std::exchange(stopped, true)) return;
     std::promise<void> closed;
     asio::post(acceptor.get_executor(), [this, &closed] {
       error_code ignored;
@@ -457,9 +459,9 @@ struct Server::State {
     front.stop();
     for (const auto& loop : loops) loop->stop();
     shared.workers.reset();
-    loops.clear();
   }
 
+  // Ended from the last to the first: what still waits in the front's loop holds a socket of one of the loops.
   Shared shared;
   std::vector<std::unique_ptr<Loop>> loops;
   std::size_t next_loop = 0;
@@ -468,6 +470,7 @@ struct Server::State {
   Timer pause_timer{front.io()};
   Timer sweep_timer{front.io()};
   std::uint16_t port = 0;
+  bool stopped = false;
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
