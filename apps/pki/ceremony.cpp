@@ -33,7 +33,9 @@ Status refuse_existing(const std::filesystem::path& path) {
   return {};
 }
 
-std::filesystem::path request_beside(const std::filesystem::path& certificate) { return std::filesystem::path(certificate).replace_extension(".csr"); }
+std::filesystem::path request_beside(const std::filesystem::path& certificate) {
+  return std::filesystem::path(certificate).replace_extension(".csr");
+}
 
 Status make_root(const Ceremony& ceremony) {
   auto settings = load_root_settings(ceremony.root_config);
@@ -74,7 +76,8 @@ Status make_request(const Ceremony& ceremony) {
 Status certify(const Ceremony& ceremony) {
   auto settings = load_root_settings(ceremony.root_config);
   if (!settings) return settings.error();
-  if (ceremony.request.empty() || ceremony.certificate.empty()) return Error{ErrorCode::configuration, "certify needs --request and --certificate"};
+  if (ceremony.request.empty() || ceremony.certificate.empty())
+    return Error{ErrorCode::configuration, "certify needs --request and --certificate"};
   if (auto free = refuse_existing(ceremony.certificate); !free) return free;
   auto request = read_file(ceremony.request, max_file_bytes);
   if (!request) return request.error();
@@ -134,7 +137,8 @@ Status make_issuing(const Ceremony& ceremony) {
 Status perform(const Ceremony& ceremony) {
   const bool needs_root = ceremony.act != "request";
   const bool needs_config = ceremony.act == "request" || ceremony.act == "issuing";
-  if (needs_root && ceremony.root_config.empty()) return Error{ErrorCode::configuration, "this act of the ceremony needs --root-config FILE"};
+  if (needs_root && ceremony.root_config.empty())
+    return Error{ErrorCode::configuration, "this act of the ceremony needs --root-config FILE"};
   if (needs_config && ceremony.config.empty()) return Error{ErrorCode::configuration, "this act of the ceremony needs --config FILE"};
   if (ceremony.act == "root") return make_root(ceremony);
   if (ceremony.act == "request") return make_request(ceremony);

@@ -43,12 +43,12 @@ Result<ca::AuthorityConfig> read_authority_config(const Settings& settings) {
   if (!identity_text) return identity_text.error();
   auto identity = crypto::parse_jwk(as_text(*identity_text));
   if (!identity) return Error{ErrorCode::configuration, "authority.sam_identity: " + identity.error().detail};
-  return ca::AuthorityConfig{std::move(*profiles), std::move(*policy), std::move(*identity), settings.assertion_max_age, settings.public_url,
-                             settings.qualified};
+  return ca::AuthorityConfig{std::move(*profiles),       std::move(*policy),  std::move(*identity),
+                             settings.assertion_max_age, settings.public_url, settings.qualified};
 }
 
-Result<ca::Service::Config> read_service_config(const Settings& settings, const crypto::Certificate& root, const crypto::Certificate& issuing,
-                                                const Clock& clock) {
+Result<ca::Service::Config> read_service_config(const Settings& settings, const crypto::Certificate& root,
+                                                const crypto::Certificate& issuing, const Clock& clock) {
   auto authority = read_authority_config(settings);
   if (!authority) return authority.error();
   if (auto path = crypto::verify_chain(issuing, {}, {root}, clock.now()); !path) return path.error();
@@ -57,8 +57,8 @@ Result<ca::Service::Config> read_service_config(const Settings& settings, const 
   if (auto verified = crypto::verify_crl(*root_list, root); !verified) return verified.error();
   ca::Operators operators;
   for (const auto& [id, key] : settings.operators) operators.emplace(id, key);
-  return ca::Service::Config{std::move(*authority), std::move(operators), settings.request_max_age, settings.publisher, settings.ocsp_validity,
-                             {root.der(), std::move(*root_list)}};
+  return ca::Service::Config{std::move(*authority), std::move(operators),   settings.request_max_age,
+                             settings.publisher,    settings.ocsp_validity, {root.der(), std::move(*root_list)}};
 }
 
 Status make_folders(const Settings& settings) {
@@ -127,8 +127,7 @@ Status serve(const Settings& settings) {
                       {"token", (*token)->description()}});
 
   int number = 0;
-  while (sigwait(&signals, &number) != 0) {
-  }
+  while (sigwait(&signals, &number) != 0) {}
   log::info("stopping");
   (*internal)->stop(grace);
   (*open)->stop(grace);
@@ -165,7 +164,8 @@ int main(int argc, char** argv) {
   app.add_option("--config", ceremony.config, "configuration file (deploy/examples/pki.toml)");
   app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
-  app.add_option("--ceremony", ceremony.act, "one act of the key ceremony, then end: root, request, certify, or issuing (request and certify)")
+  app.add_option("--ceremony", ceremony.act,
+                 "one act of the key ceremony, then end: root, request, certify, or issuing (request and certify)")
       ->check(CLI::IsMember({"root", "request", "certify", "issuing"}));
   app.add_option("--root-config", ceremony.root_config, "configuration of the root (deploy/examples/pki-root.toml); ceremonies only");
   app.add_option("--request", ceremony.request, "ceremony: the issuing CA's request, DER");

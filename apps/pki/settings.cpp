@@ -8,7 +8,8 @@ using config::Section;
 constexpr std::int64_t day_seconds = 86400;
 
 ClockSource read_clock(Section& section) {
-  const auto word = section.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).", {"kernel", "declared"}, "kernel");
+  const auto word = section.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).",
+                                   {"kernel", "declared"}, "kernel");
   return word == "kernel" ? ClockSource::kernel : ClockSource::declared;
 }
 
@@ -31,18 +32,20 @@ TokenSettings read_token(config::Document& document) {
 }
 
 intaglio::pki::AuthorityName read_name(Section& section) {
-  return {section.text("country", "countryName of the authority: two capital letters."), section.text("organisation", "organizationName of the authority."),
-          section.text("common_name", "commonName of the authority.")};
+  return {section.text("country", "countryName of the authority: two capital letters."),
+          section.text("organisation", "organizationName of the authority."), section.text("common_name", "commonName of the authority.")};
 }
 
 std::string read_public_url(Section& section) {
-  auto url = section.text("public_url", "Where relying parties reach the public listener; http, no slash at the end. Stands in certificates.");
+  auto url =
+      section.text("public_url", "Where relying parties reach the public listener; http, no slash at the end. Stands in certificates.");
   // Plain HTTP by design: fetching revocation data over TLS would need the answer to be trusted (RFC 5280, section 8).
   if (!url.starts_with("http://") || url.ends_with("/")) section.refuse("public_url", "must start with http:// and end without a slash");
   return url;
 }
 
-http::ListenerConfig read_listener(config::Document& document, std::string_view name, std::string_view about, std::uint16_t port, bool tls) {
+http::ListenerConfig read_listener(config::Document& document, std::string_view name, std::string_view about, std::uint16_t port,
+                                   bool tls) {
   auto section = document.section(name, about);
   http::ListenerConfig listener;
   listener.address = section.text("address", "Address to listen on.", "127.0.0.1");
@@ -66,7 +69,8 @@ void read_operators(config::Document& document, Settings& settings) {
     auto key = spki ? crypto::PublicKey::parse_spki(*spki) : Result<crypto::PublicKey>(spki.error());
     const bool fits = key && key->algorithm() == crypto::KeyAlgorithm::p256;
     if (!fits) section.refuse("spki", "must be a P-256 key: openssl pkey -in operator.key.pem -pubout -outform DER | base64 -w0");
-    const bool twice = std::any_of(settings.operators.begin(), settings.operators.end(), [&](const auto& each) { return each.first == id; });
+    const bool twice =
+        std::any_of(settings.operators.begin(), settings.operators.end(), [&](const auto& each) { return each.first == id; });
     if (twice) section.refuse("id", "stands twice");
     if (fits && !twice) settings.operators.emplace_back(id, *key);
   }
@@ -88,8 +92,10 @@ void read_authority(config::Document& document, Settings& settings) {
   settings.public_url = read_public_url(ca);
   auto authority = document.section("authority", "Who is believed.");
   settings.sam_identity = authority.path("sam_identity", "The SAM's identity key, a public JWK in a file.");
-  settings.request_max_age = authority.seconds("request_max_age_seconds", "Oldest operator's request that is taken.", {10, day_seconds}, 300);
-  settings.assertion_max_age = authority.seconds("assertion_max_age_seconds", "Oldest key assertion of the SAM that is taken.", {60, 30 * day_seconds}, day_seconds);
+  settings.request_max_age =
+      authority.seconds("request_max_age_seconds", "Oldest operator's request that is taken.", {10, day_seconds}, 300);
+  settings.assertion_max_age =
+      authority.seconds("assertion_max_age_seconds", "Oldest key assertion of the SAM that is taken.", {60, 30 * day_seconds}, day_seconds);
 }
 
 Settings read(config::Document& document) {
@@ -108,11 +114,13 @@ Settings read(config::Document& document) {
   read_operators(document, settings);
   auto list = document.section("crl", "Revocation lists.");
   settings.publisher.validity = std::chrono::hours(list.integer("validity_hours", "nextUpdate after thisUpdate.", {1, 8760}, 24));
-  settings.publisher.interval = std::chrono::minutes(list.integer("interval_minutes", "A new list at the latest after so long.", {1, 525600}, 60));
+  settings.publisher.interval =
+      std::chrono::minutes(list.integer("interval_minutes", "A new list at the latest after so long.", {1, 525600}, 60));
   if (settings.publisher.interval >= settings.publisher.validity) list.refuse("interval_minutes", "must be less than the validity");
   settings.ocsp_validity = std::chrono::minutes(
       document.section("ocsp", "OCSP answers.").integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
-  settings.internal_listener = read_listener(document, "internal", "/pki/v1/*: mutual TLS 1.3, for the registration authority.", 8445, true);
+  settings.internal_listener =
+      read_listener(document, "internal", "/pki/v1/*: mutual TLS 1.3, for the registration authority.", 8445, true);
   settings.public_listener = read_listener(document, "public", "CRL, CA certificates and OCSP: plain HTTP.", 8446, false);
   return settings;
 }

@@ -31,7 +31,8 @@ template <typename T, auto Free>
 Result<Decoded<T, Free>> decode(const X509* certificate, int nid, std::string_view what) {
   int found = 0;
   Decoded<T, Free> value(static_cast<T*>(X509_get_ext_d2i(certificate, nid, &found, nullptr)));
-  if (!value && found != -1) return refusal(ErrorCode::invalid_request, "extension " + std::string(what) + " does not parse, or is there twice");
+  if (!value && found != -1)
+    return refusal(ErrorCode::invalid_request, "extension " + std::string(what) + " does not parse, or is there twice");
   return value;
 }
 
@@ -165,7 +166,8 @@ Status read_qc_statements(CertificateFacts& facts) {
   for (const Bytes& statement : *statements) {
     auto members = detail::read_sequence(statement);
     if (!members) return members.error();
-    if (members->empty() || members->size() > 2) return Error{ErrorCode::invalid_request, "a QcStatement has an identifier and at most one value"};
+    if (members->empty() || members->size() > 2)
+      return Error{ErrorCode::invalid_request, "a QcStatement has an identifier and at most one value"};
     auto oid = detail::read_oid_element(members->front());
     if (!oid) return oid.error();
     if (members->size() == 2) {
@@ -208,7 +210,9 @@ std::string algorithm_oid(const X509_ALGOR* algorithm) {
 
 }  // namespace
 
-bool QcFacts::states(std::string_view oid) const noexcept { return std::find(statements.begin(), statements.end(), oid) != statements.end(); }
+bool QcFacts::states(std::string_view oid) const noexcept {
+  return std::find(statements.begin(), statements.end(), oid) != statements.end();
+}
 
 const ExtensionFacts* CertificateFacts::extension(std::string_view oid) const noexcept {
   const auto found = std::find_if(extensions.begin(), extensions.end(), [&](const ExtensionFacts& each) { return each.oid == oid; });
@@ -217,7 +221,8 @@ const ExtensionFacts* CertificateFacts::extension(std::string_view oid) const no
 
 Result<std::vector<NameAttribute>> parse_name(ByteView der) {
   const unsigned char* at = der.data();
-  const std::unique_ptr<X509_NAME, Freed<X509_NAME_free>> name(der.empty() ? nullptr : d2i_X509_NAME(nullptr, &at, detail::int_size(der.size())));
+  const std::unique_ptr<X509_NAME, Freed<X509_NAME_free>> name(der.empty() ? nullptr
+                                                                           : d2i_X509_NAME(nullptr, &at, detail::int_size(der.size())));
   if (!name || at != der.data() + der.size()) return refusal(ErrorCode::invalid_request, "a Name does not parse");
   auto parts = parts_of(name.get());
   if (!parts) return parts.error();
@@ -249,7 +254,8 @@ Result<CertificateFacts> inspect(const Certificate& certificate) {
   facts.subject = std::move(*subject);
   facts.not_before = *not_before;
   facts.not_after = *not_after;
-  facts.utc_times = ASN1_STRING_type(X509_get0_notBefore(native)) == V_ASN1_UTCTIME && ASN1_STRING_type(X509_get0_notAfter(native)) == V_ASN1_UTCTIME;
+  facts.utc_times =
+      ASN1_STRING_type(X509_get0_notBefore(native)) == V_ASN1_UTCTIME && ASN1_STRING_type(X509_get0_notAfter(native)) == V_ASN1_UTCTIME;
   facts.spki = detail::encode_with(X509_get_X509_PUBKEY(native), i2d_X509_PUBKEY);
   facts.extensions = extensions_of(native);
   for (const auto read : {read_key_usage, read_extended_key_usage, read_key_ids, read_policies, read_addresses, read_constraints}) {

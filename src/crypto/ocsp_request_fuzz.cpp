@@ -8,7 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace intaglio;
   const ByteView input(data, size);
   if (const auto request = crypto::parse_ocsp_request(input)) {
-    if (request->certificates.empty() || request->certificates.size() > crypto::max_ocsp_certificates || request->nonce.size() > 128) std::abort();
+    if (request->certificates.empty() || request->certificates.size() > crypto::max_ocsp_certificates || request->nonce.size() > 128)
+      std::abort();
     for (const auto& each : request->certificates) {
       // An answer repeats the identifier: it must be what a parser takes as the same.
       if (each.der.empty() || each.serial_hex.empty()) std::abort();

@@ -70,7 +70,8 @@ Status refuse_critical(const Holder* holder, Count count, Get get, std::string_v
 }
 
 Result<RevokedCertificate> read_entry(const X509_REVOKED* entry) {
-  if (auto done = refuse_critical(entry, X509_REVOKED_get_ext_count, X509_REVOKED_get_ext, "an entry of a revocation list"); !done) return done.error();
+  if (auto done = refuse_critical(entry, X509_REVOKED_get_ext_count, X509_REVOKED_get_ext, "an entry of a revocation list"); !done)
+    return done.error();
   auto at = detail::read_time(X509_REVOKED_get0_revocationDate(entry));
   if (!at) return at.error();
   int found = 0;
@@ -96,8 +97,8 @@ OcspCertificateId read_certificate_id(OCSP_CERTID* id) {
   ASN1_OBJECT* algorithm = nullptr;
   ASN1_INTEGER* serial = nullptr;
   OCSP_id_get0_info(&name_hash, &algorithm, &key_hash, &serial, id);
-  return {detail::encode_with(id, i2d_OCSP_CERTID), detail::read_oid(algorithm), detail::read_string(name_hash), detail::read_string(key_hash),
-          detail::read_serial(serial)};
+  return {detail::encode_with(id, i2d_OCSP_CERTID), detail::read_oid(algorithm), detail::read_string(name_hash),
+          detail::read_string(key_hash), detail::read_serial(serial)};
 }
 
 /// Nonce ::= OCTET STRING (SIZE(1..128)) (RFC 9654 section 2.1).
@@ -149,8 +150,12 @@ Result<OcspSingleAnswer> read_single(OCSP_SINGLERESP* single) {
   if (status < 0 || status > 2) return Error{ErrorCode::invalid_request, "an OCSP answer of unknown status"};
   auto begins = detail::read_time(this_update);
   if (!begins) return begins.error();
-  OcspSingleAnswer answer{read_certificate_id(const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single))), static_cast<CertificateStatus>(status),
-                          std::nullopt, std::nullopt, *begins, std::nullopt};
+  OcspSingleAnswer answer{read_certificate_id(const_cast<OCSP_CERTID*>(OCSP_SINGLERESP_get0_id(single))),
+                          static_cast<CertificateStatus>(status),
+                          std::nullopt,
+                          std::nullopt,
+                          *begins,
+                          std::nullopt};
   if (next_update != nullptr) {
     auto ends = detail::read_time(next_update);
     if (!ends) return ends.error();
@@ -183,7 +188,8 @@ Result<RevocationReason> parse_revocation_reason(std::string_view name) {
 }
 
 const RevokedCertificate* RevocationList::find(std::string_view serial_hex) const noexcept {
-  const auto found = std::find_if(revoked.begin(), revoked.end(), [&](const RevokedCertificate& each) { return each.serial_hex == serial_hex; });
+  const auto found =
+      std::find_if(revoked.begin(), revoked.end(), [&](const RevokedCertificate& each) { return each.serial_hex == serial_hex; });
   return found == revoked.end() ? nullptr : &*found;
 }
 
@@ -220,7 +226,8 @@ Status verify_crl(ByteView der, const Certificate& issuer) {
     return Error{ErrorCode::not_authorised, "the issuer's certificate does not allow cRLSign"};
   }
   int digest = NID_undef;
-  const bool known = OBJ_find_sigid_algs(X509_CRL_get_signature_nid(native), &digest, nullptr) == 1 && (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
+  const bool known = OBJ_find_sigid_algs(X509_CRL_get_signature_nid(native), &digest, nullptr) == 1 &&
+                     (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
   if (refused_by("crl.algorithm", !known)) {
     return Error{ErrorCode::algorithm_refused, "the revocation list is signed with an algorithm that is not allowed"};
   }
@@ -253,7 +260,8 @@ Result<OcspRequest> parse_ocsp_request(ByteView der) {
   for (int index = 0; index < count; ++index) {
     OCSP_ONEREQ* one = OCSP_request_onereq_get0(request.get(), index);
     for (int each = 0; each < OCSP_ONEREQ_get_ext_count(one); ++each) {
-      if (X509_EXTENSION_get_critical(OCSP_ONEREQ_get_ext(one, each)) == 1) return Error{ErrorCode::invalid_request, "a critical extension in an OCSP request"};
+      if (X509_EXTENSION_get_critical(OCSP_ONEREQ_get_ext(one, each)) == 1)
+        return Error{ErrorCode::invalid_request, "a critical extension in an OCSP request"};
     }
     parsed.certificates.push_back(read_certificate_id(OCSP_onereq_get0_id(one)));
   }
@@ -263,11 +271,13 @@ Result<OcspRequest> parse_ocsp_request(ByteView der) {
 Result<Bytes> make_ocsp_request(const Certificate& certificate, const Certificate& issuer, HashAlgorithm hash, ByteView nonce) {
   const RequestHandle request(OCSP_REQUEST_new());
   CertificateIdHandle id(OCSP_cert_to_id(detail::message_digest(hash), certificate.native(), issuer.native()));
-  if (!request || !id || OCSP_request_add0_id(request.get(), id.get()) == nullptr) return refusal(ErrorCode::internal, "making an OCSP request");
+  if (!request || !id || OCSP_request_add0_id(request.get(), id.get()) == nullptr)
+    return refusal(ErrorCode::internal, "making an OCSP request");
   static_cast<void>(id.release());
   if (!nonce.empty()) {
     Bytes copy = to_bytes(nonce);
-    if (OCSP_request_add1_nonce(request.get(), copy.data(), detail::int_size(copy.size())) != 1) return refusal(ErrorCode::internal, "adding an OCSP nonce");
+    if (OCSP_request_add1_nonce(request.get(), copy.data(), detail::int_size(copy.size())) != 1)
+      return refusal(ErrorCode::internal, "adding an OCSP nonce");
   }
   return detail::encode_with(request.get(), i2d_OCSP_REQUEST);
 }
@@ -300,7 +310,8 @@ Status verify_ocsp_response(ByteView der, const Certificate& issuer, UnixTime at
   X509_VERIFY_PARAM_set_flags(X509_STORE_get0_param(store.get()), X509_V_FLAG_PARTIAL_CHAIN);
   const ChainHandle chain(sk_X509_new_null());
   if (!chain || sk_X509_push(chain.get(), issuer.native()) <= 0) return refusal(ErrorCode::internal, "making a chain of certificates");
-  if (OCSP_basic_verify(basic->get(), chain.get(), store.get(), 0) != 1) return refusal(ErrorCode::not_authorised, "the OCSP response is not the issuer's");
+  if (OCSP_basic_verify(basic->get(), chain.get(), store.get(), 0) != 1)
+    return refusal(ErrorCode::not_authorised, "the OCSP response is not the issuer's");
   return {};
 }
 

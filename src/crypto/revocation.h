@@ -15,8 +15,16 @@ inline constexpr std::size_t max_ocsp_certificates = 32;
 
 /// CRLReason (RFC 5280, 5.3.1); the numbers are those of the standard.
 enum class RevocationReason : std::uint8_t {
-  unspecified = 0, key_compromise = 1, ca_compromise = 2, affiliation_changed = 3, superseded = 4,
-  cessation_of_operation = 5, certificate_hold = 6, remove_from_crl = 8, privilege_withdrawn = 9, aa_compromise = 10,
+  unspecified = 0,
+  key_compromise = 1,
+  ca_compromise = 2,
+  affiliation_changed = 3,
+  superseded = 4,
+  cessation_of_operation = 5,
+  certificate_hold = 6,
+  remove_from_crl = 8,
+  privilege_withdrawn = 9,
+  aa_compromise = 10,
 };
 [[nodiscard]] std::string_view name_of(RevocationReason reason) noexcept;  ///< as the standard spells it: "keyCompromise"
 [[nodiscard]] Result<RevocationReason> parse_revocation_reason(std::string_view name);
@@ -57,7 +65,8 @@ struct OcspRequest {
 /// signature of the requester is not looked at (RFC 6960, 4.1.2: optional).
 [[nodiscard]] Result<OcspRequest> parse_ocsp_request(ByteView der);
 /// A request for one certificate with SHA-1 or SHA-256 hashes, as a client makes it; `nonce` may be empty.
-[[nodiscard]] Result<Bytes> make_ocsp_request(const Certificate& certificate, const Certificate& issuer, HashAlgorithm hash, ByteView nonce);
+[[nodiscard]] Result<Bytes> make_ocsp_request(const Certificate& certificate, const Certificate& issuer, HashAlgorithm hash,
+                                              ByteView nonce);
 
 enum class CertificateStatus : std::uint8_t { good = 0, revoked = 1, unknown = 2 };
 struct OcspSingleAnswer {

@@ -48,7 +48,8 @@ TEST(RevocationList, VerifiesOnlyUnderItsIssuer) {
   EXPECT_TRUE(verify_crl(list, certificate("ca.cer")));
   EXPECT_EQ(verify_crl(list, certificate("other.cer")).error().code, ErrorCode::not_authorised) << "another key under the same name";
   EXPECT_EQ(verify_crl(list, certificate("another.cer")).error().code, ErrorCode::not_authorised) << "another name and key";
-  EXPECT_EQ(verify_crl(list, certificate("same_key_other_name.cer")).error().code, ErrorCode::not_authorised) << "another name, the same key";
+  EXPECT_EQ(verify_crl(list, certificate("same_key_other_name.cer")).error().code, ErrorCode::not_authorised)
+      << "another name, the same key";
   EXPECT_EQ(verify_crl(list, certificate("no_crl_sign.cer")).error().code, ErrorCode::not_authorised) << "keyUsage without cRLSign";
   EXPECT_EQ(verify_crl(vector("crl_sha1.der"), certificate("ca.cer")).error().code, ErrorCode::algorithm_refused);
 }
@@ -133,8 +134,10 @@ TEST(OcspResponse, IsReadAsAnotherResponderWroteIt) {
 TEST(OcspResponse, IsBelievedOnlyFromTheIssuerOrItsDelegate) {
   EXPECT_FALSE(verify_ocsp_response(vector("response.der"), certificate("other.cer"), during));
   EXPECT_FALSE(verify_ocsp_response(vector("response.der"), certificate("another.cer"), during));
-  EXPECT_FALSE(verify_ocsp_response(vector("response_not_delegated.der"), certificate("ca.cer"), during)) << "a certificate without OCSPSigning";
-  EXPECT_FALSE(verify_ocsp_response(vector("response.der"), certificate("ca.cer"), *parse_utc("2026-11-01T00:00:00Z"))) << "before the responder's time";
+  EXPECT_FALSE(verify_ocsp_response(vector("response_not_delegated.der"), certificate("ca.cer"), during))
+      << "a certificate without OCSPSigning";
+  EXPECT_FALSE(verify_ocsp_response(vector("response.der"), certificate("ca.cer"), *parse_utc("2026-11-01T00:00:00Z")))
+      << "before the responder's time";
   EXPECT_FALSE(parse_ocsp_response(*parse_hex("30030a0101"))) << "malformedRequest";
 }
 

@@ -10,7 +10,8 @@ Result<Issuer> Issuer::make(crypto::Certificate certificate, std::shared_ptr<con
     return facts->key_usage && std::find(facts->key_usage->begin(), facts->key_usage->end(), use) != facts->key_usage->end();
   };
   if (!facts->is_ca.value_or(false) || !may("keyCertSign") || !may("cRLSign") || !facts->subject_key_id) {
-    return Error{ErrorCode::configuration, "the issuing certificate is not an authority's: basicConstraints, keyUsage or subjectKeyIdentifier"};
+    return Error{ErrorCode::configuration,
+                 "the issuing certificate is not an authority's: basicConstraints, keyUsage or subjectKeyIdentifier"};
   }
   return Issuer{std::move(certificate), std::move(*facts), std::move(signer)};
 }

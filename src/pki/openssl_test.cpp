@@ -45,8 +45,8 @@ class OpenSsl : public ::testing::Test {
   std::string at(const std::string& name) { return (folder / name).string(); }
   std::string time() { return std::to_string(unix_seconds(pki.clock->now())); }
   Ran verify() {
-    return run("openssl verify -x509_strict -attime " + time() + " -CAfile " + at("root.pem") + " -untrusted " + at("issuing.pem") + " -crl_check -CRLfile " +
-               at("issuing.crl") + " " + at("leaf.pem"));
+    return run("openssl verify -x509_strict -attime " + time() + " -CAfile " + at("root.pem") + " -untrusted " + at("issuing.pem") +
+               " -crl_check -CRLfile " + at("issuing.crl") + " " + at("leaf.pem"));
   }
   void revoke() { ASSERT_TRUE(pki.authority->revoke(pki.revocation_request(leaf, material.request["key"], "keyCompromise"))); }
 
@@ -78,14 +78,15 @@ TEST_F(OpenSsl, ReadsTheListsNumberAndReason) {
 }
 
 TEST_F(OpenSsl, AcceptsTheRespondersAnswers) {
-  Responder responder(pki.authority->issuer(), *pki.authority->responder_certificate(pki.ocsp_key->public_key()), pki.ocsp_key, std::chrono::hours(1),
-                      pki.environment());
+  Responder responder(pki.authority->issuer(), *pki.authority->responder_certificate(pki.ocsp_key->public_key()), pki.ocsp_key,
+                      std::chrono::hours(1), pki.environment());
   const auto ask = [&](const std::string& options) {
     const std::string about = " -issuer " + at("issuing.pem") + " " + options + " -cert " + at("leaf.pem") + " -serial 0x1234 ";
     const auto made = run("openssl ocsp" + about + "-reqout " + at("request.der"));
     EXPECT_EQ(made.status, 0) << made.output;
     write("response.der", as_text(responder.answer(*read_file(folder / "request.der", 1 << 16))));
-    const std::string trust = "openssl ocsp -CAfile " + at("root.pem") + " -verify_other " + at("issuing.pem") + " -respin " + at("response.der");
+    const std::string trust =
+        "openssl ocsp -CAfile " + at("root.pem") + " -verify_other " + at("issuing.pem") + " -respin " + at("response.der");
     // Once with the request, whose nonce must be repeated; once for the status of each certificate, which the tool prints then only.
     const auto checked = run(trust + " -reqin " + at("request.der"));
     EXPECT_NE(checked.output.find("Response verify OK"), std::string::npos) << checked.output;

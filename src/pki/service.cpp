@@ -51,7 +51,8 @@ Service::~Service() {
   wake_.notify_all();
 }
 
-Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer, Environment environment) {
+Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer,
+                                               Environment environment) {
   OperatorGate gate(std::move(config.operators), config.request_max_age, environment);
   std::unique_ptr<Service> service(new Service(std::move(gate), std::move(config.publications), environment));
   auto authority = Authority::open(std::move(config.authority), std::move(issuer), service->gate_, environment);
@@ -97,20 +98,24 @@ void Service::route() {
   const auto plain = [](auto handler) {
     return http::RouteHandler([handler](const http::Request& request, const http::PathParameters&) { return handler(request); });
   };
-  internal_.add("POST", "/pki/v1/certificates", Access::peer_certificate, plain([this](const http::Request& request) { return issue(request); }));
-  internal_.add("POST", "/pki/v1/revocations", Access::peer_certificate, plain([this](const http::Request& request) { return revoke(request); }));
+  internal_.add("POST", "/pki/v1/certificates", Access::peer_certificate,
+                plain([this](const http::Request& request) { return issue(request); }));
+  internal_.add("POST", "/pki/v1/revocations", Access::peer_certificate,
+                plain([this](const http::Request& request) { return revoke(request); }));
   internal_.add("GET", "/pki/v1/crl", Access::peer_certificate, plain([this](const http::Request&) { return list_for_peers(); }));
 
   public_.add("GET", "/crl/issuing.crl", Access::anonymous, plain([this](const http::Request&) { return published_list(); }));
   public_.add("GET", "/crl/root.crl", Access::anonymous,
               plain([this](const http::Request&) { return binary_answer(publications_.root_list, "application/pkix-crl"); }));
-  public_.add("GET", "/ca/issuing.cer", Access::anonymous,
-              plain([this](const http::Request&) { return binary_answer(authority_->issuer().certificate.der(), "application/pkix-cert"); }));
+  public_.add("GET", "/ca/issuing.cer", Access::anonymous, plain([this](const http::Request&) {
+                return binary_answer(authority_->issuer().certificate.der(), "application/pkix-cert");
+              }));
   public_.add("GET", "/ca/root.cer", Access::anonymous,
               plain([this](const http::Request&) { return binary_answer(publications_.root_certificate, "application/pkix-cert"); }));
   public_.add("POST", "/ocsp", Access::anonymous, plain([this](const http::Request& request) { return ocsp(as_bytes(request.body)); }));
   public_.add("GET", "/ocsp/{request...}", Access::anonymous,
-              http::RouteHandler([this](const http::Request& request, const http::PathParameters& parameters) { return ocsp_get(request, parameters); }));
+              http::RouteHandler(
+                  [this](const http::Request& request, const http::PathParameters& parameters) { return ocsp_get(request, parameters); }));
 }
 
 http::Response Service::issue(const http::Request& request) {

@@ -30,8 +30,8 @@ class Service {
   };
 
   /// Issues what is missing: the responder's certificate and a current list.
-  [[nodiscard]] static Result<std::unique_ptr<Service>> open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer,
-                                                             Environment environment);
+  [[nodiscard]] static Result<std::unique_ptr<Service>> open(Config config, Issuer issuer,
+                                                             std::shared_ptr<const crypto::Signer> ocsp_signer, Environment environment);
   ~Service();
 
   /// /pki/v1/…: the peer must have shown a certificate; what it asks for is decided by the signatures in the request.

@@ -70,7 +70,8 @@ TEST_F(ServiceSurface, IssuesRevokesAndShowsItAtOnce) {
 }
 
 TEST_F(ServiceSurface, AnswersOcspByGet) {
-  const auto leaf = crypto::Certificate::parse_der(*parse_base64(post("/pki/v1/certificates", body_of(pki.good()))["certificates"][0].get<std::string>()));
+  const auto leaf = crypto::Certificate::parse_der(
+      *parse_base64(post("/pki/v1/certificates", body_of(pki.good()))["certificates"][0].get<std::string>()));
   const std::string text = encode_base64(*crypto::make_ocsp_request(*leaf, pki.issuing->certificate, crypto::HashAlgorithm::sha256, {}));
   std::string escaped;
   for (const char each : text) escaped += each == '+' ? "%2B" : each == '/' ? "%2f" : each == '=' ? "%3D" : std::string(1, each);
@@ -95,7 +96,8 @@ TEST_F(ServiceSurface, AsksPeersForACertificate) {
 }
 
 TEST_F(ServiceSurface, RefusesBodiesThatAreNotRequests) {
-  for (const auto* body : {"", "{}", "[]", R"({"request":1,"keyAssertion":"a","csr":"b"})", R"({"request":"a","keyAssertion":"a","csr":"not base64!"})"}) {
+  for (const auto* body :
+       {"", "{}", "[]", R"({"request":1,"keyAssertion":"a","csr":"b"})", R"({"request":"a","keyAssertion":"a","csr":"not base64!"})"}) {
     EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/certificates", body)).status, 400U) << body;
     EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/revocations", body)).status, 400U) << body;
   }

@@ -10,8 +10,18 @@ constexpr std::string_view certificate_columns =
     "serial, kind, profile, signer, key_id, operator, request_id, not_before, not_after, issued_at, spki_sha256, der";
 
 IssuedCertificate read_certificate(const Row& row) {
-  return {row.text(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.text(6), from_unix_seconds(row.integer(7)),
-          from_unix_seconds(row.integer(8)), from_unix_seconds(row.integer(9)), row.is_null(10) ? Bytes{} : row.bytes(10), row.bytes(11)};
+  return {row.text(0),
+          row.text(1),
+          row.text(2),
+          row.text(3),
+          row.text(4),
+          row.text(5),
+          row.text(6),
+          from_unix_seconds(row.integer(7)),
+          from_unix_seconds(row.integer(8)),
+          from_unix_seconds(row.integer(9)),
+          row.is_null(10) ? Bytes{} : row.bytes(10),
+          row.bytes(11)};
 }
 
 crypto::RevokedCertificate read_revocation(const Row& row) {
@@ -71,11 +81,12 @@ Status insert_certificate(storage::Transaction& transaction, const IssuedCertifi
   // NULL stands outside UNIQUE: a responder's key is certified again at each renewal, a signer's never.
   const storage::Parameter spki = c.kind == "signer" ? storage::Parameter(ByteView(c.spki_sha256)) : storage::Parameter(nullptr);
   return done(transaction.execute(
-      "INSERT INTO pki_certificate (serial, kind, profile, signer, key_id, operator, request_id, not_before, not_after, issued_at, spki_sha256, der) "
+      "INSERT INTO pki_certificate (serial, kind, profile, signer, key_id, operator, request_id, not_before, not_after, issued_at, "
+      "spki_sha256, der) "
       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-      {std::string_view(c.serial_hex), std::string_view(c.kind), std::string_view(c.profile), std::string_view(c.signer), std::string_view(c.key),
-       std::string_view(c.operator_id), std::string_view(c.request_id), unix_seconds(c.not_before), unix_seconds(c.not_after),
-       unix_seconds(c.issued_at), spki, ByteView(c.der)}));
+      {std::string_view(c.serial_hex), std::string_view(c.kind), std::string_view(c.profile), std::string_view(c.signer),
+       std::string_view(c.key), std::string_view(c.operator_id), std::string_view(c.request_id), unix_seconds(c.not_before),
+       unix_seconds(c.not_after), unix_seconds(c.issued_at), spki, ByteView(c.der)}));
 }
 
 Result<std::optional<IssuedCertificate>> find_certificate(storage::Reader& reader, std::string_view serial_hex) {
@@ -100,9 +111,9 @@ Result<StoredStatus> certificate_status(storage::Reader& reader, std::string_vie
 }
 
 Status insert_revocation(storage::Transaction& transaction, const crypto::RevokedCertificate& revocation, std::string_view operator_id) {
-  return done(transaction.execute("INSERT INTO pki_revocation (serial, revoked_at, reason, operator) VALUES (?1, ?2, ?3, ?4)",
-                                  {std::string_view(revocation.serial_hex), unix_seconds(revocation.at),
-                                   static_cast<std::int64_t>(revocation.reason), operator_id}));
+  return done(transaction.execute(
+      "INSERT INTO pki_revocation (serial, revoked_at, reason, operator) VALUES (?1, ?2, ?3, ?4)",
+      {std::string_view(revocation.serial_hex), unix_seconds(revocation.at), static_cast<std::int64_t>(revocation.reason), operator_id}));
 }
 
 Result<std::vector<crypto::RevokedCertificate>> all_revocations(storage::Reader& reader) {
@@ -116,14 +127,14 @@ Result<std::vector<crypto::RevokedCertificate>> all_revocations(storage::Reader&
 }
 
 Status insert_list(storage::Transaction& transaction, const StoredList& list) {
-  return done(transaction.execute("INSERT INTO pki_revocation_list (number, this_update, next_update, der) VALUES (?1, ?2, ?3, ?4)",
-                                  {static_cast<std::int64_t>(list.number), unix_seconds(list.this_update), unix_seconds(list.next_update),
-                                   ByteView(list.der)}));
+  return done(transaction.execute(
+      "INSERT INTO pki_revocation_list (number, this_update, next_update, der) VALUES (?1, ?2, ?3, ?4)",
+      {static_cast<std::int64_t>(list.number), unix_seconds(list.this_update), unix_seconds(list.next_update), ByteView(list.der)}));
 }
 
 Result<std::optional<StoredList>> latest_list(storage::Reader& reader) {
-  return reader.query_one<StoredList>("SELECT number, this_update, next_update, der FROM pki_revocation_list ORDER BY number DESC LIMIT 1", {},
-                                      [](const Row& row) {
+  return reader.query_one<StoredList>("SELECT number, this_update, next_update, der FROM pki_revocation_list ORDER BY number DESC LIMIT 1",
+                                      {}, [](const Row& row) {
                                         return StoredList{static_cast<std::uint64_t>(row.integer(0)), from_unix_seconds(row.integer(1)),
                                                           from_unix_seconds(row.integer(2)), row.bytes(3)};
                                       });

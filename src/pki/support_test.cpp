@@ -15,7 +15,8 @@ std::shared_ptr<crypto::SoftwareKey> new_key() { return *crypto::SoftwareKey::ge
 TemporaryFolder::TemporaryFolder() {
   // In memory where there is such a folder: every commit is flushed to the disk otherwise.
   const std::filesystem::path memory = "/dev/shm";
-  std::string pattern = ((std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path()) / "intaglio-pki-XXXXXX").string();
+  std::string pattern =
+      ((std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path()) / "intaglio-pki-XXXXXX").string();
   path_ = ::mkdtemp(pattern.data());
 }
 TemporaryFolder::~TemporaryFolder() {
@@ -28,7 +29,9 @@ Bytes make_csr(const std::vector<crypto::NameAttribute>& subject, const crypto::
   return *crypto::assemble_csr(info, issuing_suite, *key.sign(issuing_suite, info));
 }
 
-Profile load_profile(const std::string& name, bool qualified) { return *parse_profile(name, file("/deploy/profiles/" + name + ".json"), qualified); }
+Profile load_profile(const std::string& name, bool qualified) {
+  return *parse_profile(name, file("/deploy/profiles/" + name + ".json"), qualified);
+}
 
 TestPki::TestPki(UnixTime start) : clock(std::make_shared<ManualClock>(start)) {
   for (auto* key : {&root_key, &issuing_key, &ocsp_key, &operator_key, &sam_key, &checkpoint_key}) *key = new_key();
@@ -45,15 +48,17 @@ TestPki::TestPki(UnixTime start) : clock(std::make_shared<ManualClock>(start)) {
 AuthorityConfig TestPki::authority_config() const {
   std::map<std::string, Profile, std::less<>> profiles;
   for (const std::string name : {"natural-person", "natural-person-mixed"}) profiles.emplace(name, load_profile(name));
-  return {std::move(profiles), *crypto::AlgorithmPolicy::parse(file("/deploy/policies/algorithms-2026.json")), sam_key->public_key(),
-          std::chrono::hours(24), "http://pki.example", false};
+  return {std::move(profiles),   *crypto::AlgorithmPolicy::parse(file("/deploy/policies/algorithms-2026.json")),
+          sam_key->public_key(), std::chrono::hours(24),
+          "http://pki.example",  false};
 }
 
 Service::Config TestPki::service_config() const {
   Operators operators;
   operators.emplace("ra-1", operator_key->public_key());
-  return {authority_config(), std::move(operators), std::chrono::minutes(5), {std::chrono::hours(24), std::chrono::hours(1)}, std::chrono::hours(1),
-          {root->certificate.der(), *make_root_list(*root, 1, std::chrono::days(365), *clock)}};
+  return {authority_config(),      std::move(operators),
+          std::chrono::minutes(5), {std::chrono::hours(24), std::chrono::hours(1)},
+          std::chrono::hours(1),   {root->certificate.der(), *make_root_list(*root, 1, std::chrono::days(365), *clock)}};
 }
 
 void TestPki::reconfigure(AuthorityConfig config) {
@@ -70,8 +75,9 @@ Material TestPki::good() const {
   material.key = new_key();
   material.request_signer = operator_key;
   material.assertion_signer = sam_key;
-  material.csr = make_csr({{"2.5.4.6", "NO"}, {"2.5.4.42", "Kari"}, {"2.5.4.4", "Nordmann"}, {"2.5.4.5", "PNONO-01017012345"}, {"2.5.4.3", "Kari Nordmann"}},
-                          *material.key);
+  material.csr = make_csr(
+      {{"2.5.4.6", "NO"}, {"2.5.4.42", "Kari"}, {"2.5.4.4", "Nordmann"}, {"2.5.4.5", "PNONO-01017012345"}, {"2.5.4.3", "Kari Nordmann"}},
+      *material.key);
   const json::Value identity = {{"givenName", "Kari"}, {"surname", "Nordmann"}, {"country", "NO"}, {"serialNumber", "PNONO-01017012345"}};
   material.request = {{"op", "issue-certificate"},
                       {"rid", "request-" + key_id},
@@ -90,8 +96,10 @@ Material TestPki::good() const {
 }
 
 Result<crypto::Certificate> TestPki::issue(const Material& material) {
-  const std::string request = *crypto::make_jws(*material.request_signer, material.request_typ, material.request_kid, json::encode(material.request));
-  const std::string assertion = *crypto::make_jws(*material.assertion_signer, material.assertion_typ, "sam", json::encode(material.assertion));
+  const std::string request =
+      *crypto::make_jws(*material.request_signer, material.request_typ, material.request_kid, json::encode(material.request));
+  const std::string assertion =
+      *crypto::make_jws(*material.assertion_signer, material.assertion_typ, "sam", json::encode(material.assertion));
   return authority->issue({request, assertion, material.csr});
 }
 

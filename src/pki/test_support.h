@@ -41,7 +41,8 @@ class TestPki {
   [[nodiscard]] Result<crypto::Certificate> issue(const Material& material);
   /// Issues or ends the test.
   [[nodiscard]] crypto::Certificate issued(const Material& material);
-  [[nodiscard]] std::string revocation_request(const crypto::Certificate& certificate, const std::string& key, const std::string& reason) const;
+  [[nodiscard]] std::string revocation_request(const crypto::Certificate& certificate, const std::string& key,
+                                               const std::string& reason) const;
   [[nodiscard]] std::string sign_request(const json::Value& payload) const;
   [[nodiscard]] AuthorityConfig authority_config() const;
   [[nodiscard]] Service::Config service_config() const;

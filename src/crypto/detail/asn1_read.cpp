@@ -24,7 +24,8 @@ Result<UnixTime> read_time(const ASN1_TIME* time) {
   std::tm parts{};
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return refusal(ErrorCode::invalid_request, "a time does not parse");
   using namespace std::chrono;
-  const year_month_day day{year{parts.tm_year + 1900}, month{static_cast<unsigned>(parts.tm_mon + 1)}, std::chrono::day{static_cast<unsigned>(parts.tm_mday)}};
+  const year_month_day day{year{parts.tm_year + 1900}, month{static_cast<unsigned>(parts.tm_mon + 1)},
+                           std::chrono::day{static_cast<unsigned>(parts.tm_mday)}};
   return sys_days(day) + hours(parts.tm_hour) + minutes(parts.tm_min) + seconds(parts.tm_sec);
 }
 

@@ -67,7 +67,10 @@ Result<std::unique_ptr<Authority>> Authority::open(AuthorityConfig config, Issue
 
 void Authority::record_refusal(std::string_view actor, std::string_view key, const Error& error) {
   log::refusal("certificate.refused", error, {{"actor", std::string(actor)}, {"key", std::string(key)}});
-  const audit::Event event{audit::EventType::certificate_refused, std::string(actor), std::string(key), audit::Outcome::refused,
+  const audit::Event event{audit::EventType::certificate_refused,
+                           std::string(actor),
+                           std::string(key),
+                           audit::Outcome::refused,
                            {{"code", std::string(name_of(error.code))}}};
   if (auto recorded = environment_.audit.record(event); !recorded) log::refusal("audit.refused", recorded.error());
 }
@@ -87,7 +90,8 @@ Status Authority::check_assertion(std::string_view assertion, const Subject& sub
   if (!spki) return spki.error();
   if (!identity) return identity.error();
   if (!iat) return iat.error();
-  if (refused_by("pki.assertion.signer", *signer != subject.signer)) return Error{ErrorCode::not_authorised, "the SAM asserts the key of another signer"};
+  if (refused_by("pki.assertion.signer", *signer != subject.signer))
+    return Error{ErrorCode::not_authorised, "the SAM asserts the key of another signer"};
   if (refused_by("pki.assertion.key", *key != subject.key_id)) return Error{ErrorCode::not_authorised, "the SAM asserts another key"};
   if (refused_by("pki.assertion.spki", !std::ranges::equal(*spki, subject.key.thumbprint()))) {
     return Error{ErrorCode::not_authorised, "the CSR's key is not the one that the SAM asserts"};
@@ -129,7 +133,8 @@ Result<Authority::Subject> Authority::check_issue(const OperatorRequest& request
   if (auto same = check_subject(csr->subject_der, subject.identity); !same) return same.error();
 
   const auto& algorithms = subject.profile->key_algorithms;
-  if (refused_by("pki.issue.profile_algorithm", std::find(algorithms.begin(), algorithms.end(), subject.key.algorithm()) == algorithms.end())) {
+  if (refused_by("pki.issue.profile_algorithm",
+                 std::find(algorithms.begin(), algorithms.end(), subject.key.algorithm()) == algorithms.end())) {
     return Error{ErrorCode::algorithm_refused, "the profile does not certify keys of this algorithm"};
   }
   if (auto allowed = config_.policy.may_certify(subject.key.algorithm(), environment_.clock->now()); !allowed) return allowed.error();
@@ -160,17 +165,25 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
   if (!serial) return serial.error();
 
   const UnixTime now = environment_.clock->now();
-  CertificateTemplate content{std::move(*serial), issuer_.facts.subject_der, std::move(*subject_der), now,
-                              end_of(*subject.profile, subject.key.algorithm(), now), subject.key.spki(), {}};
+  CertificateTemplate content{std::move(*serial),
+                              issuer_.facts.subject_der,
+                              std::move(*subject_der),
+                              now,
+                              end_of(*subject.profile, subject.key.algorithm(), now),
+                              subject.key.spki(),
+                              {}};
   if (refused_by("pki.issue.issuer_valid", now < issuer_.facts.not_before || content.not_after <= now)) {
     return Error{ErrorCode::certificate_invalid, "the issuing CA or the key's algorithm leaves no validity"};
   }
-  content.extensions = {authority_key_identifier(*issuer_.facts.subject_key_id), subject_key_identifier(subject.key),
-                        key_usage(subject.profile->key_usage), certificate_policies(subject.profile->policies),
+  content.extensions = {authority_key_identifier(*issuer_.facts.subject_key_id),
+                        subject_key_identifier(subject.key),
+                        key_usage(subject.profile->key_usage),
+                        certificate_policies(subject.profile->policies),
                         crl_distribution_point(config_.public_url + "/crl/issuing.crl"),
                         authority_information_access(config_.public_url + "/ocsp", config_.public_url + "/ca/issuing.cer")};
   if (!subject.profile->extended_key_usage.empty()) content.extensions.push_back(extended_key_usage(subject.profile->extended_key_usage));
-  if (auto statements = qc_statements(subject.profile->qc, subject.identity.serial_number)) content.extensions.push_back(std::move(*statements));
+  if (auto statements = qc_statements(subject.profile->qc, subject.identity.serial_number))
+    content.extensions.push_back(std::move(*statements));
 
   const LintContext context{*subject.profile, subject.identity, issuer_.facts, subject.key, issuing_algorithm, config_.qualified};
   for (const crypto::Signer* signer : {static_cast<const crypto::Signer*>(rehearsal_.get()), issuer_.signer.get()}) {
@@ -179,7 +192,8 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
     auto facts = crypto::inspect(*certificate);
     if (!facts) return facts.error();
     const auto broken = lint(*facts, context);
-    if (refused_by("pki.issue.lint", !broken.empty())) return Error{ErrorCode::invalid_request, "the certificate breaks: " + broken.front()};
+    if (refused_by("pki.issue.lint", !broken.empty()))
+      return Error{ErrorCode::invalid_request, "the certificate breaks: " + broken.front()};
     if (signer == issuer_.signer.get()) return certificate;
   }
   panic("no certificate was signed");
@@ -223,9 +237,12 @@ Result<crypto::Certificate> Authority::issue(const IssueRequest& request) {
   auto certificate = certify(*subject);
   if (!certificate) return refuse(certificate.error());
   const auto spki_digest = subject->key.thumbprint();
-  const IssuedCertificate row{certificate->serial_hex(), "signer", subject->profile->name, subject->signer, subject->key_id,
-                              admitted->operator_id, admitted->request_id, certificate->not_before(), certificate->not_after(),
-                              environment_.clock->now(), to_bytes(spki_digest), certificate->der()};
+  const IssuedCertificate row{certificate->serial_hex(), "signer",
+                              subject->profile->name,    subject->signer,
+                              subject->key_id,           admitted->operator_id,
+                              admitted->request_id,      certificate->not_before(),
+                              certificate->not_after(),  environment_.clock->now(),
+                              to_bytes(spki_digest),     certificate->der()};
   if (auto stored = store(row, *certificate); !stored) return refuse(stored.error());
   return certificate;
 }
@@ -252,13 +269,13 @@ Status Authority::record_revocation(const OperatorRequest& request, const std::s
     if (!*found || (*found)->kind != "signer") return Error{ErrorCode::not_found, "no signer's certificate of that serial was issued here"};
     if (refused_by("pki.revoke.key", (*found)->key != key)) return Error{ErrorCode::not_found, "the certificate is of another key"};
     if (auto inserted = insert_revocation(transaction, revocation, request.operator_id); !inserted) return inserted;
-    auto entry = environment_.audit.append(transaction, {audit::EventType::revocation_recorded,
-                                                         request.operator_id,
-                                                         key,
-                                                         audit::Outcome::success,
-                                                         {{"serial", revocation.serial_hex},
-                                                          {"reason", std::string(name_of(revocation.reason))},
-                                                          {"rid", request.request_id}}});
+    auto entry = environment_.audit.append(
+        transaction,
+        {audit::EventType::revocation_recorded,
+         request.operator_id,
+         key,
+         audit::Outcome::success,
+         {{"serial", revocation.serial_hex}, {"reason", std::string(name_of(revocation.reason))}, {"rid", request.request_id}}});
     if (!entry) return entry.error();
     fault_point("pki.revoke.stored");
     return {};
@@ -297,22 +314,24 @@ Result<crypto::Certificate> Authority::responder_certificate(const crypto::Publi
   if (!serial) return serial.error();
   std::vector<crypto::NameAttribute> name;
   if (const auto country = issuer_.certificate.subject_attribute(oid_country)) name.push_back({std::string(oid_country), *country});
-  if (const auto organisation = issuer_.certificate.subject_attribute(oid_organisation)) name.push_back({std::string(oid_organisation), *organisation});
+  if (const auto organisation = issuer_.certificate.subject_attribute(oid_organisation))
+    name.push_back({std::string(oid_organisation), *organisation});
   name.push_back({std::string(oid_common_name), issuer_.certificate.subject_attribute(oid_common_name).value_or("Issuing CA") + " OCSP"});
   auto subject = crypto::encode_name(name);
   if (!subject) return subject.error();
   // RFC 6960, 4.2.2.2: an authorised responder's certificate is issued by the CA that it answers for.
-  const CertificateTemplate content{std::move(*serial),
-                                    issuer_.facts.subject_der,
-                                    std::move(*subject),
-                                    now,
-                                    std::min<UnixTime>(now + responder_validity, issuer_.facts.not_after),
-                                    key.spki(),
-                                    {authority_key_identifier(*issuer_.facts.subject_key_id), subject_key_identifier(key),
-                                     key_usage({"digitalSignature"}), extended_key_usage({std::string(oid_ocsp_signing)}), ocsp_no_check()}};
+  const CertificateTemplate content{
+      std::move(*serial),
+      issuer_.facts.subject_der,
+      std::move(*subject),
+      now,
+      std::min<UnixTime>(now + responder_validity, issuer_.facts.not_after),
+      key.spki(),
+      {authority_key_identifier(*issuer_.facts.subject_key_id), subject_key_identifier(key), key_usage({"digitalSignature"}),
+       extended_key_usage({std::string(oid_ocsp_signing)}), ocsp_no_check()}};
   auto certificate = sign_certificate(content, *issuer_.signer);
   if (!certificate) return certificate.error();
-  const IssuedCertificate row{certificate->serial_hex(), "responder", "", "", "", "", "", content.not_before, content.not_after, now,
+  const IssuedCertificate row{certificate->serial_hex(),  "responder",       "", "", "", "", "", content.not_before, content.not_after, now,
                               to_bytes(key.thumbprint()), certificate->der()};
   if (auto kept = store(row, *certificate); !kept) return kept.error();
   return certificate;

@@ -31,7 +31,8 @@ struct IssueRequest {
 class Authority {
  public:
   /// `gate` and what the environment refers to outlive it.
-  [[nodiscard]] static Result<std::unique_ptr<Authority>> open(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment);
+  [[nodiscard]] static Result<std::unique_ptr<Authority>> open(AuthorityConfig config, Issuer issuer, OperatorGate& gate,
+                                                               Environment environment);
 
   /// Refused unless operator, SAM and CSR agree on signer, key and identity, the key was never certified, profile and algorithm
   /// policy allow it, and the linter finds nothing. Every refusal is audited.
@@ -45,7 +46,8 @@ class Authority {
 
  private:
   struct Subject;
-  Authority(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment, std::shared_ptr<crypto::SoftwareKey> rehearsal);
+  Authority(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment,
+            std::shared_ptr<crypto::SoftwareKey> rehearsal);
   [[nodiscard]] Result<Subject> check_issue(const OperatorRequest& request, const IssueRequest& material) const;
   Status record_revocation(const OperatorRequest& request, const std::string& key);
   [[nodiscard]] Status check_assertion(std::string_view assertion, const Subject& subject) const;

@@ -138,11 +138,13 @@ TEST_F(Refused, ForAnAssertionForAnotherKeyName) {
   expect_refused(ErrorCode::not_authorised, [](Material& m) { m.assertion["key"] = "key-x"; });
 }
 TEST_F(Refused, ForAnAssertionForAnotherPublicKey) {
-  expect_refused(ErrorCode::not_authorised,
-                 [](Material& m) { m.assertion["spki_sha256"] = encode_base64url((*crypto::SoftwareKey::generate())->public_key().thumbprint()); });
+  expect_refused(ErrorCode::not_authorised, [](Material& m) {
+    m.assertion["spki_sha256"] = encode_base64url((*crypto::SoftwareKey::generate())->public_key().thumbprint());
+  });
 }
 TEST_F(Refused, ForAnAssertionOverAnotherIdentity) {
-  expect_refused(ErrorCode::not_authorised, [](Material& m) { m.assertion["identity_sha256"] = encode_base64url(crypto::sha256(as_bytes("somebody"))); });
+  expect_refused(ErrorCode::not_authorised,
+                 [](Material& m) { m.assertion["identity_sha256"] = encode_base64url(crypto::sha256(as_bytes("somebody"))); });
 }
 TEST_F(Refused, ForAnOldAssertion) {
   expect_refused(ErrorCode::not_authorised, [](Material& m) { m.assertion["iat"] = m.assertion["iat"].get<std::int64_t>() - 86401; });
@@ -152,7 +154,8 @@ TEST_F(Refused, ForAnAssertionOfTheFuture) {
 }
 
 TEST_F(Refused, ForACsrThatTheOperatorDidNotSee) {
-  expect_refused(ErrorCode::not_authorised, [](Material& m) { m.request["csr_sha256"] = encode_base64url(crypto::sha256(as_bytes("another"))); });
+  expect_refused(ErrorCode::not_authorised,
+                 [](Material& m) { m.request["csr_sha256"] = encode_base64url(crypto::sha256(as_bytes("another"))); });
 }
 TEST_F(Refused, ForACsrWithoutProofOfPossession) {
   expect_refused(ErrorCode::invalid_request, [](Material& m) {
@@ -168,7 +171,9 @@ TEST_F(Refused, ForACsrOfAnotherSubject) {
 }
 TEST_F(Refused, ForACsrWithAnAttributeThatTheRecordDoesNotHold) {
   expect_refused(ErrorCode::not_authorised, [](Material& m) {
-    m.csr = make_csr({{"2.5.4.6", "NO"}, {"2.5.4.42", "Kari"}, {"2.5.4.4", "Nordmann"}, {"2.5.4.5", "PNONO-01017012345"}, {"2.5.4.10", "Royal Court"}}, *m.key);
+    m.csr = make_csr(
+        {{"2.5.4.6", "NO"}, {"2.5.4.42", "Kari"}, {"2.5.4.4", "Nordmann"}, {"2.5.4.5", "PNONO-01017012345"}, {"2.5.4.10", "Royal Court"}},
+        *m.key);
     m.request["csr_sha256"] = encode_base64url(crypto::sha256(m.csr));
   });
 }
@@ -216,8 +221,9 @@ TEST_F(Issuance, RefusesAnAlgorithmOutsideTheProfile) {
 }
 
 crypto::AlgorithmPolicy policy_until(const std::string& certify, const std::string& sign) {
-  return *crypto::AlgorithmPolicy::parse(R"({"id":"t","keys":[{"algorithm":"p256","generate_until":")" + certify + R"(","certify_until":")" + certify +
-                                         R"(","sign_until":")" + sign + R"("}],"suites":[{"suite":"ecdsa-sha256","sign_until":")" + sign + R"("}]})");
+  return *crypto::AlgorithmPolicy::parse(R"({"id":"t","keys":[{"algorithm":"p256","generate_until":")" + certify +
+                                         R"(","certify_until":")" + certify + R"(","sign_until":")" + sign +
+                                         R"("}],"suites":[{"suite":"ecdsa-sha256","sign_until":")" + sign + R"("}]})");
 }
 
 TEST_F(Issuance, RefusesAKeyThatThePolicyCertifiesNoMore) {
@@ -291,9 +297,11 @@ TEST_F(Revocation, RefusesForeignKeysUnknownSerialsAndOtherReasons) {
 
 TEST_F(Revocation, NeedsAnOperator) {
   const auto stranger = *crypto::SoftwareKey::generate();
-  const json::Value payload = {{"op", "revoke-certificate"}, {"rid", "r-x"}, {"iat", unix_seconds(pki.clock->now())},
-                               {"key", key},                 {"serial", certificate.serial_hex()}, {"reason", "superseded"}};
-  EXPECT_EQ(pki.authority->revoke(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(payload))).error().code, ErrorCode::not_authorised);
+  const json::Value payload = {
+      {"op", "revoke-certificate"},         {"rid", "r-x"},          {"iat", unix_seconds(pki.clock->now())}, {"key", key},
+      {"serial", certificate.serial_hex()}, {"reason", "superseded"}};
+  EXPECT_EQ(pki.authority->revoke(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(payload))).error().code,
+            ErrorCode::not_authorised);
   EXPECT_EQ(pki.authority->revoke("rubbish").error().code, ErrorCode::invalid_request);
   EXPECT_EQ(pki.count("pki_revocation"), 0U);
 }

@@ -13,13 +13,15 @@ namespace {
 const std::vector<std::string> authority_usage = {"keyCertSign", "cRLSign"};
 
 Result<Bytes> encode_authority_name(const AuthorityName& name) {
-  return crypto::encode_name(
-      {{std::string(oid_country), name.country}, {std::string(oid_organisation), name.organisation}, {std::string(oid_common_name), name.common_name}});
+  return crypto::encode_name({{std::string(oid_country), name.country},
+                              {std::string(oid_organisation), name.organisation},
+                              {std::string(oid_common_name), name.common_name}});
 }
 
 }  // namespace
 
-Result<crypto::Certificate> make_root_certificate(const AuthorityName& name, std::chrono::days validity, const crypto::Signer& root, const Clock& clock) {
+Result<crypto::Certificate> make_root_certificate(const AuthorityName& name, std::chrono::days validity, const crypto::Signer& root,
+                                                  const Clock& clock) {
   auto subject = encode_authority_name(name);
   auto serial = random_serial();
   if (!subject) return subject.error();

@@ -14,8 +14,8 @@ struct AuthorityName {
 };
 
 /// Self-signed, pathLenConstraint 1.
-[[nodiscard]] Result<crypto::Certificate> make_root_certificate(const AuthorityName& name, std::chrono::days validity, const crypto::Signer& root,
-                                                                const Clock& clock);
+[[nodiscard]] Result<crypto::Certificate> make_root_certificate(const AuthorityName& name, std::chrono::days validity,
+                                                                const crypto::Signer& root, const Clock& clock);
 /// The request of an issuing CA: proof that its key is where the ceremony says.
 [[nodiscard]] Result<Bytes> make_authority_request(const AuthorityName& name, const crypto::Signer& issuing);
 /// Certifies the key and the name of the request as a CA with pathLenConstraint 0. Refused when the proof of possession fails.

@@ -17,9 +17,10 @@ Result<Bytes> random_serial() {
 }
 
 Bytes encode_tbs(const CertificateTemplate& content) {
-  return der::sequence({der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(content.serial), crypto::algorithm_identifier(issuing_suite),
-                        content.issuer_der, der::sequence({der::time(content.not_before), der::time(content.not_after)}), content.subject_der,
-                        content.spki, der::explicit_tag(3, encode_extensions(content.extensions))});
+  return der::sequence({der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(content.serial),
+                        crypto::algorithm_identifier(issuing_suite), content.issuer_der,
+                        der::sequence({der::time(content.not_before), der::time(content.not_after)}), content.subject_der, content.spki,
+                        der::explicit_tag(3, encode_extensions(content.extensions))});
 }
 
 Result<crypto::Certificate> sign_certificate(const CertificateTemplate& content, const crypto::Signer& signer) {

@@ -12,8 +12,9 @@ using crypto::ExtensionFacts;
 
 namespace {
 
-constexpr std::array<std::string_view, 9> usage_names = {"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",
-                                                         "keyCertSign",      "cRLSign",        "encipherOnly",    "decipherOnly"};
+constexpr std::array<std::string_view, 9> usage_names = {"digitalSignature", "nonRepudiation", "keyEncipherment",
+                                                         "dataEncipherment", "keyAgreement",   "keyCertSign",
+                                                         "cRLSign",          "encipherOnly",   "decipherOnly"};
 
 ExtensionFacts extension(std::string_view oid, bool critical, Bytes value) { return {std::string(oid), critical, std::move(value)}; }
 
@@ -85,14 +86,17 @@ ExtensionFacts key_usage(const std::vector<std::string>& names) {
   return extension("2.5.29.15", true, std::move(*bits));
 }
 
-ExtensionFacts subject_key_identifier(const crypto::PublicKey& key) { return extension("2.5.29.14", false, der::octet_string(key_identifier(key))); }
+ExtensionFacts subject_key_identifier(const crypto::PublicKey& key) {
+  return extension("2.5.29.14", false, der::octet_string(key_identifier(key)));
+}
 
 ExtensionFacts authority_key_identifier(ByteView key_id) {
   return extension("2.5.29.35", false, der::sequence({der::implicit_tag(0, der::octet_string(key_id))}));
 }
 
 ExtensionFacts basic_constraints(std::optional<unsigned> path_length) {
-  Bytes value = path_length ? der::sequence({der::boolean(true), der::integer(std::uint64_t{*path_length})}) : der::sequence({der::boolean(true)});
+  Bytes value =
+      path_length ? der::sequence({der::boolean(true), der::integer(std::uint64_t{*path_length})}) : der::sequence({der::boolean(true)});
   return extension("2.5.29.19", true, std::move(value));
 }
 
@@ -101,7 +105,8 @@ ExtensionFacts certificate_policies(const std::vector<crypto::PolicyFacts>& poli
   for (const crypto::PolicyFacts& policy : policies) {
     std::vector<Bytes> qualifiers;
     for (const std::string& uri : policy.cps) qualifiers.push_back(der::sequence({der::oid("1.3.6.1.5.5.7.2.1"), der::ia5(uri)}));
-    list.push_back(qualifiers.empty() ? der::sequence({der::oid(policy.oid)}) : der::sequence({der::oid(policy.oid), der::sequence(qualifiers)}));
+    list.push_back(qualifiers.empty() ? der::sequence({der::oid(policy.oid)})
+                                      : der::sequence({der::oid(policy.oid), der::sequence(qualifiers)}));
   }
   return extension("2.5.29.32", false, der::sequence(list));
 }
@@ -155,7 +160,8 @@ Bytes encode_extensions(const std::vector<ExtensionFacts>& extensions) {
   for (const ExtensionFacts& each : extensions) {
     const Bytes value = der::octet_string(each.value);
     // DEFAULT FALSE is not written (X.690, 11.5).
-    list.push_back(each.critical ? der::sequence({der::oid(each.oid), der::boolean(true), value}) : der::sequence({der::oid(each.oid), value}));
+    list.push_back(each.critical ? der::sequence({der::oid(each.oid), der::boolean(true), value})
+                                 : der::sequence({der::oid(each.oid), value}));
   }
   return der::sequence(list);
 }

@@ -50,7 +50,8 @@ Result<Identity> Identity::parse(const json::Value& record) {
   constexpr std::array<std::string_view, 5> members = {"givenName", "surname", "country", "serialNumber", "email"};
   if (!record.is_object()) return Error{ErrorCode::invalid_request, "identity is not an object"};
   for (const auto& [name, value] : record.items()) {
-    if (std::find(members.begin(), members.end(), name) == members.end()) return Error{ErrorCode::invalid_request, "identity has an unknown member"};
+    if (std::find(members.begin(), members.end(), name) == members.end())
+      return Error{ErrorCode::invalid_request, "identity has an unknown member"};
   }
   auto given_name = json::text_member(record, "givenName", 256);
   auto surname = json::text_member(record, "surname", 256);
@@ -62,9 +63,11 @@ Result<Identity> Identity::parse(const json::Value& record) {
   if (!is_name(*given_name) || !is_name(*surname) || !is_name(*given_name + " " + *surname)) {
     return Error{ErrorCode::invalid_request, "a name is empty, longer than 64 characters or holds control characters"};
   }
-  if (country->size() != 2 || !is_upper((*country)[0]) || !is_upper((*country)[1])) return Error{ErrorCode::invalid_request, "country is not two capital letters"};
+  if (country->size() != 2 || !is_upper((*country)[0]) || !is_upper((*country)[1]))
+    return Error{ErrorCode::invalid_request, "country is not two capital letters"};
   if (!is_printable(*serial_number)) return Error{ErrorCode::invalid_request, "serialNumber is not a PrintableString"};
-  return Identity{std::move(*given_name), std::move(*surname), std::move(*country), std::move(*serial_number), crypto::sha256(as_bytes(json::encode(record)))};
+  return Identity{std::move(*given_name), std::move(*surname), std::move(*country), std::move(*serial_number),
+                  crypto::sha256(as_bytes(json::encode(record)))};
 }
 
 std::optional<std::string> Identity::attribute(std::string_view oid) const {

@@ -13,10 +13,10 @@ using crypto::ExtensionFacts;
 
 constexpr int tag_utf8 = 12, tag_printable = 19;
 
-constexpr std::string_view oid_key_usage = "2.5.29.15", oid_subject_key = "2.5.29.14", oid_authority_key = "2.5.29.35", oid_policies = "2.5.29.32",
-                           oid_mappings = "2.5.29.33", oid_name_constraints = "2.5.29.30", oid_policy_constraints = "2.5.29.36",
-                           oid_inhibit_any = "2.5.29.54", oid_distribution = "2.5.29.31", oid_extended_usage = "2.5.29.37",
-                           oid_access = "1.3.6.1.5.5.7.1.1", oid_statements = "1.3.6.1.5.5.7.1.3";
+constexpr std::string_view oid_key_usage = "2.5.29.15", oid_subject_key = "2.5.29.14", oid_authority_key = "2.5.29.35",
+                           oid_policies = "2.5.29.32", oid_mappings = "2.5.29.33", oid_name_constraints = "2.5.29.30",
+                           oid_policy_constraints = "2.5.29.36", oid_inhibit_any = "2.5.29.54", oid_distribution = "2.5.29.31",
+                           oid_extended_usage = "2.5.29.37", oid_access = "1.3.6.1.5.5.7.1.1", oid_statements = "1.3.6.1.5.5.7.1.3";
 
 bool is_http(std::string_view uri) noexcept { return uri.starts_with("http://") && uri.size() > 7; }
 
@@ -59,7 +59,9 @@ bool validity_ordered(const CertificateFacts& c, const LintContext& context) {
   return c.not_before < c.not_after && c.not_before >= context.issuer.not_before && c.not_after <= context.issuer.not_after;
 }
 
-bool validity_of_profile(const CertificateFacts& c, const LintContext& context) { return c.not_after - c.not_before <= context.profile.validity; }
+bool validity_of_profile(const CertificateFacts& c, const LintContext& context) {
+  return c.not_after - c.not_before <= context.profile.validity;
+}
 
 bool times_utc(const CertificateFacts& c, const LintContext&) {
   const UnixTime year_2050 = from_unix_seconds(2524608000);
@@ -94,7 +96,8 @@ bool serial_number_semantics(const CertificateFacts& c, const LintContext& conte
   const auto found = values(c, oid_serial_number);
   const bool natural = found.size() == 1 && is_natural_semantics(found.front());
   if (context.profile.natural_semantics_only && !natural) return false;
-  return c.qc.semantics.has_value() == (context.profile.qc.semantics && natural) && (!c.qc.semantics || *c.qc.semantics == oid_natural_semantics);
+  return c.qc.semantics.has_value() == (context.profile.qc.semantics && natural) &&
+         (!c.qc.semantics || *c.qc.semantics == oid_natural_semantics);
 }
 
 bool key_is_the_asserted(const CertificateFacts& c, const LintContext& context) { return c.spki == context.key.spki(); }
@@ -110,7 +113,8 @@ bool extensions_once(const CertificateFacts& c, const LintContext&) {
 }
 
 bool criticality(const CertificateFacts& c, const LintContext&) {
-  return std::all_of(c.extensions.begin(), c.extensions.end(), [](const ExtensionFacts& each) { return !each.critical || each.oid == oid_key_usage; });
+  return std::all_of(c.extensions.begin(), c.extensions.end(),
+                     [](const ExtensionFacts& each) { return !each.critical || each.oid == oid_key_usage; });
 }
 
 bool authority_key(const CertificateFacts& c, const LintContext& context) {
@@ -133,18 +137,21 @@ bool usage_of_profile(const CertificateFacts& c, const LintContext& context) {
 /// Types A, B and F of EN 319 412-2 table 1 hold nonRepudiation; a signer's certificate is one of them, without any other bit.
 bool usage_for_signatures(const CertificateFacts& c, const LintContext&) {
   if (!c.key_usage || !has(*c.key_usage, "nonRepudiation")) return false;
-  return std::all_of(c.key_usage->begin(), c.key_usage->end(), [](const std::string& bit) { return bit == "nonRepudiation" || bit == "digitalSignature"; });
+  return std::all_of(c.key_usage->begin(), c.key_usage->end(),
+                     [](const std::string& bit) { return bit == "nonRepudiation" || bit == "digitalSignature"; });
 }
 
 bool policies_of_profile(const CertificateFacts& c, const LintContext& context) {
   if (!present_not_critical(c, oid_policies) || c.policies.empty() || c.policies.size() != context.profile.policies.size()) return false;
-  return std::equal(c.policies.begin(), c.policies.end(), context.profile.policies.begin(),
-                    [](const crypto::PolicyFacts& left, const crypto::PolicyFacts& right) { return left.oid == right.oid && left.cps == right.cps; });
+  return std::equal(
+      c.policies.begin(), c.policies.end(), context.profile.policies.begin(),
+      [](const crypto::PolicyFacts& left, const crypto::PolicyFacts& right) { return left.oid == right.oid && left.cps == right.cps; });
 }
 
 bool no_ca_extensions(const CertificateFacts& c, const LintContext&) {
   return std::none_of(c.extensions.begin(), c.extensions.end(), [](const ExtensionFacts& each) {
-    return each.oid == oid_mappings || each.oid == oid_name_constraints || each.oid == oid_policy_constraints || each.oid == oid_inhibit_any;
+    return each.oid == oid_mappings || each.oid == oid_name_constraints || each.oid == oid_policy_constraints ||
+           each.oid == oid_inhibit_any;
   });
 }
 
@@ -153,7 +160,8 @@ bool not_a_ca(const CertificateFacts& c, const LintContext&) {
 }
 
 bool distribution_points(const CertificateFacts& c, const LintContext&) {
-  return present_not_critical(c, oid_distribution) && std::any_of(c.crl_distribution_points.begin(), c.crl_distribution_points.end(), is_http);
+  return present_not_critical(c, oid_distribution) &&
+         std::any_of(c.crl_distribution_points.begin(), c.crl_distribution_points.end(), is_http);
 }
 
 bool access_addresses(const CertificateFacts& c, const LintContext&) {

@@ -41,22 +41,27 @@ class Lint : public ::testing::Test {
   std::set<std::string> covered_;
 };
 
-TEST_F(Lint, FindsNothingInAnIssuedCertificate) { EXPECT_TRUE(after([](auto&, auto&) {}).empty()); }
+TEST_F(Lint, FindsNothingInAnIssuedCertificate) {
+  EXPECT_TRUE(after([](auto&, auto&) {}).empty());
+}
 
 TEST_F(Lint, NoticesTheBreachOfEveryRule) {
   expect_broken("version is v3", [](auto& c, auto&) { c.version = 1; });
   expect_broken("serial number is positive, of 16 to 20 octets", [](auto& c, auto&) { c.serial = Bytes(8, 0x11); });
   expect_broken("serial number is positive, of 16 to 20 octets", [](auto& c, auto&) { c.serial_negative = true; });
   expect_broken("serial number is positive, of 16 to 20 octets", [](auto& c, auto&) { c.serial = Bytes(21, 0x11); });
-  expect_broken("signature algorithm is the authority's, inside and outside", [](auto& c, auto&) { c.inner_signature_algorithm = "1.2.840.113549.1.1.5"; });
+  expect_broken("signature algorithm is the authority's, inside and outside",
+                [](auto& c, auto&) { c.inner_signature_algorithm = "1.2.840.113549.1.1.5"; });
   expect_broken("signature algorithm is the authority's, inside and outside",
                 [](auto& c, auto&) { c.signature_algorithm = c.inner_signature_algorithm = "1.2.840.113549.1.1.5"; });
   expect_broken("issuer is the issuing CA", [&](auto& c, auto&) { c.issuer_der = pki_.root->facts.subject_der; });
-  expect_broken("validity lies within the issuer's", [&](auto& c, auto&) { c.not_after = pki_.issuing->facts.not_after + std::chrono::seconds(1); });
+  expect_broken("validity lies within the issuer's",
+                [&](auto& c, auto&) { c.not_after = pki_.issuing->facts.not_after + std::chrono::seconds(1); });
   expect_broken("validity lies within the issuer's", [](auto& c, auto&) { std::swap(c.not_before, c.not_after); });
   expect_broken("validity is not longer than the profile's", [](auto& c, auto&) { c.not_after += std::chrono::days(1); });
   expect_broken("times are UTCTime until 2049", [](auto& c, auto&) { c.utc_times = false; });
-  expect_broken("subject holds country", [](auto& c, auto&) { std::erase_if(c.subject, [](auto& part) { return part.oid == oid_surname; }); });
+  expect_broken("subject holds country",
+                [](auto& c, auto&) { std::erase_if(c.subject, [](auto& part) { return part.oid == oid_surname; }); });
   expect_broken("subject holds country", [](auto& c, auto&) { c.subject.push_back(c.subject.front()); });
   expect_broken("subject holds the profile's attributes in its order", [](auto& c, auto&) { std::swap(c.subject[0], c.subject[1]); });
   expect_broken("subject is the recorded identity", [](auto& c, auto&) { c.subject[1].value = "Ola"; });
@@ -87,7 +92,8 @@ TEST_F(Lint, NoticesTheBreachOfEveryRule) {
   expect_broken("OCSP and the issuer's certificate are reachable over http", [](auto& c, auto&) { c.ocsp_addresses.clear(); });
   expect_broken("OCSP and the issuer's certificate are reachable over http", [](auto& c, auto&) { c.ca_issuers.clear(); });
   expect_broken("extKeyUsage is the profile's", [](auto& c, auto&) { c.extended_key_usage = {"1.3.6.1.5.5.7.3.2"}; });
-  expect_broken("extKeyUsage is the profile's", [](auto& c, auto& p) { c.extended_key_usage = p.extended_key_usage = {std::string(oid_ocsp_signing)}; });
+  expect_broken("extKeyUsage is the profile's",
+                [](auto& c, auto& p) { c.extended_key_usage = p.extended_key_usage = {std::string(oid_ocsp_signing)}; });
   expect_broken("QcStatements are the profile's", [](auto& c, auto&) { c.qc.statements.push_back(std::string(oid_qc_type)); });
   expect_broken("QcStatements are the profile's", [](auto& c, auto&) { c.qc.retention_years = 3; });
   expect_broken("nothing claims to be qualified that is not", [](auto& c, auto& p) {

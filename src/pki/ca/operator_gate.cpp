@@ -24,7 +24,8 @@ Result<OperatorRequest> OperatorGate::admit(std::string_view compact, std::strin
   if (!rid) return rid.error();
   if (!iat) return iat.error();
   if (auto formed = detail::check_id(*rid); !formed) return formed.error();
-  if (refused_by("pki.operator.operation", *op != operation)) return Error{ErrorCode::invalid_request, "the request is for another operation"};
+  if (refused_by("pki.operator.operation", *op != operation))
+    return Error{ErrorCode::invalid_request, "the request is for another operation"};
 
   if (auto trusted = environment_.clock->synchronised(); !trusted) return trusted.error();
   const UnixTime now = environment_.clock->now();
@@ -32,8 +33,8 @@ Result<OperatorRequest> OperatorGate::admit(std::string_view compact, std::strin
   if (refused_by("pki.operator.age", age > max_age_.count() || age < -max_age_.count())) {
     return Error{ErrorCode::not_authorised, "the request is too old, or of the future"};
   }
-  auto used = environment_.database.write(
-      [&](storage::Transaction& transaction) { return use_request_id(transaction, known->first, *rid, now); });
+  auto used =
+      environment_.database.write([&](storage::Transaction& transaction) { return use_request_id(transaction, known->first, *rid, now); });
   const bool replayed = !used && used.error().code == ErrorCode::replayed;
   if (refused_by("pki.operator.replayed", replayed) || (!used && !replayed)) return used.error();
   return OperatorRequest{known->first, std::move(*rid), std::move(*payload)};

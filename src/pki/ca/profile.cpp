@@ -12,7 +12,8 @@ namespace {
 /// Reads the members of one object; the first refusal stays and is given at the end, with the profile's name.
 class Members {
  public:
-  Members(const json::Value& object, std::string profile, std::initializer_list<std::string_view> known) : object_(object), profile_(std::move(profile)) {
+  Members(const json::Value& object, std::string profile, std::initializer_list<std::string_view> known)
+      : object_(object), profile_(std::move(profile)) {
     if (!object.is_object()) {
       refuse("an object was expected");
       return;
@@ -76,7 +77,8 @@ Result<QcProfile> parse_qc(const json::Value& object, const std::string& profile
   for (const std::string& type : qc.types) {
     if (!qc_type_oid(type)) members.refuse("QcType " + type + " is not known");
   }
-  if (json::member(object, "retention_years") != nullptr) qc.retention_years = static_cast<std::uint64_t>(members.number("retention_years", 0, 100));
+  if (json::member(object, "retention_years") != nullptr)
+    qc.retention_years = static_cast<std::uint64_t>(members.number("retention_years", 0, 100));
   for (const json::Value& each : members.list("pds")) {
     Members location(each, profile, {"url", "language"});
     qc.disclosures.push_back({location.text("url"), location.text("language")});
@@ -105,7 +107,8 @@ Result<Profile> parse_profile(std::string_view name, std::string_view text, bool
   auto object = json::parse(text);
   if (!object) return Error{ErrorCode::configuration, "certificate profile " + std::string(name) + ": " + object.error().detail};
   Members members(*object, std::string(name),
-                  {"about", "subject", "serial_number", "key_algorithms", "validity_days", "key_usage", "extended_key_usage", "policies", "qc_statements"});
+                  {"about", "subject", "serial_number", "key_algorithms", "validity_days", "key_usage", "extended_key_usage", "policies",
+                   "qc_statements"});
   Profile profile{};
   profile.name = name;
   for (const std::string& attribute : members.texts("subject")) {

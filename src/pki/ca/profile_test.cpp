@@ -47,7 +47,8 @@ TEST(Profiles, AreRefusedWithTheirNameWhenSomethingIsNotKnown) {
       {"policies", R"([{"oid": "9.1"}])"},
       {"policies", R"([{"oid": "2.999.1", "claim": "x"}])"},
       {"qc_statements", "7"},
-      {"qc_statements", R"({"semantics": true, "compliance": false, "sscd": false, "types": ["royal"], "retention_years": null, "pds": []})"},
+      {"qc_statements",
+       R"({"semantics": true, "compliance": false, "sscd": false, "types": ["royal"], "retention_years": null, "pds": []})"},
       {"qc_statements", R"({"semantics": true, "compliance": "no", "sscd": false, "types": [], "retention_years": null, "pds": []})"}};
   for (const auto& [member, value] : spoiled) {
     const auto refused = parse_profile("p", profile_with(member, value), false);
@@ -71,13 +72,19 @@ TEST(Profiles, AFolderWithoutOneIsRefused) {
 }
 
 TEST(Identities, AreNamesCountryAndSerialNumberAndNothingElse) {
-  const json::Value good = {{"givenName", "Ελένη"}, {"surname", "Παπαδοπούλου"}, {"country", "GR"}, {"serialNumber", "PNOGR-123"}, {"email", "e@example.gr"}};
+  const json::Value good = {
+      {"givenName", "Ελένη"}, {"surname", "Παπαδοπούλου"}, {"country", "GR"}, {"serialNumber", "PNOGR-123"}, {"email", "e@example.gr"}};
   const auto identity = Identity::parse(good);
   ASSERT_TRUE(identity) << identity.error().detail;
   EXPECT_EQ(identity->common_name(), "Ελένη Παπαδοπούλου");
   EXPECT_EQ(identity->digest, crypto::sha256(as_bytes(json::encode(good))));
-  for (const auto& [member, value] : std::vector<std::pair<std::string, std::string>>{
-           {"country", "gr"}, {"country", "GRC"}, {"givenName", ""}, {"surname", std::string(65, 'a')}, {"givenName", "a\nb"}, {"serialNumber", "é"}, {"role", "king"}}) {
+  for (const auto& [member, value] : std::vector<std::pair<std::string, std::string>>{{"country", "gr"},
+                                                                                      {"country", "GRC"},
+                                                                                      {"givenName", ""},
+                                                                                      {"surname", std::string(65, 'a')},
+                                                                                      {"givenName", "a\nb"},
+                                                                                      {"serialNumber", "é"},
+                                                                                      {"role", "king"}}) {
     json::Value bad = good;
     bad[member] = value;
     EXPECT_FALSE(Identity::parse(bad)) << member << "=" << value;
@@ -85,7 +92,8 @@ TEST(Identities, AreNamesCountryAndSerialNumberAndNothingElse) {
 }
 
 TEST(Identities, TellNaturalSemanticsFromOpaqueNumbers) {
-  for (const auto* good : {"PNOGR-123", "TINBE-12345678", "PASSK-P3000180", "IDCBE-590082394654"}) EXPECT_TRUE(is_natural_semantics(good)) << good;
+  for (const auto* good : {"PNOGR-123", "TINBE-12345678", "PASSK-P3000180", "IDCBE-590082394654"})
+    EXPECT_TRUE(is_natural_semantics(good)) << good;
   for (const auto* bad : {"PNOGR123", "ABCGR-123", "PNOgr-123", "PNOGR-", "123", ""}) EXPECT_FALSE(is_natural_semantics(bad)) << bad;
 }
 
@@ -101,9 +109,10 @@ TEST(Extensions, ReadBackAsTheyWereWritten) {
                         *parse_utc("2060-01-01T00:00:00Z"),
                         key->public_key().spki(),
                         {key_usage({"digitalSignature", "nonRepudiation", "decipherOnly"}), subject_key_identifier(key->public_key()),
-                         authority_key_identifier(Bytes(20, 7)), basic_constraints(3), certificate_policies({{"2.999.1", {"https://pki.example/cps"}}, {"2.999.2", {}}}),
-                         extended_key_usage({"1.3.6.1.5.5.7.3.9"}), crl_distribution_point("http://a/b.crl"), authority_information_access("http://o", "http://c"),
-                         ocsp_no_check(), *qc_statements(qc, "PNOGR-123")}},
+                         authority_key_identifier(Bytes(20, 7)), basic_constraints(3),
+                         certificate_policies({{"2.999.1", {"https://pki.example/cps"}}, {"2.999.2", {}}}),
+                         extended_key_usage({"1.3.6.1.5.5.7.3.9"}), crl_distribution_point("http://a/b.crl"),
+                         authority_information_access("http://o", "http://c"), ocsp_no_check(), *qc_statements(qc, "PNOGR-123")}},
                        *key);
   ASSERT_TRUE(certificate) << certificate.error().detail;
   const auto facts = crypto::inspect(*certificate);

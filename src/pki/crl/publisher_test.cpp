@@ -13,7 +13,9 @@ using testing::TestPki;
 
 class Lists : public ::testing::Test {
  protected:
-  std::unique_ptr<Publisher> open() { return std::move(*Publisher::open({std::chrono::hours(24), std::chrono::hours(1)}, *pki.issuing, pki.environment())); }
+  std::unique_ptr<Publisher> open() {
+    return std::move(*Publisher::open({std::chrono::hours(24), std::chrono::hours(1)}, *pki.issuing, pki.environment()));
+  }
   crypto::RevocationList current() { return *crypto::parse_crl(publisher->current()->der); }
   crypto::Certificate revoked(const std::string& reason) {
     const Material material = pki.good();

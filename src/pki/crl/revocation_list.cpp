@@ -30,9 +30,10 @@ Result<Bytes> sign_list(const ListContent& content, const Issuer& issuer) {
   }
   const crypto::ExtensionFacts number{"2.5.29.20", false, der::integer(content.number)};
   // RFC 5280, 5.1.2.6: without a revoked certificate the member is absent, not empty.
-  const Bytes tbs = der::sequence({der::integer(std::uint64_t{1}), crypto::algorithm_identifier(issuing_suite), issuer.facts.subject_der,
-                                   der::time(content.this_update), der::time(content.next_update), entries.empty() ? Bytes{} : der::sequence(entries),
-                                   der::explicit_tag(0, encode_extensions({authority_key_identifier(*issuer.facts.subject_key_id), number}))});
+  const Bytes tbs =
+      der::sequence({der::integer(std::uint64_t{1}), crypto::algorithm_identifier(issuing_suite), issuer.facts.subject_der,
+                     der::time(content.this_update), der::time(content.next_update), entries.empty() ? Bytes{} : der::sequence(entries),
+                     der::explicit_tag(0, encode_extensions({authority_key_identifier(*issuer.facts.subject_key_id), number}))});
   auto signature = issuer.signer->sign(issuing_suite, tbs);
   if (!signature) return signature.error();
   Bytes list = crypto::assemble_signed(tbs, issuing_suite, *signature);

@@ -30,9 +30,13 @@ Bytes OcspStatus::encode() const {
   return der::implicit_tag(1, der::sequence({at, der::explicit_tag(0, der::enumerated(static_cast<std::uint8_t>(revoked_->reason)))}));
 }
 
-Responder::Responder(const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer, std::chrono::seconds validity,
-                     Environment environment)
-    : issuer_(issuer), certificate_(std::move(certificate)), signer_(std::move(signer)), validity_(validity), environment_(std::move(environment)) {}
+Responder::Responder(const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer,
+                     std::chrono::seconds validity, Environment environment)
+    : issuer_(issuer),
+      certificate_(std::move(certificate)),
+      signer_(std::move(signer)),
+      validity_(validity),
+      environment_(std::move(environment)) {}
 
 void Responder::use_certificate(crypto::Certificate certificate) {
   const std::lock_guard lock(mutex_);
@@ -55,7 +59,8 @@ Result<Bytes> Responder::answer_parsed(const crypto::OcspRequest& request) {
     return certificate_;
   }();
   const UnixTime now = environment_.clock->now();
-  if (now < certificate.not_before() || now > certificate.not_after()) return Error{ErrorCode::certificate_invalid, "the responder's certificate is not valid"};
+  if (now < certificate.not_before() || now > certificate.not_after())
+    return Error{ErrorCode::certificate_invalid, "the responder's certificate is not valid"};
   const UnixTime next_update = std::min<UnixTime>(now + validity_, certificate.not_after());
 
   std::vector<Bytes> answers;
@@ -63,7 +68,8 @@ Result<Bytes> Responder::answer_parsed(const crypto::OcspRequest& request) {
     for (const crypto::OcspCertificateId& each : request.certificates) {
       auto status = status_of(reader, each);
       if (!status) return status.error();
-      answers.push_back(der::sequence({each.der, status->encode(), der::generalized_time(now), der::explicit_tag(0, der::generalized_time(next_update))}));
+      answers.push_back(der::sequence(
+          {each.der, status->encode(), der::generalized_time(now), der::explicit_tag(0, der::generalized_time(next_update))}));
     }
     return {};
   });

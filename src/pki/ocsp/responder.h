@@ -16,12 +16,15 @@ enum class OcspFailure : std::uint8_t { malformed_request = 1, internal_error = 
 class OcspStatus {
  public:
   [[nodiscard]] static OcspStatus good() { return OcspStatus(crypto::CertificateStatus::good, std::nullopt); }
-  [[nodiscard]] static OcspStatus revoked(crypto::RevokedCertificate at) { return OcspStatus(crypto::CertificateStatus::revoked, std::move(at)); }
+  [[nodiscard]] static OcspStatus revoked(crypto::RevokedCertificate at) {
+    return OcspStatus(crypto::CertificateStatus::revoked, std::move(at));
+  }
   [[nodiscard]] static OcspStatus unknown() { return OcspStatus(crypto::CertificateStatus::unknown, std::nullopt); }
   [[nodiscard]] Bytes encode() const;  ///< CertStatus
 
  private:
-  OcspStatus(crypto::CertificateStatus status, std::optional<crypto::RevokedCertificate> revoked) : status_(status), revoked_(std::move(revoked)) {}
+  OcspStatus(crypto::CertificateStatus status, std::optional<crypto::RevokedCertificate> revoked)
+      : status_(status), revoked_(std::move(revoked)) {}
   crypto::CertificateStatus status_;
   std::optional<crypto::RevokedCertificate> revoked_;
 };
@@ -29,8 +32,8 @@ class OcspStatus {
 /// Answers for the issuing CA with a key of its own, whose certificate the CA issued for that (RFC 6960, 4.2.2.2).
 class Responder {
  public:
-  Responder(const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer, std::chrono::seconds validity,
-            Environment environment);
+  Responder(const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer,
+            std::chrono::seconds validity, Environment environment);
   /// After a renewal.
   void use_certificate(crypto::Certificate certificate);
   /// Always a whole OCSPResponse, DER: a refusal is one of OcspFailure, which is not signed.

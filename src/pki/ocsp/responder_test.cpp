@@ -16,8 +16,8 @@ using testing::TestPki;
 class Ocsp : public ::testing::Test {
  protected:
   Ocsp() {
-    responder = std::make_unique<Responder>(pki.authority->issuer(), *pki.authority->responder_certificate(pki.ocsp_key->public_key()), pki.ocsp_key,
-                                            std::chrono::hours(1), pki.environment());
+    responder = std::make_unique<Responder>(pki.authority->issuer(), *pki.authority->responder_certificate(pki.ocsp_key->public_key()),
+                                            pki.ocsp_key, std::chrono::hours(1), pki.environment());
   }
   Bytes ask(const crypto::Certificate& about, const crypto::Certificate& issuer, ByteView nonce = {}) {
     return responder->answer(*crypto::make_ocsp_request(about, issuer, crypto::HashAlgorithm::sha256, nonce));
@@ -50,8 +50,12 @@ TEST_F(Ocsp, SaysRevokedAtOnce) {
 
 TEST_F(Ocsp, SaysUnknownOfWhatItDidNotIssue) {
   // Signed by the issuing key, and yet in no row: a forger with the key does not get `good` (RFC 6960, 2.2).
-  const auto forged = sign_certificate({*random_serial(), pki.issuing->facts.subject_der, certificate.subject_der(), pki.clock->now(),
-                                        pki.clock->now() + std::chrono::days(1), pki.ocsp_key->public_key().spki(),
+  const auto forged = sign_certificate({*random_serial(),
+                                        pki.issuing->facts.subject_der,
+                                        certificate.subject_der(),
+                                        pki.clock->now(),
+                                        pki.clock->now() + std::chrono::days(1),
+                                        pki.ocsp_key->public_key().spki(),
                                         {key_usage({"nonRepudiation"})}},
                                        *pki.issuing_key);
   EXPECT_EQ(status(*forged).status, CertificateStatus::unknown);
