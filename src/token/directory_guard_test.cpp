@@ -15,6 +15,7 @@ namespace {
 
 using detail::DirectoryGuard;
 using detail::is_whole_object_file;
+using testing::code_of;
 using testing::Victim;
 
 TEST(TokenObject, IsWholeOnlyFromItsFirstToItsLastByte) {
@@ -48,7 +49,7 @@ TEST(TokenObject, IsNotRestoredFromACopyThatIsTornItself) {
   auto copy = victim.object();
   copy += ".copy";
   std::filesystem::resize_file(copy, 10);
-  EXPECT_EQ(Token::open(victim.config()).error().code, ErrorCode::token_unavailable);
+  EXPECT_EQ(code_of(Token::open(victim.config())), ErrorCode::token_unavailable);
 }
 
 TEST(TokenObject, SurvivesAProcessThatIsKilledWhileItLogsIn) {
@@ -74,17 +75,17 @@ TEST(DirectoryLock, KeepsOthersOutWhileItIsHeld) {
   {
     const auto held = DirectoryGuard::acquire(directory, std::chrono::milliseconds(0));
     ASSERT_TRUE(held);
-    EXPECT_EQ(DirectoryGuard::acquire(directory, std::chrono::milliseconds(10)).error().code, ErrorCode::busy);
+    EXPECT_EQ(code_of(DirectoryGuard::acquire(directory, std::chrono::milliseconds(10))), ErrorCode::busy);
   }
   EXPECT_TRUE(DirectoryGuard::acquire(directory, std::chrono::milliseconds(0)));
-  EXPECT_EQ(DirectoryGuard::acquire(directory / "none", std::chrono::milliseconds(0)).error().code, ErrorCode::configuration);
+  EXPECT_EQ(code_of(DirectoryGuard::acquire(directory / "none", std::chrono::milliseconds(0))), ErrorCode::configuration);
 }
 
 TEST(DirectoryLock, RefusesAFolderWithoutAToken) {
   auto config = testing::config_of();
   config.softhsm_directory = testing::place().root / "empty";
   std::filesystem::create_directory(config.softhsm_directory);
-  EXPECT_EQ(Token::open(config).error().code, ErrorCode::configuration);
+  EXPECT_EQ(code_of(Token::open(config)), ErrorCode::configuration);
 }
 
 }  // namespace

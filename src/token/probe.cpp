@@ -9,6 +9,9 @@ Result<std::vector<ProbeLine>> probe(Token& token, bool quick) {
   if (!token.state_) return Error{ErrorCode::unsupported, "this token cannot be probed"};
   auto& connection = *token.state_->connection;
   if (auto ready = connection.ensure_login(); !ready) return ready.error();
+  // Holds off a new login, which would make the session void.
+  const auto lease = connection.lease();
+  if (!lease) return lease.error();
   auto session = detail::OwnSession::open(connection, detail::OwnSession::Access::read_only);
   if (!session) return session.error();
   detail::Prober prober(connection, *std::move(session));

@@ -12,6 +12,7 @@ namespace {
 
 using crypto::KeyAlgorithm;
 using crypto::SignatureSuite;
+using testing::code_of;
 using testing::count_of;
 using testing::fresh_id;
 using testing::open_token;
@@ -23,21 +24,19 @@ constexpr std::array all_suites = {SignatureSuite::rsa_pss_sha256,   SignatureSu
                                    SignatureSuite::rsa_pkcs1_sha256, SignatureSuite::rsa_pkcs1_sha384, SignatureSuite::rsa_pkcs1_sha512,
                                    SignatureSuite::ecdsa_sha256,     SignatureSuite::ecdsa_sha384,     SignatureSuite::ecdsa_sha512};
 
-TEST(TokenOpen, RefusesALabelThatNoTokenCarries) {
-  EXPECT_EQ(Token::open(testing::config_of("nobody")).error().code, ErrorCode::not_found);
-}
+TEST(TokenOpen, RefusesALabelThatNoTokenCarries) { EXPECT_EQ(code_of(Token::open(testing::config_of("nobody"))), ErrorCode::not_found); }
 
 TEST(TokenOpen, RefusesAModuleThatIsNotThere) {
   auto config = testing::config_of();
   config.module = "/nonexistent/module.so";
-  EXPECT_EQ(Token::open(config).error().code, ErrorCode::configuration);
+  EXPECT_EQ(code_of(Token::open(config)), ErrorCode::configuration);
 }
 
 TEST(TokenOpen, RefusesAPinFileThatOthersMayRead) {
   auto config = testing::config_of();
   config.pin_file = testing::place().root / "open-pin";
   ASSERT_TRUE(write_file_durably(config.pin_file, as_bytes("1234"), 0644));
-  EXPECT_EQ(Token::open(config).error().code, ErrorCode::configuration);
+  EXPECT_EQ(code_of(Token::open(config)), ErrorCode::configuration);
 }
 
 TEST(TokenOpen, RefusesAWrongPinAfterOneTry) {
@@ -45,13 +44,13 @@ TEST(TokenOpen, RefusesAWrongPinAfterOneTry) {
   config.pin_file = testing::place().root / "wrong-pin";
   ASSERT_TRUE(write_file_durably(config.pin_file, as_bytes("not the PIN"), 0600));
   const auto refused = Token::open(config);
-  EXPECT_EQ(refused.error().code, ErrorCode::configuration);
+  EXPECT_EQ(code_of(refused), ErrorCode::configuration);
   EXPECT_NE(refused.error().detail.find("CKR_PIN_INCORRECT"), std::string::npos);
 }
 
 TEST(TokenInitialise, RefusesALabelThatExists) {
   const auto refused = initialise_token(testing::module_path(), "unit", Secret(as_bytes("12345678")), Secret(as_bytes("12345678")));
-  EXPECT_EQ(refused.error().code, ErrorCode::conflict);
+  EXPECT_EQ(code_of(refused), ErrorCode::conflict);
 }
 
 TEST(Token, SaysWhatItIs) { EXPECT_NE(open_token()->description().find("SoftHSM"), std::string::npos); }
@@ -71,7 +70,7 @@ TEST_P(SignerKeyOf, SignsWithEverySuiteThatFitsIt) {
     EXPECT_TRUE(key->public_key().verify_digest(suite, digest, *outcome.signature)) << crypto::name_of(suite);
   }
   EXPECT_TRUE(token->destroy(*key));
-  EXPECT_EQ(token->find_signer_key(key->id()).error().code, ErrorCode::not_found);
+  EXPECT_EQ(code_of(token->find_signer_key(key->id())), ErrorCode::not_found);
 }
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, SignerKeyOf,
@@ -121,12 +120,12 @@ TEST_F(SignerOnToken, RefusesASuiteOfAnotherKindOfKeyAndTheTokenIsNotAsked) {
 }
 
 TEST_F(SignerOnToken, IsNeverFoundAsAServiceKey) {
-  EXPECT_EQ(token->find_service_key(KeyPurpose::service_signature, key->id()).error().code, ErrorCode::not_found);
-  EXPECT_EQ(token->find_service_key(KeyPurpose::signer, key->id()).error().code, ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->find_service_key(KeyPurpose::service_signature, key->id())), ErrorCode::not_found);
+  EXPECT_EQ(code_of(token->find_service_key(KeyPurpose::signer, key->id())), ErrorCode::invalid_request);
 }
 
 TEST_F(SignerOnToken, KeepsItsIdForItself) {
-  EXPECT_EQ(token->generate_signer_key(KeyAlgorithm::p256, key->id(), "again").error().code, ErrorCode::conflict);
+  EXPECT_EQ(code_of(token->generate_signer_key(KeyAlgorithm::p256, key->id(), "again")), ErrorCode::conflict);
 }
 
 TEST_F(SignerOnToken, CountsItsSignaturesAndLeavesTheObjectsAsTheyWere) {
@@ -200,7 +199,7 @@ TEST(PlantedKey, IsRefusedForEachAttributeThatIsNotAsStated) {
     plant(session, id, [&](detail::Template& own) { own.drop(type).flag(type, wrong); });
     const auto found = token->find_signer_key(id);
     ASSERT_FALSE(found) << type;
-    EXPECT_EQ(found.error().code, ErrorCode::token_unavailable);
+    EXPECT_EQ(code_of(found), ErrorCode::token_unavailable);
   }
 }
 
@@ -211,7 +210,7 @@ TEST(PlantedKey, IsRefusedWhenItAllowsMoreMechanisms) {
   plant(session, id, [](detail::Template& own) {
     own.drop(CKA_ALLOWED_MECHANISMS).mechanisms(CKA_ALLOWED_MECHANISMS, {CKM_ECDSA, CKM_ECDH1_DERIVE});
   });
-  EXPECT_EQ(token->find_signer_key(id).error().code, ErrorCode::token_unavailable);
+  EXPECT_EQ(code_of(token->find_signer_key(id)), ErrorCode::token_unavailable);
 }
 
 TEST(PlantedKey, MakesItsIdAmbiguous) {
@@ -220,7 +219,21 @@ TEST(PlantedKey, MakesItsIdAmbiguous) {
   const auto id = fresh_id();
   ASSERT_TRUE(token->generate_signer_key(KeyAlgorithm::p256, id, "first"));
   plant(session, id, [](detail::Template&) {});
-  EXPECT_EQ(token->find_signer_key(id).error().code, ErrorCode::conflict);
+  EXPECT_EQ(code_of(token->find_signer_key(id)), ErrorCode::conflict);
+}
+
+TEST(PlantedKey, OfAServiceMakesItsIdAmbiguousAsWell) {
+  const auto token = open_token();
+  const RawSession session;
+  const auto id = fresh_id();
+  const auto profile = detail::profile_of(KeyPurpose::hmac);
+  for (int twice = 0; twice < 2; ++twice) {
+    auto own = detail::key_template(profile, id, "planted", true);
+    CK_MECHANISM mechanism{profile.generation, nullptr, 0};
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    ASSERT_EQ(raw_module().C_GenerateKey(session.handle(), &mechanism, own.data(), own.size(), &key), CKR_OK);
+  }
+  EXPECT_EQ(code_of(token->find_service_key(KeyPurpose::hmac, id)), ErrorCode::conflict);
 }
 
 TEST(ReadBack, RefusesAKeyOfAnotherType) {
@@ -234,7 +247,7 @@ TEST(ReadBack, RefusesAKeyOfAnotherType) {
   auto profile = detail::profile_of(KeyPurpose::hmac);
   EXPECT_TRUE(detail::verify_attributes(view, profile, true));
   profile.key_type = CKK_AES;
-  EXPECT_EQ(detail::verify_attributes(view, profile, true).error().code, ErrorCode::token_unavailable);
+  EXPECT_EQ(code_of(detail::verify_attributes(view, profile, true)), ErrorCode::token_unavailable);
 }
 
 TEST(ServiceKey, OfEachPurposeDoesThatAndNothingElse) {
@@ -249,14 +262,14 @@ TEST(ServiceKey, OfEachPurposeDoesThatAndNothingElse) {
   EXPECT_TRUE(token->hmac(*hmac, digest));
   EXPECT_TRUE(token->encrypt(*sealing, digest, {}));
 
-  EXPECT_EQ(token->sign(*agreement, SignatureSuite::ecdsa_sha256, digest).error().code, ErrorCode::invalid_request);
-  EXPECT_EQ(token->hmac(*sealing, digest).error().code, ErrorCode::invalid_request);
-  EXPECT_EQ(token->encrypt(*hmac, digest, {}).error().code, ErrorCode::invalid_request);
-  EXPECT_EQ(token->derive(*signature, *token->public_key_of(*agreement)->ec_point()).error().code, ErrorCode::invalid_request);
-  EXPECT_EQ(token->public_key_of(*hmac).error().code, ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->sign(*agreement, SignatureSuite::ecdsa_sha256, digest)), ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->hmac(*sealing, digest)), ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->encrypt(*hmac, digest, {})), ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->derive(*signature, *token->public_key_of(*agreement)->ec_point())), ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->public_key_of(*hmac)), ErrorCode::invalid_request);
 
   for (const auto& key : {*signature, *hmac, *sealing, *agreement}) EXPECT_TRUE(token->destroy(key));
-  EXPECT_EQ(token->hmac(*hmac, digest).error().code, ErrorCode::not_found);
+  EXPECT_EQ(code_of(token->hmac(*hmac, digest)), ErrorCode::not_found);
 }
 
 TEST(ServiceKey, SignsThroughASignerThatVerifies) {
@@ -296,11 +309,11 @@ TEST(ServiceKey, OpensWhatItSealedAndNothingThatWasChanged) {
     const auto opened = token->decrypt(*key, *sealed, as_bytes("table|1"));
     ASSERT_TRUE(opened) << opened.error().detail;
     EXPECT_TRUE(same_secret(opened->reveal(), plaintext));
-    EXPECT_EQ(token->decrypt(*key, *sealed, as_bytes("table|2")).error().code, ErrorCode::invalid_request);
+    EXPECT_EQ(code_of(token->decrypt(*key, *sealed, as_bytes("table|2"))), ErrorCode::invalid_request);
     sealed->back() ^= 0x01;
-    EXPECT_EQ(token->decrypt(*key, *sealed, as_bytes("table|1")).error().code, ErrorCode::invalid_request);
+    EXPECT_EQ(code_of(token->decrypt(*key, *sealed, as_bytes("table|1"))), ErrorCode::invalid_request);
   }
-  EXPECT_EQ(token->decrypt(*key, sample_digest(27), {}).error().code, ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->decrypt(*key, sample_digest(27), {})), ErrorCode::invalid_request);
 }
 
 TEST(ServiceKey, AgreesOnTheSameSecretFromBothSidesAndLeavesNoObject) {
@@ -325,7 +338,7 @@ TEST(ServiceKey, RefusesAPointOffTheCurveBeforeTheTokenSeesIt) {
   ASSERT_TRUE(key);
   auto point = *token->public_key_of(*key)->ec_point();
   point.back() ^= 0x01;
-  EXPECT_EQ(token->derive(*key, point).error().code, ErrorCode::invalid_request);
+  EXPECT_EQ(code_of(token->derive(*key, point)), ErrorCode::invalid_request);
   EXPECT_EQ(count_of(*token, "C_DeriveKey", ""), 0U);
 }
 
@@ -337,7 +350,7 @@ TEST(Random, GivesAsManyBytesAsAskedAndOthersEachTime) {
   EXPECT_EQ(one->size(), 32U);
   EXPECT_NE(*one, *two);
   EXPECT_TRUE(token->random(0));
-  EXPECT_EQ(token->random(std::size_t{1} << 21U).error().code, ErrorCode::too_large);
+  EXPECT_EQ(code_of(token->random(std::size_t{1} << 21U)), ErrorCode::too_large);
 }
 
 TEST(Probe, FindsThatSoftHsmDoesWhatItMustAndRefusesWhatItMust) {

@@ -29,7 +29,7 @@ Connection::~Connection() {
   pool_.close();
   module_.detach(&pool_);
   if (Module::forbidden()) return;
-  if (keeper_ != CK_INVALID_HANDLE) counters_.record(Function::close_session, ObjectKind::none, functions().C_CloseSession(keeper_));
+  close_keeper();
   if (entered_) module_.leave();
 }
 
@@ -62,6 +62,9 @@ Status Connection::log_in() {
   if (*guard) {
     if (auto done = (*guard)->protect(); !done) return done;
   }
+  // Old sessions go before new ones are made: a module that starts again gives the same numbers again.
+  pool_.close_idle();
+  close_keeper();
   const auto initialised =
       counters_.record(Function::initialize, ObjectKind::none, entered_ ? module_.initialise_again() : module_.enter());
   if (initialised != CKR_OK) return error_of("C_Initialize", initialised);
@@ -92,11 +95,13 @@ Status Connection::open_keeper(const Secret& pin) {
     pin_was_refused_ = class_of(result) == CkrClass::pin;
     return error_of("C_Login", result);
   }
-  const auto old = keeper_.exchange(session);
-  if (old != CK_INVALID_HANDLE && old != session) {
-    counters_.record(Function::close_session, ObjectKind::none, functions().C_CloseSession(old));
-  }
+  keeper_ = session;
   return {};
+}
+
+void Connection::close_keeper() {
+  const auto old = keeper_.exchange(CK_INVALID_HANDLE);
+  if (old != CK_INVALID_HANDLE) counters_.record(Function::close_session, ObjectKind::none, functions().C_CloseSession(old));
 }
 
 bool Connection::logged_in() {
@@ -117,12 +122,17 @@ Status Connection::recover(std::uint64_t seen) {
   if (epoch() != seen) return {};
   log::warn("token login lost", {{"label", config_.label}});
   const std::lock_guard objects_lock(objects());
-  if (auto done = log_in(); !done) {
+  // With no other thread inside: sessions and objects of before may have the numbers of others afterwards.
+  auto done = pool_.alone([&]() -> Status {
+    if (auto in = log_in(); !in) return in;
+    return rebind_ ? rebind_() : Status();
+  });
+  if (!done) {
     log::refusal("token login failed", done.error(), {{"label", config_.label}});
     return done;
   }
   log::info("token login restored", {{"label", config_.label}});
-  return rebind_ ? rebind_() : Status();
+  return done;
 }
 
 Result<Lease> Connection::lease() {

@@ -33,7 +33,7 @@ class Connection {
   [[nodiscard]] CK_SESSION_HANDLE keeper() const noexcept { return keeper_; }
   [[nodiscard]] CK_SLOT_ID slot() const noexcept { return slot_; }
   [[nodiscard]] const std::string& description() const noexcept { return description_; }
-  /// Grows with each login: handles of an earlier epoch are void.
+  /// Grows with each login: sessions and handles of an earlier epoch are void. It stands still while a lease is out.
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   /// Set once, before the first use: finds the cached keys again (called with objects() held), and the known-answer check.
   void on_new_login(std::function<Status()> rebind) { rebind_ = std::move(rebind); }
@@ -62,6 +62,7 @@ class Connection {
   Connection(TokenConfig config, Module& module);
   Status log_in();
   Status open_keeper(const Secret& pin);
+  void close_keeper();
   [[nodiscard]] bool logged_in();
 
   TokenConfig config_;

@@ -21,17 +21,19 @@ Error unwell(Error error) {
 
 Status Health::check() {
   const std::lock_guard lock(mutex_);
-  const bool fresh = !probe_ || probe_->epoch != connection_.epoch();
+  // Holds off a new login. Not through Connection::lease, whose breaker asks here before it gives one.
+  const auto lease = connection_.pool().lease();
+  if (!lease) return unwell(lease.error());
+  const bool fresh = !probe_ || probe_->session.is_void();
   if (fresh) {
     if (auto made = make_probe_key(); !made) return unwell(made.error());
   }
   auto done = sign_and_verify();
-  if (done) return {};
-  // The probe's session may be the only thing that was lost.
-  probe_.reset();
-  if (fresh) return unwell(done.error());
-  if (auto made = make_probe_key(); !made) return unwell(made.error());
-  done = sign_and_verify();
+  if (!done && !fresh) {
+    // The session of the probe key may be the only thing that was lost.
+    if (auto made = make_probe_key(); !made) return unwell(made.error());
+    done = sign_and_verify();
+  }
   return done ? Status() : Status(unwell(done.error()));
 }
 
@@ -43,7 +45,6 @@ Status Health::make_probe_key() {
 }
 
 Status Health::make_probe_key_of(KeyAlgorithm algorithm) {
-  const auto epoch = connection_.epoch();
   auto session = OwnSession::open(connection_, OwnSession::Access::read_only);
   if (!session) return session.error();
   const auto profile = profile_of(KeyPurpose::signer, algorithm);
@@ -61,7 +62,7 @@ Status Health::make_probe_key_of(KeyAlgorithm algorithm) {
   auto key = read_public_key({connection_.functions(), connection_.counters(), session->handle(), pair, ObjectKind::probe_object});
   if (!key) return key.error();
   const auto suite = crypto::is_rsa(algorithm) ? SignatureSuite::rsa_pkcs1_sha256 : SignatureSuite::ecdsa_sha256;
-  probe_.emplace(ProbeKey{*std::move(session), epoch, handle, *std::move(key), suite});
+  probe_.emplace(ProbeKey{*std::move(session), handle, *std::move(key), suite});
   return {};
 }
 

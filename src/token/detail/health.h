@@ -18,7 +18,6 @@ class Health {
  private:
   struct ProbeKey {
     OwnSession session;
-    std::uint64_t epoch;
     CK_OBJECT_HANDLE handle;
     crypto::PublicKey key;
     crypto::SignatureSuite suite;

@@ -14,10 +14,11 @@ Result<OwnSession> OwnSession::open(Connection& connection, Access access) {
   return OwnSession(connection, session);
 }
 
-OwnSession::OwnSession(OwnSession&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)), session_(other.session_) {}
+OwnSession::OwnSession(OwnSession&& other) noexcept
+    : connection_(std::exchange(other.connection_, nullptr)), session_(other.session_), epoch_(other.epoch_) {}
 
 OwnSession::~OwnSession() {
-  if (connection_ == nullptr || Module::forbidden()) return;
+  if (connection_ == nullptr || Module::forbidden() || is_void()) return;
   connection_->counters().record(Function::close_session, ObjectKind::none, connection_->functions().C_CloseSession(session_));
 }
 

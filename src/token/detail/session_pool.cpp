@@ -81,17 +81,24 @@ void SessionPool::close_session(CK_SESSION_HANDLE session) noexcept {
   counters_.record(Function::close_session, ObjectKind::none, functions_.C_CloseSession(session));
 }
 
-void SessionPool::start_over(CK_SLOT_ID slot) {
+void SessionPool::close_idle() {
   std::vector<CK_SESSION_HANDLE> old;
   {
     const std::lock_guard lock(mutex_);
     old.swap(idle_);
     idle_.reserve(bound_);
+  }
+  for (const auto session : old) close_session(session);
+}
+
+void SessionPool::start_over(CK_SLOT_ID slot) {
+  {
+    const std::lock_guard lock(mutex_);
     slot_ = slot;
     ++generation_;
     closed_ = false;
   }
-  for (const auto session : old) close_session(session);
+  close_idle();
 }
 
 void SessionPool::close() { close_before(std::chrono::steady_clock::time_point::max()); }

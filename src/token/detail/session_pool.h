@@ -46,6 +46,8 @@ class SessionPool {
   [[nodiscard]] Result<Lease> lease();
   /// From now on sessions of this slot; those of before are closed as they come back.
   void start_over(CK_SLOT_ID slot);
+  /// Closes the sessions that nobody uses.
+  void close_idle();
   /// No more leases; waits for those that are out, then closes every session.
   void close();
   /// As close, but gives up at the deadline and leaves the sessions to the end of the process.

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "token/detail/cryptoki.h"
@@ -42,6 +43,12 @@ class Victim {
 [[nodiscard]] Bytes fresh_id();
 [[nodiscard]] Bytes sample_digest(std::size_t length);
 [[nodiscard]] std::uint64_t count_of(const Token& token, std::string_view function, std::string_view result);
+
+/// Why it was refused; nothing when it was not.
+template <typename T>
+[[nodiscard]] std::optional<ErrorCode> code_of(const Result<T>& result) {
+  return result ? std::nullopt : std::optional(result.error().code);
+}
 
 /// The module as another program in this process would use it.
 [[nodiscard]] const CK_FUNCTION_LIST& raw_module();
