@@ -5,9 +5,19 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "config/detail/ascii.h"
 #include "config/detail/registry.h"
 
-#define TOML_EXCEPTIONS 0
+namespace intaglio::config::detail {
+/// toml++ 3.3.0 asserts on some input that is merely wrong ("[[" at the end of a line), and assumes the same when NDEBUG is set.
+struct ParserAssertion {};
+constexpr void expect(bool condition) {
+  if (!condition) throw ParserAssertion();
+}
+}  // namespace intaglio::config::detail
+
+#undef NDEBUG
+#define TOML_ASSERT(condition) intaglio::config::detail::expect(static_cast<bool>(condition))
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
@@ -63,6 +73,48 @@ std::string list_of(const std::vector<std::string>& words) {
 }
 
 std::string type_of(Range range) { return "integer from " + std::to_string(range.least) + " to " + std::to_string(range.most); }
+
+bool breaks_the_parser(std::string_view text) {
+  try {
+    static_cast<void>(toml::parse(text));
+  } catch (const detail::ParserAssertion&) {
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+  return false;
+}
+
+/// The line that the parser stumbled over without saying where: the last one of the shortest beginning that it stumbles over.
+std::size_t find_broken_line(std::string_view text) {
+  std::size_t line = 0;
+  for (std::size_t end = 0; end != std::string_view::npos;) {
+    ++line;
+    end = text.find('\n', end);
+    if (end != std::string_view::npos) ++end;
+    if (breaks_the_parser(text.substr(0, end))) break;
+  }
+  return line;
+}
+
+Result<toml::table> parse_table(std::string_view original, const std::string& file) {
+  const auto refused = [&](std::size_t line, const std::string& why) {
+    return Error{ErrorCode::configuration, file + ':' + std::to_string(line) + ": " + why};
+  };
+  const auto ascii = detail::to_ascii(original);
+  if (const auto* misfit = std::get_if<detail::Misfit>(&ascii)) return refused(misfit->line, misfit->why);
+  const auto& text = std::get<std::string>(ascii);
+  try {
+    return Result<toml::table>(toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    const auto& begin = error.source().begin;
+    return refused(begin.line, "column " + std::to_string(begin.column) + ": " + std::string(error.description()));
+  } catch (const detail::ParserAssertion&) {
+    return refused(find_broken_line(text), "not TOML");
+  } catch (const std::exception& error) {
+    return refused(1, error.what());
+  }
+}
 
 void refuse_unknown(detail::Registry& registry, const toml::table& table, const std::string& path) {
   for (const auto& [key, node] : table) {
@@ -292,13 +344,9 @@ Result<Document> Document::parse(std::string_view text, const std::filesystem::p
   const auto absolute = std::filesystem::absolute(path, failed);
   if (failed) return Error{ErrorCode::configuration, std::string(program) + ": " + failed.message()};
   if (text.size() > max_file_size) return Error{ErrorCode::configuration, path.string() + ": larger than 1 MiB"};
-  auto parsed = toml::parse(text);
-  if (!parsed) {
-    const auto& error = parsed.error();
-    return Error{ErrorCode::configuration, path.string() + ':' + std::to_string(error.source().begin.line) + ": column " +
-                                               std::to_string(error.source().begin.column) + ": " + std::string(error.description())};
-  }
-  auto file = std::make_shared<File>(File{absolute.parent_path(), std::move(parsed).table(), detail::Registry(path.string(), false)});
+  auto table = parse_table(text, path.string());
+  if (!table) return table.error();
+  auto file = std::make_shared<File>(File{absolute.parent_path(), std::move(*table), detail::Registry(path.string(), false)});
   const auto* root = &file->root;
   return Document(std::make_shared<Section::State>(Section::State{std::move(file), root, 0, {}, {}}));
 }

@@ -132,6 +132,30 @@ TEST(Config, BrokenTomlIsRefusedWithItsLine) {
   }
 }
 
+TEST(Config, TomlThatBreaksOffInsideATableNameIsRefusedWithItsLine) {
+  auto document = Document::parse("[a]\ntext = 'x'\n[[\nmore = 'y'\n", "sam.toml", "intaglio-sam");
+  ASSERT_FALSE(document);
+  EXPECT_EQ(document.error().detail, "sam.toml:3: not TOML");
+}
+
+TEST(Config, OtherScriptsStandInCommentsAndDoubleQuotesOnly) {
+  auto document = parsed("# Ελλάδα\nname = \"Αθήνα \\\" € 𝄞\" # σχόλιο\n");
+  EXPECT_EQ(document.root().text("name", "N."), "Αθήνα \" € 𝄞");
+  for (const auto* text : {"a = 1\nόνομα = 1\n", "a = 1\nb =\u00a01\n", "a = 1\n[τ]\n", "a = 1\nb = 'ό'\n", "a = 1\nb = 'x # ό'\n", "a = 1\nb = 'x \" ό'\n", "a = 1\nb = \"\"\"ό\"\"\"\n"}) {
+    auto refused = Document::parse(text, "sam.toml", "intaglio-sam");
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().detail, "sam.toml:2: a character that is not ASCII, outside comments and strings in double quotes");
+  }
+}
+
+TEST(Config, WhatIsNotUtf8IsRefused) {
+  for (const auto* bytes : {"\xc3", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xe2\x28\xa1"}) {
+    auto refused = Document::parse("a = \"" + std::string(bytes) + "\"\n", "sam.toml", "intaglio-sam");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().detail, "sam.toml:1: not UTF-8");
+  }
+}
+
 TEST(Config, APathIsNeitherEmptyNorHoldsANul) {
   for (const auto* text : {"p = ''", "p = \"a\\u0000b\"", "p = 1"}) {
     auto document = parsed(text);
