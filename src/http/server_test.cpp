@@ -220,6 +220,7 @@ class HttpServer : public testing::Test {
   }
   RawClient client() const { return RawClient(server->port()); }
 
+  Gate gate;  ///< handlers may stand in it until the server has ended
   std::unique_ptr<Server> server;
 };
 
@@ -332,11 +333,10 @@ TEST_F(HttpServer, AnswersAnExceptionOfAHandlerWith500AndNothingOfIt) {
 }
 
 TEST_F(HttpServer, ShedsWhatItsQueueCannotHold) {
-  Gate gate;
   auto config = plain();
   config.workers = 1;
   config.max_queue = 1;
-  serve(config, [&](const Request& request) {
+  serve(config, [this](const Request& request) {
     gate.pass();
     return echo(request);
   });
@@ -372,8 +372,7 @@ TEST_F(HttpServer, HoldsNoMoreConnectionsThanItsCap) {
 }
 
 TEST_F(HttpServer, FinishesWhatIsUnderWayAndClosesWhatIsIdleWhenItStops) {
-  Gate gate;
-  serve([&](const Request& request) {
+  serve([this](const Request& request) {
     gate.pass();
     return echo(request);
   });

@@ -116,9 +116,7 @@ Bytes refuse(std::string_view call, const Error& error) {
 
 Bytes answer_to(SamService& service, ByteView message) {
   Request request;
-  if (!request.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
-    return refuse("?", {ErrorCode::invalid_request, "wire: not a request"});
-  }
+  if (const auto parsed = parse_message(message, request); !parsed) return refuse("?", parsed.error());
   const auto* call = find(request.call_case());
   if (call == nullptr) return refuse("?", {ErrorCode::invalid_request, "wire: no call, or an unknown one"});
   v1::Answer answer;

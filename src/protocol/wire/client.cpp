@@ -182,7 +182,7 @@ class Client final : public SamService {
     const auto message = pool_.exchange(*frame);
     if (!message) return message.error();
     v1::Answer answer;
-    if (!answer.ParseFromArray(message->data(), static_cast<int>(message->size()))) return unknown_outcome("not an answer");
+    if (!parse_message(*message, answer)) return unknown_outcome("not an answer");
     if (answer.outcome_case() == v1::Answer::kRefusal) return Error{from_wire_number(answer.refusal()), "refused by the SAM"};
     if (answer.outcome_case() != expected) return unknown_outcome("an answer to another call");
     return answer;

@@ -1,5 +1,7 @@
 #include "protocol/wire/frame.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include "base/check.h"
 
 namespace intaglio::protocol::wire {
@@ -11,6 +13,14 @@ Result<std::size_t> parse_frame_length(ByteView header) {
   if (length == 0) return Error{ErrorCode::invalid_request, "wire: empty frame"};
   if (refused_by("wire.frame_length", length > max_frame_bytes)) return Error{ErrorCode::too_large, "wire: frame beyond 1 MiB"};
   return length;
+}
+
+Status parse_message(ByteView body, google::protobuf::MessageLite& message) {
+  // protobuf would print a line of its own for a text that is not UTF-8.
+  static const auto silent = google::protobuf::SetLogHandler(nullptr);
+  static_cast<void>(silent);
+  if (!message.ParseFromArray(body.data(), static_cast<int>(body.size()))) return Error{ErrorCode::invalid_request, "wire: not a message"};
+  return {};
 }
 
 Result<Bytes> encode_frame(const google::protobuf::MessageLite& message) {

@@ -304,7 +304,7 @@ struct Server::State {
   }
 
   void stop() {
-    if (workers.empty()) return;
+    if (workers.empty() || std::exchange(stopped, true)) return;
     std::promise<void> closed;
     asio::post(acceptor.get_executor(), [this, &closed] {
       error_code ignored;
@@ -316,8 +316,8 @@ struct Server::State {
     });
     closed.get_future().wait();
     if (!registry.wait_until_empty(longest_stop)) log::warn("wire.stopped_under_way");
-    workers.clear();
     front.stop();
+    for (const auto& worker : workers) worker->stop();
   }
 
   const ServerConfig config;
@@ -326,12 +326,14 @@ struct Server::State {
   asio::ssl::context tls;
   Registry registry;
   Occasional complaints;
+  // Ended from the last to the first: what still waits in the front's loop holds a socket of one of the workers.
   std::vector<std::unique_ptr<Worker>> workers;
   Worker front;
   Acceptor acceptor{front.io()};
   Timer pause_timer{front.io()};
   Timer sweep_timer{front.io()};
   std::uint16_t port = 0;
+  bool stopped = false;
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -1,5 +1,6 @@
 #include "base/panic.h"
 #include "protocol/wire/convert.h"
+#include "protocol/wire/frame.h"
 
 namespace {
 
@@ -51,8 +52,8 @@ void walk(const v1::Answer& answer) {
 /// Both directions of the border: requests as the SAM gets them, answers as the SSA does.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   v1::Request request;
-  if (request.ParseFromArray(data, static_cast<int>(size))) walk(request);
+  if (parse_message({data, size}, request)) walk(request);
   v1::Answer answer;
-  if (answer.ParseFromArray(data, static_cast<int>(size))) walk(answer);
+  if (parse_message({data, size}, answer)) walk(answer);
   return 0;
 }
