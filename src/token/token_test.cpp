@@ -49,8 +49,11 @@ TEST(TokenOpen, RefusesAWrongPinAfterOneTry) {
 }
 
 TEST(TokenInitialise, RefusesALabelThatExists) {
-  const auto refused = initialise_token(testing::module_path(), "unit", Secret(as_bytes("12345678")), Secret(as_bytes("12345678")));
-  EXPECT_EQ(code_of(refused), ErrorCode::conflict);
+  const testing::Victim victim;
+  const Secret pin(as_bytes("12345678"));
+  EXPECT_EQ(code_of(initialise_token(testing::module_path(), "victim", pin, pin)), ErrorCode::conflict);
+  EXPECT_TRUE(initialise_token(testing::module_path(), "second", pin, pin));
+  EXPECT_TRUE(Token::open(victim.config()));
 }
 
 TEST(Token, SaysWhatItIs) { EXPECT_NE(open_token()->description().find("SoftHSM"), std::string::npos); }
