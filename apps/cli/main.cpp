@@ -140,6 +140,7 @@ void add_enrol(CLI::App& program, const Clock& clock) {
       ->type_name("FILE");
   app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")
       ->type_name("FILE");
+  app->add_flag("--yes", options->yes, "for scripts: the signer agreed to the terms already; implied when code and PIN come from files");
   app->add_flag("--no-qr", options->no_qr, "do not draw the QR code");
   app->footer(
       "\nDraws the QR code for an authenticator application; it is shown once.\n\nExample:\n  intaglio enrol --client client.toml --signer "
@@ -159,6 +160,7 @@ void add_key(CLI::App& program, const Clock& clock) {
   options->profile = "direct-resident";
   app->add_option("--profile", options->profile, "signing profile of the key")->capture_default_str();
   app->add_option("--csr-out", options->csr_out, "write the certificate request (PKCS#10, DER) to this file")->type_name("FILE");
+  app->add_flag("--yes", options->yes, "for scripts: the signer agreed to the terms already; implied when PIN and seed come from files");
   add_factors(*app, options->factors);
   app->footer(
       "\nPrints the credentialID, which the registration authority certifies next (intaglio ra certify).\n\nExample:\n"

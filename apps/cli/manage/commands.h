@@ -16,6 +16,7 @@ struct EnrolOptions {
   std::optional<std::filesystem::path> code_file, pin_file;
   std::optional<std::filesystem::path> seed_file;  ///< where the TOTP seed is kept for scripts, mode 0600
   bool no_qr = false;
+  bool yes = false;  ///< for scripts; implied when all secrets come from files
 };
 /// `intaglio enrol`: activation code and a new PIN for the first factors; the TOTP seed comes back sealed and is shown as QR code.
 Status enrol(const EnrolOptions& options, const Clock& clock);
@@ -25,6 +26,7 @@ struct NewKeyOptions {
   std::string signer, algorithm, profile;
   std::optional<std::filesystem::path> csr_out;
   FactorOptions factors;
+  bool yes = false;  ///< for scripts; implied when both factors come from files
 };
 /// `intaglio key new`: a key in the SAM's token, asked for with the signer's factors.
 Status new_key(const NewKeyOptions& options, const Clock& clock);

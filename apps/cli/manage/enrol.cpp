@@ -117,7 +117,9 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   if (auto checked = check_transaction(opened->transaction, AskedEnrolment{options.signer, settings->client_id}, clock.now()); !checked)
     return checked;
   progress.step("enrolment opened; the SAM is the pinned one");
-  auto message = make_sap_message(*opened, settings->terms, "enrolled", {{"activation-code", &*code}, {"new-pin", &*pin}});
+  const bool script = options.yes || (options.code_file && options.pin_file);
+  if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
+  auto message = make_sap_message(*opened, settings->terms, act_of(script), {{"activation-code", &*code}, {"new-pin", &*pin}});
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer)

@@ -140,8 +140,6 @@ Status check_receipt(const Service& service, const ClientSettings& settings, con
 
 }  // namespace
 
-std::string_view act_of(bool yes) { return yes ? "flag-yes" : "typed-yes"; }
-
 Result<RemoteCredential> find_credential(const Service& service, const SigningOptions& options, const Clock& clock) {
   auto info =
       service.post("/csc/v2/credentials/info", {{"credentialID", options.credential}, {"certificates", "chain"}, {"certInfo", true}});
@@ -179,15 +177,8 @@ Status ask_for_act(const protocol::Transaction& transaction, const ClientSetting
     say("  " + printable(document.label));
     say("    digest " + encode_hex(document.digest));
   }
-  say("Terms " + printable(settings.terms.id) + ", version " + printable(settings.terms.version) + ": " + printable(settings.terms_text));
   say("Until " + format_utc(transaction.expires) + ".");
-  if (yes) return {};
-  auto answer = ask_line("Type yes to sign, anything else to leave:");
-  if (!answer)
-    return because(answer.error(), "the approval", "run the command in a terminal; a script that acts for the signer gives --yes");
-  if (*answer != "yes")
-    return problem(ErrorCode::not_authorised, "nothing was signed: you did not type yes", "run the command again when you agree");
-  return {};
+  return ask_to_agree(settings, yes);
 }
 
 Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSettings& settings, const RemoteCredential& credential,

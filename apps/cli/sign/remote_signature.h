@@ -48,9 +48,6 @@ struct RemoteSignatures {
 
 /// Shows the document list and the terms, and asks for `yes`; not_authorised when the signer declines.
 [[nodiscard]] Status ask_for_act(const protocol::Transaction& transaction, const ClientSettings& settings, bool yes);
-/// What the signer did, as it stands in the message: "typed-yes", or "flag-yes" for a script's --yes.
-[[nodiscard]] std::string_view act_of(bool yes);
-
 /// Fetches the receipt into the file once the log has integrated the entry; verified when client.toml pins the checkpoint key.
 Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference,
                      const std::filesystem::path& file, const Progress& progress);

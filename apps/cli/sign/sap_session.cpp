@@ -1,6 +1,7 @@
 #include "sign/sap_session.h"
 
 #include "base/check.h"
+#include "console.h"
 #include "crypto/jose/jwe.h"
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
@@ -114,6 +115,19 @@ Result<OpenedTransaction> open_transaction(const Service& service, const ClientS
   if (!statement) return statement.error();
   return OpenedTransaction{std::move(*ticket), std::move(*encoded), std::move(*transaction), std::move(statement->kid),
                            std::move(statement->key)};
+}
+
+std::string_view act_of(bool script) { return script ? "script-confirmed" : "typed-yes"; }
+
+Status ask_to_agree(const ClientSettings& settings, bool script) {
+  say("Terms " + printable(settings.terms.id) + ", version " + printable(settings.terms.version) + ": " + printable(settings.terms_text));
+  if (script) return {};
+  auto answer = ask_line("Type yes to agree, anything else to leave:");
+  if (!answer)
+    return because(answer.error(), "the approval", "run the command in a terminal; a script that acts for the signer gives --yes");
+  if (*answer != "yes")
+    return problem(ErrorCode::not_authorised, "nothing was done: you did not type yes", "run the command again when you agree");
+  return {};
 }
 
 Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,

@@ -21,6 +21,11 @@ struct OpenedTransaction {
 [[nodiscard]] Result<OpenedTransaction> open_transaction(const Service& service, const ClientSettings& settings, std::string_view path,
                                                          const json::Value& request, UnixTime now);
 
+/// Shows the terms and asks for the explicit act; not_authorised when the person declines. `script`: it was done before.
+Status ask_to_agree(const ClientSettings& settings, bool script);
+/// What was done, in the words that the SAM's policy knows.
+[[nodiscard]] std::string_view act_of(bool script);
+
 /// One factor of a SAP message: "pin", "totp", "activation-code", "new-pin". The value: letters, digits and - only.
 struct Factor {
   std::string_view type;

@@ -1,6 +1,8 @@
 #include "document/pades/sign.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <set>
 
 #include "crypto/digest.h"

@@ -1,5 +1,7 @@
 #include "document/pades/sign.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,5 +1,8 @@
 #include "document/pades/verify.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "crypto/digest.h"
 #include "document/pades/detail/pdf_file.h"
 

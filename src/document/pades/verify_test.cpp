@@ -1,5 +1,7 @@
 #include "document/pades/verify.h"
 
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <utility>
 
 #include "crypto/random.h"
 #include "document/pades/sign.h"
