@@ -144,6 +144,7 @@ Status run(const Arguments& arguments) {
   }
   if (auto hardened = harden_process(); !hardened) return hardened;
   open_secret_pool(secret_pool_bytes);
+  log::open("intaglio-pki", "info");
   if (!arguments.ceremony.act.empty()) return perform(arguments.ceremony);
   auto settings = load_settings(arguments.ceremony.config);
   if (!settings) return settings.error();
