@@ -20,7 +20,7 @@
 ///   open-label           opens another label, and shows T as asked
 ///   open-key             opens the credential INTAGLIO_LIE_WITH, and shows T as asked
 ///   open-document-added  opens one document more, and shows T as asked
-///   open-suite           opens every suite instead of the one asked for, and shows T as asked
+///   open-suite           opens another suite than the one asked for, and shows T as asked
 ///   open-client          opens in the name of another client, and shows T as asked
 ///   show-signer          shows a T with the signer INTAGLIO_LIE_WITH
 ///   show-certificate     shows a T with another certificate digest
@@ -96,7 +96,7 @@ class LyingSam final : public SamService {
     if (lie_ == "open-hash") told.documents.front().digest = altered(told.documents.front().digest);
     if (lie_ == "open-label") told.documents.front().label = "something else";
     if (lie_ == "open-document-added") told.documents.push_back({altered(told.documents.front().digest), "a small addition"});
-    if (lie_ == "open-suite") told.suites.clear();
+    if (lie_ == "open-suite") told.suites = {other_suite(request.suites.empty() ? crypto::SignatureSuite::ecdsa_sha256 : request.suites.front())};
     if (lie_ == "open-client") told.client_id = told.client_name = "another-client";
     if (lie_ == "open-key") {
       if (auto other = KeyId::parse(with_)) told.key = *other;
@@ -199,11 +199,14 @@ class LyingSam final : public SamService {
   }
   Status suspend_key(const KeyId& key, std::string_view reason) override {
     const auto suspended = sam_->suspend_key(key, reason);
-    if (!suspended || lie_ != "resume-forged") return suspended;
-    return sam_->resume_key(forged_jws("intaglio-ra+jwt", "ra-1", {{"op", "resume-key"}, {"rid", "forged-1"}, {"iat", 0}, {"key", key.text()}}));
+    return suspended && lie_ == "resume-forged" ? resume_forged(key) : suspended;
   }
   Status resume_key(std::string_view operator_request) override {
-    return sam_->resume_key(lie_ == "resume-forged" ? forged_operator_request(operator_request) : std::string(operator_request));
+    if (lie_ != "resume-forged") return sam_->resume_key(operator_request);
+    const auto key = key_in(operator_request);
+    if (!key) return key.error();
+    const auto suspended = sam_->suspend_key(*key, "a lie");
+    return suspended ? sam_->resume_key(forged_operator_request(operator_request)) : suspended;
   }
   Status put_revocation_data(ByteView crl) override { return sam_->put_revocation_data(crl); }
 
@@ -263,14 +266,27 @@ class LyingSam final : public SamService {
                        {"n", documents.size()}, {"amr", {"pin", "totp"}}, {"iat", 0}, {"exp", 4102444800}, {"epoch", 1}});
   }
 
+  Status resume_forged(const KeyId& key) {
+    return sam_->resume_key(forged_jws("intaglio-ra+jwt", "ra-1", {{"op", "resume-key"}, {"rid", "forged-1"}, {"iat", 0}, {"key", key.text()}}));
+  }
+
+  static Result<json::Value> payload_of(std::string_view jws) {
+    const auto first = jws.find('.');
+    const auto second = first == std::string_view::npos ? first : jws.find('.', first + 1);
+    if (second == std::string_view::npos) return Error{ErrorCode::invalid_request, "no JWS"};
+    const auto payload = parse_base64url(jws.substr(first + 1, second - first - 1));
+    return payload ? json::parse(as_text(*payload)) : Result<json::Value>(payload.error());
+  }
+  static Result<KeyId> key_in(std::string_view operator_request) {
+    const auto content = payload_of(operator_request);
+    if (!content) return content.error();
+    const auto key = json::text_member(*content, "key");
+    return key ? KeyId::parse(*key) : Result<KeyId>(key.error());
+  }
   /// The same payload under the liar's key.
   static std::string forged_operator_request(std::string_view original) {
-    const auto first = original.find('.');
-    const auto second = first == std::string_view::npos ? first : original.find('.', first + 1);
-    if (second == std::string_view::npos) return "";
-    const auto payload = parse_base64url(original.substr(first + 1, second - first - 1));
     const auto header = crypto::peek_jws_header(original);
-    const auto content = payload ? json::parse(as_text(*payload)) : Result<json::Value>(payload.error());
+    const auto content = payload_of(original);
     return content && header ? forged_jws("intaglio-ra+jwt", header->kid, *content) : "";
   }
 

@@ -32,7 +32,7 @@ Info::Info(const ServiceDescription& description) {
   body["supportsRar"] = false;
   body["supportedHashTypes"] = {"dtbsr"};
   body["asynchronousOperationMode"] = false;
-  body["methods"] = {"credentials/list", "credentials/info", "signatures/signHash"};
+  body["methods"] = {"info", "oauth2/token", "credentials/list", "credentials/info", "signatures/signHash"};
   body["validationInfo"] = false;
   body["signAlgorithms"] = {{"algos", offered.algos}, {"algoParams", offered.params}};
   // No signDoc yet: no format is made here, and the members are required all the same.
