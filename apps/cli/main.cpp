@@ -235,7 +235,7 @@ void add_siblings(CLI::App& program) {
   auto* probe = hsm->add_subcommand("probe", "Test what the SAM's token can do (intaglio-sam --probe); the SAM must not run");
   probe->add_option("--config", *file, "the SAM's configuration")->required()->type_name("SAM.toml");
   probe->footer("\nExample:\n  intaglio hsm probe --config run/config/sam.toml");
-  probe->callback([file] { chosen = [file] { return run_sibling("intaglio-sam", {"--probe", "--config", file->string()}); }; });
+  probe->callback([file] { chosen = [file] { return probe_token(*file); }; });
 }
 
 }  // namespace

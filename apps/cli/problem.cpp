@@ -25,12 +25,14 @@ std::string_view general_advice(ErrorCode code) {
 
 }  // namespace
 
-Error problem(ErrorCode code, std::string what, std::string next) { return Error{code, what + std::string(next_mark) + next}; }
+Error problem(ErrorCode code, std::string_view what, std::string_view next) {
+  return Error{code, std::string(what) + std::string(next_mark) + std::string(next)};
+}
 
-Error because(const Error& error, std::string_view doing, std::string next) {
+Error because(const Error& error, std::string_view doing, std::string_view next) {
   auto detail = std::string(doing) + ": " + error.detail;
   if (next.empty() || error.detail.find(next_mark) != std::string::npos) return Error{error.code, detail};
-  return problem(error.code, detail, std::move(next));
+  return problem(error.code, detail, next);
 }
 
 int report(const Error& error) {

@@ -33,5 +33,8 @@ Status new_key(const NewKeyOptions& options, const Clock& clock);
 
 /// Replaces this process by a program that stands beside it; comes back only when that fails.
 Status run_sibling(const std::string& program, const std::vector<std::string>& arguments);
+/// `intaglio hsm probe`. SoftHSM finds its token by SOFTHSM2_CONF: when that is not set, the file that `intaglio up` made beside
+/// the token's folder is used.
+Status probe_token(const std::filesystem::path& sam_config);
 
 }  // namespace intaglio::cli

@@ -194,7 +194,10 @@ Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSetti
   json::Value request{{"credentialID", credential.id}, {"hashAlgorithmOID", crypto::oid_of(hash)}, {"documents", documents}};
   request["suites"] = json::Value::array({std::string(crypto::name_of(credential.suite))});
   auto opened = open_transaction(service, settings, "/sic/v1/transactions", request, clock.now());
-  if (!opened) return opened.error();
+  if (!opened) {
+    return because(opened.error(), "opening the transaction",
+                   "check that the credential and its certificate are in force; if not, ask the registration authority");
+  }
   const AskedSigning asked{credential.id, credential.suite, digests, credential.chain.front(), settings.client_id};
   if (auto checked = check_transaction(opened->transaction, asked, clock.now()); !checked) return checked.error();
   progress.step("transaction opened, and it holds exactly what was asked for; the SAM is the pinned one");
