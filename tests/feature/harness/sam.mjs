@@ -94,14 +94,17 @@ export class Sam {
     socket.on('close', () => lost());
   }
 
-  /** One frame, one answer; `message` are the bytes of a Request. */
+  /** One frame, one answer; `message` are the bytes of a Request. One request is under way at a time. */
   exchange(message) {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(message.length);
-    return new Promise((resolve, reject) => {
+    const answer = (this.last ?? Promise.resolve()).then(() => new Promise((resolve, reject) => {
+      if (this.socket.destroyed) throw new Error('the SAM closed the connection');
       this.waiting.push({ resolve, reject });
       this.socket.write(Buffer.concat([length, message]));
-    });
+    }));
+    this.last = answer.catch(() => {});
+    return answer;
   }
 
   /** Calls field `call` of Request; gives the fields of the outcome, or throws SamRefusal. */

@@ -222,6 +222,16 @@ export class System {
     return new DatabaseSync(this.path(name, `${name}.db`), { readOnly: true });
   }
 
+  /** Events of a process's audit log as they are stored, oldest first. */
+  auditEvents(name) {
+    const database = this.database(name);
+    try {
+      return database.prepare('SELECT event FROM audit_entries ORDER BY idx').all().map(({ event }) => JSON.parse(Buffer.from(event).toString()));
+    } finally {
+      database.close();
+    }
+  }
+
   tls(more = {}) {
     const agent = new https.Agent({ keepAlive: true, ca: readFileSync(this.path('tls/ca.pem')), minVersion: 'TLSv1.3', ...more });
     this.agents.push(agent);

@@ -56,7 +56,7 @@ describe('TC-2 and TC-3: what was approved', () => {
     const request = { sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [documents[0].digest] };
     await refuses({ ...request, key: bob.credential }, 'sad_invalid');
     await refuses({ ...request, suite: 'rsa-pss-sha256' }, 'algorithm_refused');
-    await refuses({ ...request, clientId: 'another' }, 'not_authorised');
+    await refuses({ ...request, clientId: 'another' }, 'sad_invalid');
   });
 
   it('TC-3 shows the signer T with exactly what was asked for', async () => {

@@ -13,21 +13,9 @@ const faultPoints = readdirSync(path.join(repository, 'src/sam'), { recursive: t
   .flatMap((name) => [...readFileSync(path.join(repository, 'src/sam', name), 'utf8').matchAll(/fault_point\("(sam\.sign\.[^"]+)"/g)])
   .map(([, name]) => name);
 
-/** Audit events of the SAM that name this authorisation, oldest first. */
-function eventsOf(system, authorisation) {
-  const log = system.database('sam');
-  try {
-    const table = log.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit%entries'").get().name;
-    const column = log.prepare(`SELECT * FROM ${table} LIMIT 1`).get();
-    const text = Object.entries(column).find(([, value]) => Buffer.from(value ?? '').toString().startsWith('{'))[0];
-    return log.prepare(`SELECT ${text} AS event FROM ${table}`).all()
-      .map(({ event }) => Buffer.from(event).toString())
-      .filter((event) => event.includes(authorisation))
-      .map((event) => JSON.parse(event));
-  } finally {
-    log.close();
-  }
-}
+/** Types of the audit events that name this authorisation, oldest first. */
+const eventsOf = (system, authorisation) =>
+  system.auditEvents('sam').filter((event) => JSON.stringify(event).includes(authorisation)).map(({ type }) => type);
 
 describe('TC-5 order', () => {
   let system, alice;
@@ -54,7 +42,7 @@ describe('TC-5 order', () => {
       sam = await Sam.connect(system);
       const again = await sam.sign(request).then((signed) => signed[0], (error) => error.refusal);
       const made = (await sam.status()).signer_signatures;
-      const events = eventsOf(system, authorisation).map(({ type }) => type);
+      const events = eventsOf(system, authorisation);
       const intents = events.filter((type) => type === 'signature.intent').length;
       const outcomes = events.filter((type) => type === 'signature.made').length;
       if (typeof again === 'string') {

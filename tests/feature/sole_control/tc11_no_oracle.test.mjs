@@ -9,8 +9,7 @@ describe('TC-11 no oracle', () => {
   let system, alice, bob, client, sam;
   const generous = (document) => {
     withoutLimits(document);
-    document.lock.failures = 1000;
-    document.lock.wide_failures = 1000;
+    document.lock.failures = 10;
   };
   before(async () => {
     system = await System.start({ policy: generous });
