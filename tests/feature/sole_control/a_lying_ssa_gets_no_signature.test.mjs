@@ -102,8 +102,7 @@ describe('a lying SSA', () => {
 
   it('lifts no suspension on its own word (resume-forged)', async () => {
     await withLie('resume-forged', async (client, officer) => {
-      const request = await officer.request('resume-key', { key: alice.credential });
-      await officer.post('/ra/v1/resumptions', { request });
+      await officer.post('/ra/v1/suspensions', { credentialID: alice.credential, reason: 'test' });
       const before = await sam.signatures();
       await attempt('after a forged resumption');
       assert.equal(await sam.signatures(), before);
