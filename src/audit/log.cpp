@@ -32,7 +32,8 @@ enum class Part { storage, anchor, integration, tampering };
 
 /// Shared with the commit hook, which the database keeps for its own life.
 struct Core {
-  Core(LogConfig configuration, storage::Database& owner, const std::shared_ptr<const crypto::Signer>& signer, std::shared_ptr<const Clock> time)
+  Core(LogConfig configuration, storage::Database& owner, const std::shared_ptr<const crypto::Signer>& signer,
+       std::shared_ptr<const Clock> time)
       : config(std::move(configuration)),
         database(owner),
         clock(std::move(time)),
@@ -107,13 +108,11 @@ Status Core::open() {
 
 /// The anchor may be behind by the commits whose outcome was not released yet when the process ended, never ahead.
 Status Core::catch_up(storage::Reader& reader, const Head& anchored, Head& head) const {
-  if (refused_by("audit.database_behind_anchor", head.size < anchored.size)) {
-    return unavailable("the database ends at entry " + std::to_string(head.size) + ", the anchor vouches for " + std::to_string(anchored.size));
-  }
   auto running = detail::read_running(reader, anchored.size, empty);
   if (!running) return running.error();
   if (refused_by("audit.anchor_differs", !*running || **running != anchored.running)) {
-    return unavailable("the entries below " + std::to_string(anchored.size) + " are not those that the anchor vouches for");
+    return unavailable("the first " + std::to_string(anchored.size) +
+                       " entries are not those that the anchor vouches for; the database has " + std::to_string(head.size));
   }
   Head reached = anchored;
   Status linked;
@@ -312,7 +311,9 @@ Log::~Log() {
   if (auto done = core.integrate(); !done) log::refusal("audit.integration_failed", done.error());
 }
 
-Result<EntryReference> Log::append(storage::Transaction& transaction, const Event& event) { return state_->core->append(transaction, event); }
+Result<EntryReference> Log::append(storage::Transaction& transaction, const Event& event) {
+  return state_->core->append(transaction, event);
+}
 
 Result<EntryReference> Log::record(const Event& event) {
   std::optional<EntryReference> reference;

@@ -64,7 +64,8 @@ struct VerifyReport {
   std::uint64_t entries, signatures, open_intents;
   std::vector<std::string> findings;  ///< human sentences, the first bad entry first
 };
-[[nodiscard]] Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database, const crypto::PublicKey& signer);
+[[nodiscard]] Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database,
+                                              const crypto::PublicKey& signer);
 /// Checks one receipt against a checkpoint key: the signer's own, without any access to the server.
 [[nodiscard]] Status verify_receipt(std::string_view receipt_json, std::string_view origin, const crypto::PublicKey& signer);
 

@@ -9,6 +9,7 @@
 #include "audit/commitment.h"
 #include "audit/detail/anchor.h"
 #include "audit/detail/checkpoint.h"
+#include "audit/detail/integrator.h"
 #include "audit/detail/tiles.h"
 #include "base/file.h"
 #include "json/json.h"
@@ -88,7 +89,8 @@ class LogTest : public testing::Test {
   void record_many(int count) {
     EXPECT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
       for (int at = 0; at < count; ++at) {
-        auto done = log_->append(transaction, {EventType::signer_created, "operator:ra-1", "signer", Outcome::success, {{"at", std::to_string(at)}}});
+        auto done = log_->append(transaction,
+                                 {EventType::signer_created, "operator:ra-1", "signer", Outcome::success, {{"at", std::to_string(at)}}});
         if (!done) return done.error();
       }
       return {};
@@ -286,13 +288,15 @@ TEST_F(LogTest, UpdateAndDeleteAreRefusedByTheDatabaseItself) {
 
 TEST_F(LogTest, AnEntryOfAForeignTypeIsNamed) {
   record_many(300);
-  EXPECT_EQ(first_finding_after("UPDATE audit_entries SET event = CAST(event AS TEXT) WHERE idx = 17"), "entry 17 was edited: its hash differs");
+  EXPECT_EQ(first_finding_after("UPDATE audit_entries SET event = CAST(event AS TEXT) WHERE idx = 17"),
+            "entry 17 was edited: its hash differs");
 }
 
 TEST_F(LogTest, AnEditedEntryIsNamed) {
   record_many(300);
-  EXPECT_EQ(first_finding_after("UPDATE audit_entries SET event = CAST(replace(event, '\"at\":\"17\"', '\"at\":\"71\"') AS BLOB) WHERE idx = 17"),
-            "entry 17 was edited: its hash differs");
+  EXPECT_EQ(
+      first_finding_after("UPDATE audit_entries SET event = CAST(replace(event, '\"at\":\"17\"', '\"at\":\"71\"') AS BLOB) WHERE idx = 17"),
+      "entry 17 was edited: its hash differs");
 }
 
 TEST_F(LogTest, ADroppedEntryIsNamed) {
@@ -302,9 +306,10 @@ TEST_F(LogTest, ADroppedEntryIsNamed) {
 
 TEST_F(LogTest, ADroppedEntryWhosePlaceWasClosedIsNamed) {
   record_many(300);
-  EXPECT_EQ(first_finding_after("DELETE FROM audit_entries WHERE idx = 42;"
-                                "UPDATE audit_entries SET idx = -idx WHERE idx > 42; UPDATE audit_entries SET idx = -idx - 1 WHERE idx < 0"),
-            "entry 42 does not continue the chain: it or the one before was changed");
+  EXPECT_EQ(
+      first_finding_after("DELETE FROM audit_entries WHERE idx = 42;"
+                          "UPDATE audit_entries SET idx = -idx WHERE idx > 42; UPDATE audit_entries SET idx = -idx - 1 WHERE idx < 0"),
+      "entry 42 does not continue the chain: it or the one before was changed");
 }
 
 TEST_F(LogTest, SwappedEntriesAreNamed) {
@@ -357,8 +362,8 @@ TEST_F(LogTest, ChangedTilesBundlesCheckpointsAndAnchorsAreNoticed) {
   record_many(300);
   ASSERT_TRUE(log_->checkpoint_now());
   close();
-  for (const auto* name : {"log/tile/0/000", "log/tile/0/001.p/44", "log/tile/1/000.p/1", "log/tile/entries/000", "log/tile/entries/001.p/44",
-                           "log/checkpoint", "anchor/sam"}) {
+  for (const auto* name : {"log/tile/0/000", "log/tile/0/001.p/44", "log/tile/1/000.p/1", "log/tile/entries/000",
+                           "log/tile/entries/001.p/44", "log/checkpoint", "anchor/sam"}) {
     const auto file = folder_ / name;
     auto content = read_file(file, 1 << 20);
     ASSERT_TRUE(content) << name;
@@ -377,7 +382,9 @@ TEST_F(LogTest, IntentsAndOutcomesAreReconciled) {
   const auto occurrence = [](int position) {
     return std::vector<std::pair<std::string, std::string>>{{"authorisation", "a1"}, {"position", std::to_string(position)}};
   };
-  const auto outcome = [](std::uint64_t intent) { return std::vector<std::pair<std::string, std::string>>{{"intent", std::to_string(intent)}}; };
+  const auto outcome = [](std::uint64_t intent) {
+    return std::vector<std::pair<std::string, std::string>>{{"intent", std::to_string(intent)}};
+  };
   const auto first = record(EventType::signature_intent, occurrence(0)).index;
   const auto second = record(EventType::signature_intent, occurrence(1)).index;
   record(EventType::signature_intent, occurrence(2));
@@ -397,7 +404,8 @@ TEST_F(LogTest, IntentsAndOutcomesAreReconciled) {
   report = verify();
   EXPECT_EQ(report.open_intents, 0U);
   ASSERT_FALSE(report.good);
-  EXPECT_EQ(report.findings.front(), "entry " + std::to_string(again) + " is the outcome of an intent that is not open: " + std::to_string(fourth));
+  EXPECT_EQ(report.findings.front(),
+            "entry " + std::to_string(again) + " is the outcome of an intent that is not open: " + std::to_string(fourth));
 }
 
 /// kill -9 between commit and anchor, or between anchor and tiles: the database is ahead.
@@ -448,6 +456,104 @@ TEST_F(LogTest, AMissingAnchorOrCheckpointIsRefusedOnceThereAreEntries) {
   std::filesystem::rename(folder_ / "kept", config().anchor);
   std::filesystem::remove(config().directory / "checkpoint");
   EXPECT_FALSE(try_open());
+}
+
+TEST_F(LogTest, ATreeThatWasPutBackIsRefused) {
+  record_many(5);
+  ASSERT_TRUE(log_->checkpoint_now());
+  std::filesystem::copy(config().directory, folder_ / "earlier", std::filesystem::copy_options::recursive);
+  record();
+  close();
+  std::filesystem::remove_all(config().directory);
+  std::filesystem::rename(folder_ / "earlier", config().directory);
+  auto opened = try_open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::audit_unavailable);
+}
+
+TEST_F(LogTest, ATileThatWasChangedGivesNoReceipt) {
+  record_many(5);
+  ASSERT_TRUE(log_->checkpoint_now());
+  const auto tile = config().directory / "tile/0/000.p/5";
+  auto content = read_file(tile, 1 << 20);
+  ASSERT_TRUE(content);
+  (*content)[0] ^= 1U;
+  ASSERT_TRUE(write_file_durably(tile, *content, 0600));
+  auto refused = log_->receipt(3);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::audit_unavailable);
+}
+
+TEST_F(LogTest, AnEntryThatWasChangedGivesNoReceipt) {
+  record_many(5);
+  ASSERT_TRUE(log_->checkpoint_now());
+  as_administrator(*database_, "UPDATE audit_entries SET event = x'7b7d' WHERE idx = 3");
+  EXPECT_FALSE(log_->receipt(3));
+}
+
+/// What the integrator meets when somebody changes entries that are not in the tree yet.
+TEST_F(LogTest, EntriesThatWereChangedBeforeTheirIntegrationAreNotIntegrated) {
+  for (const auto* sql :
+       {"UPDATE audit_entries SET event = x'7b7d' WHERE idx = 1", "UPDATE audit_entries SET leaf = zeroblob(32) WHERE idx = 1",
+        "UPDATE audit_entries SET running = zeroblob(32) WHERE idx = 1"}) {
+    // The entries arrive and change in one commit, before the thread that integrates can see them.
+    ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+      for (int at = 0; at < 3; ++at) EXPECT_TRUE(log_->append(transaction, {EventType::key_generated, "a", "b", Outcome::success, {}}));
+      EXPECT_TRUE(transaction.execute("DROP TRIGGER audit_entries_no_update", {}));
+      EXPECT_TRUE(transaction.execute(sql, {}));
+      return {};
+    })) << sql;
+    EXPECT_FALSE(log_->checkpoint_now()) << sql;
+    EXPECT_FALSE(log_->healthy()) << sql;
+    close();
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    open();
+  }
+}
+
+TEST_F(LogTest, ATileThatWasChangedWhileClosedStopsTheStart) {
+  record_many(300);
+  ASSERT_TRUE(log_->checkpoint_now());
+  close();
+  const auto tile = config().directory / "tile/1/000.p/1";
+  auto content = read_file(tile, 1 << 20);
+  ASSERT_TRUE(content);
+  (*content)[0] ^= 1U;
+  ASSERT_TRUE(write_file_durably(tile, *content, 0600));
+  EXPECT_FALSE(try_open());
+}
+
+TEST_F(LogTest, AnEntryOfTheUnfinishedBundleThatWasChangedWhileClosedStopsTheStart) {
+  record_many(5);
+  ASSERT_TRUE(log_->checkpoint_now());
+  close();
+  as_administrator(database_path(), "UPDATE audit_entries SET event = x'7b7d' WHERE idx = 3");
+  EXPECT_FALSE(try_open());
+}
+
+TEST_F(LogTest, OnlyWhatTheAnchorVouchesForIsIntegrated) {
+  auto database = storage::open_sqlite(folder_ / "other.db");
+  ASSERT_TRUE(database);
+  ASSERT_TRUE((*database)->migrate(Log::migrations()));
+  auto head = detail::empty_head(origin);
+  ASSERT_TRUE((*database)->write([&](storage::Transaction& transaction) -> Status {
+    for (std::uint64_t index = 0; index < 3; ++index) {
+      detail::Entry entry{index, to_bytes(std::to_string(index)), {}, {}};
+      entry.leaf = detail::hash_of_leaf(entry.event);
+      entry.running = detail::next_running(head.running, entry.leaf);
+      head = {index + 1, entry.running};
+      if (auto inserted = detail::insert_entry(transaction, entry); !inserted) return inserted;
+    }
+    return {};
+  }));
+  detail::Integrator integrator(origin, folder_ / "other", **database, key_);
+  ASSERT_TRUE(integrator.open());
+  EXPECT_FALSE(integrator.integrate({3, {}}));
+  EXPECT_FALSE(integrator.integrate({4, head.running}));
+  EXPECT_EQ(integrator.size(), 0U);
+  EXPECT_TRUE(integrator.integrate(head));
+  EXPECT_EQ(integrator.size(), 3U);
 }
 
 TEST_F(LogTest, ATornAnchorLeavesTheEarlierOne) {

@@ -169,10 +169,11 @@ class Verification {
   void grow(const Entry& entry) {
     // Behind a gap every place would differ; the gap is named.
     if (!checkpoint_ || entry.index != edge_.size() || edge_.size() >= checkpoint_->size) return;
-    const auto grown = edge_.append(detail::hash_of_leaf(entry.event), [&](unsigned level, std::uint64_t index, std::span<const Hash> hashes) {
-      compare_tile(level, index, hashes);
-      return Status();
-    });
+    const auto grown =
+        edge_.append(detail::hash_of_leaf(entry.event), [&](unsigned level, std::uint64_t index, std::span<const Hash> hashes) {
+          compare_tile(level, index, hashes);
+          return Status();
+        });
     if (!grown) panic("audit: a comparison cannot be refused");
     bundle_.push_back(entry.event);
     if (bundle_.size() == detail::tile_width) compare_bundle();
@@ -182,7 +183,8 @@ class Verification {
       if (!hashes.empty()) compare_tile(level, edge_.size() >> (detail::tile_height * (level + 1)), hashes);
     }
     if (!bundle_.empty()) compare_bundle();
-    if (edge_.root() != checkpoint_->root) findings_.add(Findings::whole_log, "the entries do not lead to the root that the checkpoint signs");
+    if (edge_.root() != checkpoint_->root)
+      findings_.add(Findings::whole_log, "the entries do not lead to the root that the checkpoint signs");
   }
 
   void compare_tile(unsigned level, std::uint64_t index, std::span<const Hash> hashes) {

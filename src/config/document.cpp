@@ -149,8 +149,8 @@ struct Section::State {
   template <typename T>
   std::optional<T> read(std::string_view key, std::string_view about, const std::string& type, bool required, std::optional<T> fallback,
                         const std::function<std::optional<T>(const toml::node&)>& convert) {
-    registry().learn({join(described, key), Kind::key, std::string(about), type,
-                      fallback ? std::optional(literal(*fallback)) : std::nullopt, required});
+    registry().learn(
+        {join(described, key), Kind::key, std::string(about), type, fallback ? std::optional(literal(*fallback)) : std::nullopt, required});
     std::optional<T> value = std::move(fallback);
     if (const auto* node = find(key)) {
       value = convert(*node);
@@ -231,7 +231,8 @@ std::string Section::choice(std::string_view key, std::string_view about, const 
   return state_->read_or<std::string>({}, key, about, "one of " + list_of(words), std::nullopt, one_of(words));
 }
 
-std::string Section::choice(std::string_view key, std::string_view about, const std::vector<std::string>& words, std::string_view fallback) {
+std::string Section::choice(std::string_view key, std::string_view about, const std::vector<std::string>& words,
+                            std::string_view fallback) {
   return state_->read_or<std::string>({}, key, about, "one of " + list_of(words), std::string(fallback), one_of(words));
 }
 

@@ -141,7 +141,8 @@ TEST(Config, TomlThatBreaksOffInsideATableNameIsRefusedWithItsLine) {
 TEST(Config, OtherScriptsStandInCommentsAndDoubleQuotesOnly) {
   auto document = parsed("# Ελλάδα\nname = \"Αθήνα \\\" € 𝄞\" # σχόλιο\n");
   EXPECT_EQ(document.root().text("name", "N."), "Αθήνα \" € 𝄞");
-  for (const auto* text : {"a = 1\nόνομα = 1\n", "a = 1\nb =\u00a01\n", "a = 1\n[τ]\n", "a = 1\nb = 'ό'\n", "a = 1\nb = 'x # ό'\n", "a = 1\nb = 'x \" ό'\n", "a = 1\nb = \"\"\"ό\"\"\"\n"}) {
+  for (const auto* text : {"a = 1\nόνομα = 1\n", "a = 1\nb =\u00a01\n", "a = 1\n[τ]\n", "a = 1\nb = 'ό'\n", "a = 1\nb = 'x # ό'\n",
+                           "a = 1\nb = 'x \" ό'\n", "a = 1\nb = \"\"\"ό\"\"\"\n"}) {
     auto refused = Document::parse(text, "sam.toml", "intaglio-sam");
     ASSERT_FALSE(refused) << text;
     EXPECT_EQ(refused.error().detail, "sam.toml:2: a character that is not ASCII, outside comments and strings in double quotes");

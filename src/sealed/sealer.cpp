@@ -156,20 +156,21 @@ Status Sealer::State::make(std::string_view kind, UnixTime now) {
 }
 
 Status Sealer::State::choose_current(UnixTime now) {
-  const auto youngest = [this] {
-    return std::max_element(keys.begin(), keys.end(),
-                            [](const auto& left, const auto& right) { return left.second.created < right.second.created; });
+  const auto choose = [&] {
+    current = 0;
+    for (const auto& [id, key] : keys) {
+      const bool ended = now - key.created >= max_key_age || key.records >= max_key_records;
+      if (refused_by("sealed.data_key_ended", ended)) continue;
+      if (current == 0 || keys.at(current).created < key.created) current = id;
+    }
   };
-  auto chosen = youngest();
-  const bool ended =
-      chosen != keys.end() && (now - chosen->second.created >= max_key_age || chosen->second.records >= max_key_records);
-  if (chosen == keys.end() || refused_by("sealed.data_key_ended", ended)) {
+  choose();
+  if (current == 0) {
     if (auto made = make(record_kind, now); !made) return made;
-    chosen = youngest();
+    choose();
   }
-  current = chosen->first;
-  records = chosen->second.records;
-  return reserve(chosen->second.records + reserved_records);
+  records = keys.at(current).records;
+  return reserve(records + reserved_records);
 }
 
 Status Sealer::State::reserve(std::uint64_t count) {
@@ -214,8 +215,8 @@ void Sealer::State::stop() {
   if (auto done = reserve(records.load()); !done) log::refusal("sealed.count_failed", done.error());
 }
 
-Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::shared_ptr<token::Token> token, token::ServiceKey sealing_key,
-                                             std::shared_ptr<const Clock> clock) {
+Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::shared_ptr<token::Token> token,
+                                             token::ServiceKey sealing_key, std::shared_ptr<const Clock> clock) {
   auto stored = read_keys(database);
   if (!stored) return stored.error();
   auto state = std::make_unique<State>(database, std::move(token), std::move(sealing_key));

@@ -95,7 +95,8 @@ TEST_F(SealerTest, NoChangedByteOpens) {
 }
 
 TEST_F(SealerTest, AnythingRoundTrips) {
-  rc::check([this](const std::string& table, const std::vector<std::uint8_t>& id, std::uint64_t version, const std::vector<std::uint8_t>& plaintext) {
+  rc::check([this](const std::string& table, const std::vector<std::uint8_t>& id, std::uint64_t version,
+                   const std::vector<std::uint8_t>& plaintext) {
     auto sealed = sealer_->seal(table, id, version, plaintext);
     RC_ASSERT(sealed);
     auto opened = sealer_->open_record(table, id, version, *sealed);

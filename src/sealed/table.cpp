@@ -34,8 +34,8 @@ Status Table::insert(storage::Transaction& transaction, std::string_view id, Byt
 Status Table::update(storage::Transaction& transaction, std::string_view id, std::uint64_t version, ByteView content) const {
   auto sealed = sealer_->seal(name_, as_bytes(id), version + 1, content);
   if (!sealed) return sealed.error();
-  auto changed = transaction.execute(
-      update_, {id, static_cast<std::int64_t>(version), static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
+  auto changed =
+      transaction.execute(update_, {id, static_cast<std::int64_t>(version), static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
   if (!changed) return changed.error();
   if (*changed != 1) return Error{ErrorCode::conflict, "a record of " + std::string(name_) + " changed meanwhile"};
   return {};

@@ -23,7 +23,8 @@ class MemoryToken final : public token::Token {
 
 }  // namespace
 
-Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key, std::shared_ptr<const Clock> clock) {
+Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key,
+                                                    std::shared_ptr<const Clock> clock) {
   return Sealer::open(database, std::make_shared<MemoryToken>(Secret(wrapping_key)), MemoryToken::sealing_key(), std::move(clock));
 }
 

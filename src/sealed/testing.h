@@ -8,6 +8,7 @@ namespace intaglio::sealed {
 
 /// A sealer over a token that exists in memory only, for the unit tests of the rooms above: `wrapping_key` (32 bytes) stands for
 /// the token's. The database must be migrated with Sealer::migrations() and must outlive the sealer.
-[[nodiscard]] Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key, std::shared_ptr<const Clock> clock);
+[[nodiscard]] Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key,
+                                                                  std::shared_ptr<const Clock> clock);
 
 }  // namespace intaglio::sealed

@@ -41,7 +41,10 @@ class Reader {
   template <typename T>
   Result<std::optional<T>> query_one(std::string_view sql, Parameters parameters, const std::function<T(const Row&)>& map) {
     std::optional<T> found;
-    auto done = query(sql, parameters, [&](const Row& row) { found.emplace(map(row)); return false; });
+    auto done = query(sql, parameters, [&](const Row& row) {
+      found.emplace(map(row));
+      return false;
+    });
     if (!done) return done.error();
     return found;
   }

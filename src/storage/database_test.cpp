@@ -205,9 +205,8 @@ TEST_F(DatabaseTest, AReadSeesOneSnapshotWhateverIsWrittenMeanwhile) {
 }
 
 TEST_F(DatabaseTest, AReaderCannotWrite) {
-  auto status = database_->read([](Reader& reader) {
-    return reader.query("INSERT INTO notes (id) VALUES (1) RETURNING id", {}, [](const Row&) { return true; });
-  });
+  auto status = database_->read(
+      [](Reader& reader) { return reader.query("INSERT INTO notes (id) VALUES (1) RETURNING id", {}, [](const Row&) { return true; }); });
   EXPECT_FALSE(status);
   EXPECT_EQ(count(), 0);
 }
@@ -411,9 +410,10 @@ TEST_F(DatabaseTest, AMigrationThatFailsLeavesNothing) {
 }
 
 TEST_F(DatabaseTest, AMigrationMayHoldTriggers) {
-  const std::vector<Migration> guarded = {
-      notes().front(),
-      {2, "CREATE TRIGGER notes_stay BEFORE DELETE ON notes BEGIN SELECT RAISE(ABORT, 'append only; always'); END; CREATE TABLE last (x INTEGER)"}};
+  const std::vector<Migration> guarded = {notes().front(),
+                                          {2,
+                                           "CREATE TRIGGER notes_stay BEFORE DELETE ON notes BEGIN SELECT RAISE(ABORT, 'append only; "
+                                           "always'); END; CREATE TABLE last (x INTEGER)"}};
   ASSERT_TRUE(database_->migrate(guarded));
   ASSERT_TRUE(add(1));
   auto status = database_->write([](Transaction& transaction) -> Status {

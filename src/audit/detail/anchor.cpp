@@ -76,7 +76,8 @@ Result<std::unique_ptr<Anchor>> Anchor::open(const std::filesystem::path& path, 
     if (auto written = write_file_durably(path, fresh, 0600); !written) return written.error();
     content = std::move(fresh);
   }
-  if (!content) return Error{ErrorCode::audit_unavailable, "audit: the anchor " + path.string() + " is not there: " + content.error().detail};
+  if (!content)
+    return Error{ErrorCode::audit_unavailable, "audit: the anchor " + path.string() + " is not there: " + content.error().detail};
   const auto found = find_newest(*content);
   if (!found) return Error{ErrorCode::audit_unavailable, "audit: the anchor " + path.string() + " is damaged"};
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);

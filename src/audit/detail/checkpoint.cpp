@@ -64,9 +64,8 @@ Result<Bytes> find_signature(std::string_view lines, std::string_view name, cons
 }  // namespace
 
 bool is_origin(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= 255 && std::all_of(text.begin(), text.end(), [](char character) {
-    return character > ' ' && character < 0x7f && character != '+';
-  });
+  return !text.empty() && text.size() <= 255 &&
+         std::all_of(text.begin(), text.end(), [](char character) { return character > ' ' && character < 0x7f && character != '+'; });
 }
 
 Result<std::string> sign_checkpoint(const Checkpoint& checkpoint, const crypto::Signer& signer) {

@@ -25,8 +25,10 @@ const std::vector<storage::Migration>& entry_migrations() {
       {1,
        "CREATE TABLE audit_entries ("
        "idx INTEGER PRIMARY KEY, event BLOB NOT NULL, leaf BLOB NOT NULL, running BLOB NOT NULL);"
-       "CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;"
-       "CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;"
+       "CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); "
+       "END;"
+       "CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); "
+       "END;"
        "CREATE TABLE audit_tree (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL);"
        "CREATE TRIGGER audit_tree_no_delete BEFORE DELETE ON audit_tree BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;"},
   };
@@ -56,10 +58,11 @@ Result<std::optional<Hash>> read_running(storage::Reader& reader, std::uint64_t 
 
 Result<std::optional<Entry>> read_entry(storage::Reader& reader, std::uint64_t index) {
   std::optional<Entry> entry;
-  auto read = reader.query("SELECT idx, event, leaf, running FROM audit_entries WHERE idx = ?1", {number(index)}, [&](const storage::Row& row) {
-    entry = entry_of(row);
-    return false;
-  });
+  auto read =
+      reader.query("SELECT idx, event, leaf, running FROM audit_entries WHERE idx = ?1", {number(index)}, [&](const storage::Row& row) {
+        entry = entry_of(row);
+        return false;
+      });
   if (!read) return read.error();
   return entry;
 }
@@ -72,17 +75,19 @@ Status insert_entry(storage::Transaction& transaction, const Entry& entry) {
 }
 
 Status each_entry(storage::Reader& reader, std::uint64_t begin, std::uint64_t end, const std::function<bool(Entry)>& each) {
-  return reader.query("SELECT idx, event, leaf, running FROM audit_entries WHERE idx >= ?1 AND idx < ?2 ORDER BY idx", {number(begin), number(end)},
-                      [&](const storage::Row& row) { return each(entry_of(row)); });
+  return reader.query("SELECT idx, event, leaf, running FROM audit_entries WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
+                      {number(begin), number(end)}, [&](const storage::Row& row) { return each(entry_of(row)); });
 }
 
 Status verify_link(const Entry& entry, const Head& before) {
-  const auto refused = [&](const char* why) { return Error{ErrorCode::audit_unavailable, "entry " + std::to_string(entry.index) + ' ' + why}; };
-  if (refused_by("audit.entry_missing", entry.index != before.size)) {
-    return Error{ErrorCode::audit_unavailable, "entry " + std::to_string(before.size) + " is missing"};
-  }
+  const auto refused = [&](const char* why) {
+    return Error{ErrorCode::audit_unavailable, "entry " + std::to_string(entry.index) + ' ' + why};
+  };
+  // Behind a gap the chain would break too; this names the entry.
+  if (entry.index != before.size) return Error{ErrorCode::audit_unavailable, "entry " + std::to_string(before.size) + " is missing"};
   if (refused_by("audit.entry_edited", hash_of_leaf(entry.event) != entry.leaf)) return refused("was edited: its hash differs");
-  if (refused_by("audit.chain_broken", next_running(before.running, entry.leaf) != entry.running)) return refused("does not continue the chain");
+  if (refused_by("audit.chain_broken", next_running(before.running, entry.leaf) != entry.running))
+    return refused("does not continue the chain");
   return {};
 }
 
@@ -97,8 +102,9 @@ Result<TreeMark> read_tree_mark(storage::Reader& reader) {
 }
 
 Status write_tree_mark(storage::Transaction& transaction, const TreeMark& mark) {
-  auto done = transaction.execute("INSERT INTO audit_tree (id, size, root) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE SET size = ?1, root = ?2",
-                                  {number(mark.size), ByteView(mark.root)});
+  auto done =
+      transaction.execute("INSERT INTO audit_tree (id, size, root) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE SET size = ?1, root = ?2",
+                          {number(mark.size), ByteView(mark.root)});
   if (!done) return done.error();
   return {};
 }

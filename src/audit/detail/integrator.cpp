@@ -44,7 +44,8 @@ Status Integrator::open() {
   }
   auto checkpoint = verify_checkpoint(as_text(*note), origin_, signer_->public_key());
   if (!checkpoint) return refused(checkpoint.error().detail);
-  if (refused_by("audit.tree_rolled_back", checkpoint->size < mark.size || (checkpoint->size == mark.size && checkpoint->root != mark.root))) {
+  if (refused_by("audit.tree_rolled_back",
+                 checkpoint->size < mark.size || (checkpoint->size == mark.size && checkpoint->root != mark.root))) {
     return refused("the checkpoint is older than the tree that the database knows");
   }
   auto tree = load(*checkpoint);
@@ -66,18 +67,21 @@ Result<Integrator::Tree> Integrator::load(const Checkpoint& checkpoint) const {
     levels.push_back(std::move(*hashes));
   }
   Tree tree{Edge::restore(checkpoint.size, std::move(levels)), {}, empty_head(origin_)};
-  if (refused_by("audit.tiles_differ", tree.edge.root() != checkpoint.root)) return refused("the tiles do not lead to the signed checkpoint");
+  if (refused_by("audit.tiles_differ", tree.edge.root() != checkpoint.root))
+    return refused("the tiles do not lead to the signed checkpoint");
 
   const auto width = Edge::width(checkpoint.size, 0);
   std::string difference;
   auto read = database_.read([&](storage::Reader& reader) -> Status {
     auto running = read_running(reader, checkpoint.size, tree.head);
     if (!running) return running.error();
-    if (!*running) return refused("the database lacks entries that the checkpoint holds: it has fewer than " + std::to_string(checkpoint.size));
+    if (!*running)
+      return refused("the database lacks entries that the checkpoint holds: it has fewer than " + std::to_string(checkpoint.size));
     tree.head = {checkpoint.size, **running};
     return each_entry(reader, checkpoint.size - width, checkpoint.size, [&](Entry entry) {
       const auto at = static_cast<std::size_t>(entry.index % tile_width);
-      if (hash_of_leaf(entry.event) != tree.edge.levels().front()[at]) difference = "entry " + std::to_string(entry.index) + " differs from the tree";
+      if (hash_of_leaf(entry.event) != tree.edge.levels().front()[at])
+        difference = "entry " + std::to_string(entry.index) + " differs from the tree";
       tree.bundle.push_back(std::move(entry.event));
       return difference.empty();
     });
@@ -111,8 +115,10 @@ Status Integrator::grow(Tree& tree, const Head& head) const {
   });
   if (!read) return read;
   if (!status) return status;
-  const bool short_or_other = tree.edge.size() != end || (end == head.size && tree.head != head);
-  if (refused_by("audit.entries_not_anchored", short_or_other)) return refused("the database differs from what the anchor vouches for");
+  if (tree.edge.size() != end) return refused("entry " + std::to_string(tree.edge.size()) + " is missing");
+  if (refused_by("audit.entries_not_anchored", end == head.size && tree.head != head)) {
+    return refused("the entries differ from those that the anchor vouches for");
+  }
   return write_partial(tree);
 }
 

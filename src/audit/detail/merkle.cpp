@@ -37,7 +37,8 @@ Status add_consistency(std::vector<Hash>& path, std::uint64_t old_end, std::uint
   }
   const auto middle = begin + split_of(end - begin);
   const bool left = old_end <= middle;
-  if (auto below = left ? add_consistency(path, old_end, begin, middle, known, range) : add_consistency(path, old_end, middle, end, false, range);
+  if (auto below =
+          left ? add_consistency(path, old_end, begin, middle, known, range) : add_consistency(path, old_end, middle, end, false, range);
       !below) {
     return below;
   }

@@ -78,7 +78,8 @@ Result<Bytes> Tiles::read(const std::string& kind, std::uint64_t index, std::siz
   auto content = read_file(path_of(kind, index, width), max_bundle_size);
   if (!content && width < tile_width) content = read_file(path_of(kind, index, tile_width), max_bundle_size);
   if (!content) {
-    return Error{ErrorCode::not_found, "audit: tile " + kind + '/' + encode_index(index) + " of width " + std::to_string(width) + " is missing"};
+    return Error{ErrorCode::not_found,
+                 "audit: tile " + kind + '/' + encode_index(index) + " of width " + std::to_string(width) + " is missing"};
   }
   return content;
 }

@@ -91,7 +91,8 @@ class Reader {
   /// RFC 3629: shortest form, no surrogates, at most U+10FFFF.
   void escape() {
     const auto lead = static_cast<unsigned char>(text_[at_]);
-    const auto form = std::find_if(forms.begin(), forms.end(), [&](const Form& candidate) { return (lead & candidate.mask) == candidate.lead; });
+    const auto form =
+        std::find_if(forms.begin(), forms.end(), [&](const Form& candidate) { return (lead & candidate.mask) == candidate.lead; });
     if (form == forms.end() || text_.size() - at_ < form->length) return refuse("not UTF-8");
     std::uint32_t point = lead & static_cast<unsigned char>(~form->mask);
     for (std::size_t next = 1; next < form->length; ++next) {

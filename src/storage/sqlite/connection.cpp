@@ -28,10 +28,8 @@ bool spoils_transaction(int primary) noexcept {
     case SQLITE_NOTADB:
     case SQLITE_CANTOPEN:
     case SQLITE_NOMEM:
-    case SQLITE_PROTOCOL:
-      return true;
-    default:
-      return false;
+    case SQLITE_PROTOCOL: return true;
+    default: return false;
   }
 }
 

@@ -42,7 +42,8 @@ Result<std::size_t> count_applied(Transaction& transaction, const std::vector<Mi
   if (!read) return read.error();
   if (applied.size() > migrations.size()) return refused("the database is newer than this program");
   for (std::size_t index = 0; index < applied.size(); ++index) {
-    if (applied[index] != migrations[index].sql) return refused("migration " + std::to_string(index + 1) + " was changed after it was applied");
+    if (applied[index] != migrations[index].sql)
+      return refused("migration " + std::to_string(index + 1) + " was changed after it was applied");
   }
   return applied.size();
 }
@@ -101,7 +102,9 @@ class ReadOnlyDatabase final : public Database {
  public:
   ReadOnlyDatabase(const std::filesystem::path& path, sqlite::Access access) : readers_(path, access) {}
 
-  Status write(const std::function<Status(Transaction&)>&) override { return Error{ErrorCode::unsupported, "storage: opened for reading only"}; }
+  Status write(const std::function<Status(Transaction&)>&) override {
+    return Error{ErrorCode::unsupported, "storage: opened for reading only"};
+  }
   Status read(const std::function<Status(Reader&)>& work) override { return readers_.read(work); }
   void on_commit(std::function<Status()>) override {}
   Status migrate(const std::vector<Migration>&) override { return Error{ErrorCode::unsupported, "storage: opened for reading only"}; }
