@@ -1,0 +1,279 @@
+// Measures signatures a second, stage by stage, in one run on one machine, and says what each stage costs against the limit: the work of the
+// token and the one verification that TC-5 asks for (docs/operate/benchmark.md). usage: node bench/run.mjs [--quick] [--bin DIRECTORY]
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, release, tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+
+const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false }, bin: { type: 'string' }, out: { type: 'string' } } });
+const here = import.meta.dirname;
+process.env.INTAGLIO_BIN ??= path.resolve(options.bin ?? path.join(here, '../build/testing/bin'));
+const { System } = await import('../tests/feature/harness/system.mjs');
+const { Client, signAlgorithms } = await import('../tests/feature/harness/client.mjs');
+const { Officer } = await import('../tests/feature/harness/officer.mjs');
+const { Signer, identityOf } = await import('../tests/feature/harness/signer.mjs');
+const { totp } = await import('../tests/feature/harness/protocol.mjs');
+const { drawPlot } = await import('./plot.mjs');
+
+const cores = availableParallelism();
+const seconds = options.quick ? 1 : 3;
+const localSeconds = options.quick ? 0.7 : 1.5;
+const levels = options.quick ? [1, 8] : [1, 8, 32];
+const batchLevels = options.quick ? [8] : [1, 8];
+const batch = 100;
+const listLength = 600;
+const otpWindow = 3;
+const keys = [
+  { name: 'rsa3072-pss', algorithm: 'rsa3072', suite: 'rsa-pss-sha256', signers: 8 },
+  { name: 'p256', algorithm: 'p256', suite: 'ecdsa-sha256', signers: options.quick ? 12 : 32 },
+];
+const ticksPerSecond = 100;
+
+const began = Date.now();
+const say = (text) => process.stderr.write(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
+const cells = new Map();
+
+/** Runs the load generator; keeps the cells that it prints. */
+function generate(words) {
+  return new Promise((resolve, reject) => {
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', path.join(process.env.INTAGLIO_BIN, 'intaglio-bench'), ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (part) => { text += part; });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code !== 0) return reject(new Error(`intaglio-bench ${words.join(' ')} ended with ${code}`));
+      const lines = text.trim().split('\n').map((line) => JSON.parse(line));
+      for (const line of lines) {
+        // What is left of the wall time when the generator's share of the machine is taken away.
+        const effective = Math.max(line.seconds - line.cpu / cores, 1e-9);
+        cells.set(line.name, { ...line, rate: line.ops / line.seconds, effectiveRate: line.ops / effective });
+        say(`${line.name}: ${(line.ops / line.seconds).toFixed(0)}/s`);
+      }
+      resolve(lines);
+    });
+  });
+}
+
+/** CPU seconds that a process has used. */
+function cpuOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+}
+
+/** The profile `bench`: long lists, long authorisations, no velocity limits; only the test flavour takes it. */
+function benchPolicy(document) {
+  document.profiles.push({
+    ...document.profiles[0], name: 'bench', max_documents: 640, sad_seconds: 3600, per_minute: 0, per_day: 0,
+  });
+}
+
+async function inTurns(list, width, act) {
+  const waiting = list.map((value, index) => [value, index]);
+  const results = [];
+  await Promise.all(Array.from({ length: width }, async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) results[next[1]] = await act(next[0], next[1]);
+  }));
+  return results;
+}
+
+class Bench {
+  static async start() {
+    const bench = new Bench();
+    bench.system = await System.start({ policy: benchPolicy, configure: { ssa: (text) => text.replace(/^max_sad_seconds = \d+/m, 'max_sad_seconds = 3600') } });
+    bench.client = await new Client(bench.system).signIn();
+    bench.officer = new Officer(bench.system);
+    return bench;
+  }
+
+  async enrol() {
+    const most = Math.max(...keys.map((key) => key.signers));
+    this.signers = await inTurns(Array.from({ length: most }), 4, async (_, index) => {
+      const signer = new Signer(this.client, `bench-${index}`);
+      await signer.enrol(await this.officer.createSigner(signer.id, identityOf(signer.id)));
+      signer.keys = {};
+      return signer;
+    });
+    for (const key of keys) {
+      await inTurns(this.signers.slice(0, key.signers), 4, async (signer) => {
+        const credential = await signer.generateKey({ algorithm: key.algorithm, profile: 'bench' });
+        const chain = await this.officer.certify(credential, identityOf(signer.id));
+        const spki = new X509Certificate(chain[0]).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+        signer.keys[key.name] = { credential, spki };
+      });
+    }
+  }
+
+  /** What the load generator is told, apart from its work. */
+  plan(key, work) {
+    const { signAlgo, signAlgoParams = '' } = signAlgorithms[key.suite];
+    const { system } = this;
+    const [, samPin] = system.read('config/ssa.toml').match(/^pinned_spki_sha256 = "([0-9a-f]{64})"/m);
+    const file = system.path('plan.json');
+    writeFileSync(file, JSON.stringify({
+      httpsPort: system.ports.ssa_public, caFile: system.path('tls/ca.pem'), accessToken: this.client.token, clientId: this.client.id, signAlgo, signAlgoParams,
+      suite: key.suite, samPort: system.ports.sam, samCertificate: system.path('tls/ssa-sam.cert.pem'), samKey: system.path('tls/ssa-sam.key.pem'), samPin,
+      authorisations: [], messages: [], ...work,
+    }), { mode: 0o600 });
+    return file;
+  }
+
+  authorise(key) {
+    return inTurns(this.signers.slice(0, key.signers), 4, async (signer) => {
+      const documents = Array.from({ length: listLength }, () => ({ digest: randomBytes(32), label: 'x' }));
+      const { credential, spki } = signer.keys[key.name];
+      const sad = await signer.approve({ credential, documents, suites: [key.suite] });
+      return { credential, spki, sad, digests: documents.map(({ digest }) => digest.toString('base64')) };
+    });
+  }
+
+  /** Runs one cell of `stage` and adds what the services used meanwhile. */
+  async cell(stage, name, file, clients, { size = 1, time = seconds } = {}) {
+    const services = { ssa: this.system.services.ssa.child.pid, sam: this.system.services.sam.child.pid };
+    const before = Object.fromEntries(Object.entries(services).map(([service, pid]) => [service, cpuOf(pid)]));
+    const [line] = await generate([stage, `name=${name}`, `plan=${file}`, `clients=${clients}`, `seconds=${time}`, `batch=${size}`]);
+    cells.get(line.name).serviceCpu = Object.fromEntries(Object.entries(services).map(([service, pid]) => [service, cpuOf(pid) - before[service]]));
+  }
+
+  async sign(stage, key, clients, size = 1) {
+    const authorisations = await this.authorise(key);
+    const prefix = stage === 'https' ? 'e2e' : stage;
+    await this.cell(stage, `${prefix}${size > 1 ? `-x${size}` : ''}.${key.name}.c${clients}`, this.plan(key, { authorisations }), clients, { size });
+  }
+
+  /** SAP messages that only wait to be sent: each signer's with three one-time codes, in order. */
+  async messages(clients) {
+    const key = keys.at(-1);
+    const { system } = this;
+    const latest = Math.max(...this.signers.map((signer) => signer.lastStep));
+    const now = Math.floor(system.now() / 30);
+    if (latest >= now - 1) system.moveClock((latest - now + 2) * 30 + 1);
+    const middle = Math.floor(system.now() / 30);
+    const messages = await inTurns(this.signers, 4, async (signer) => {
+      const list = [];
+      for (let offset = 0; offset < otpWindow; offset += 1) {
+        const opened = await signer.openSigning({ credential: signer.keys[key.name].credential, documents: [{ digest: randomBytes(32), label: 'x' }] });
+        const code = totp(signer.seed, (middle - 1 + offset) * 30);
+        list.push(await signer.message(opened, [{ type: 'pin', value: signer.pin }, { type: 'totp', value: code }]));
+      }
+      signer.lastStep = middle + 1;
+      return list;
+    });
+    await this.cell('messages', `pin.c${clients}`, this.plan(key, { messages }), clients, { time: 20 });
+  }
+}
+
+async function measureLocal() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'intaglio-bench-'));
+  const words = ['module=/usr/lib/softhsm/libsofthsm2.so', `folder=${folder}`, `clients=${levels}`, `seconds=${localSeconds}`];
+  try {
+    await generate(['raw', ...words]);
+    await generate(['token', ...words]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureServices() {
+  const bench = await Bench.start();
+  try {
+    say('services started');
+    await bench.enrol();
+    say(`${bench.signers.length} signers enrolled`);
+    for (const key of keys) {
+      for (const clients of levels) await bench.sign('wire', key, clients);
+      for (const clients of levels) await bench.sign('https', key, clients);
+      for (const clients of batchLevels) await bench.sign('https', key, clients, batch);
+    }
+    for (const clients of [1, 8]) await bench.messages(clients);
+    const ends = await bench.system.stopServices();
+    for (const [service, { code }] of Object.entries(ends)) if (code !== 0) throw new Error(`${service} ended with ${code}`);
+  } catch (error) {
+    for (const service of Object.values(bench.system.services)) process.stderr.write(`${service.name}: ${service.words().slice(-1500)}\n`);
+    throw error;
+  } finally {
+    await bench.system.stop();
+  }
+}
+
+const microseconds = (value) => Math.round(value * 10) / 10;
+
+/** Where the time of one signature goes: differences of the median latencies of one client, and CPU at eight. */
+function breakdown(key) {
+  const p50 = (stage) => cells.get(`${stage}.${key.name}.c1`).p50;
+  const busy = cells.get(`e2e.${key.name}.c8`);
+  const each = (value) => microseconds((value / busy.ops) * 1e6);
+  return {
+    'latency.openssl': microseconds(p50('raw')),
+    'latency.token': microseconds(p50('csign') - p50('raw')),
+    'latency.verification': microseconds(p50('verify')),
+    'latency.token-room': microseconds(p50('room') - p50('csign')),
+    'latency.sam-and-wire': microseconds(p50('wire') - p50('room') - p50('verify')),
+    'latency.ssa-and-https': microseconds(p50('e2e') - p50('wire')),
+    'latency.whole': microseconds(p50('e2e')),
+    'cpu.sam': each(busy.serviceCpu.sam),
+    'cpu.ssa': each(busy.serviceCpu.ssa),
+    'cpu.generator': each(busy.cpu),
+  };
+}
+
+/** The limit of a cell: the same key and, as long as it was measured, the same number of threads. */
+function limitOf(name) {
+  const [, key, clients] = name.split('.');
+  return cells.get(`limit.${key}.${clients}`);
+}
+
+function makeReport() {
+  const results = [];
+  const add = (name, value, unit) => results.push({ name, value: Math.round(value * 10000) / 10000, unit });
+  for (const [name, cell] of cells) {
+    add(`${name}.ops`, cell.rate, '1/s');
+    for (const share of ['p50', 'p95', 'p99']) add(`${name}.${share}`, cell[share], 'us');
+    if (!/^(wire|e2e|room)/.test(name)) continue;
+    const limit = limitOf(name);
+    if (!name.startsWith('room')) add(`${name}.effective_ops`, cell.effectiveRate, '1/s');
+    add(`${name}.ratio_to_limit`, cell.rate / limit.rate, '1');
+    if (!name.startsWith('room')) add(`${name}.effective_ratio_to_limit`, cell.effectiveRate / limit.rate, '1');
+  }
+  for (const key of keys) {
+    for (const [stage, value] of Object.entries(breakdown(key))) add(`breakdown.${key.name}.${stage}`, value, 'us');
+  }
+  const pin = cells.get('pin.c8');
+  add('pin.c1.argon2_share', cells.get('argon2.c1').p50 / cells.get('pin.c1').p50, '1');
+  add('pin.c8.ratio_to_argon2', pin.rate / cells.get('argon2.c8').rate, '1');
+  return {
+    date: new Date().toISOString(), quick: options.quick, seconds, cores, cpu: cpus()[0].model, kernel: release(),
+    effective: 'ops / (wall - cpu of the load generator / cores)', results,
+  };
+}
+
+function printTable(report) {
+  const value = (name) => report.results.find((result) => result.name === name)?.value;
+  const percent = (share) => (share === undefined ? '' : `${(share * 100).toFixed(1)} %`);
+  const rows = [['cell', '1/s', 'effective', 'p50 us', 'p95 us', 'p99 us', 'of limit', 'effective']];
+  for (const name of cells.keys()) {
+    const effective = value(`${name}.effective_ops`);
+    rows.push([name, value(`${name}.ops`).toFixed(0), effective?.toFixed(0) ?? '', ...['p50', 'p95', 'p99'].map((share) => value(`${name}.${share}`).toFixed(0)),
+      percent(value(`${name}.ratio_to_limit`)), percent(value(`${name}.effective_ratio_to_limit`))]);
+  }
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  for (const row of rows) console.log(row.map((text, column) => (column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column]))).join('  '));
+  for (const key of keys) {
+    console.log(`\none ${key.name} signature, microseconds (latency: medians at 1 client, by difference; cpu: at 8 clients)`);
+    for (const [stage, cost] of Object.entries(breakdown(key))) console.log(`  ${stage.padEnd(24)}${cost.toFixed(1).padStart(10)}`);
+  }
+  console.log(`\nPIN path: Argon2id is ${percent(value('pin.c1.argon2_share'))} of an authorisation at 1 client; ${percent(value('pin.c8.ratio_to_argon2'))} of the rate of Argon2id alone at 8`);
+}
+
+await measureLocal();
+await measureServices();
+const report = makeReport();
+const out = path.resolve(options.out ?? path.join(here, 'report.json'));
+mkdirSync(path.dirname(out), { recursive: true });
+writeFileSync(out, `${JSON.stringify(report, null, 1)}\n`);
+writeFileSync(out.replace(/\.json$/, '.svg'), drawPlot(report));
+printTable(report);
+say(`written: ${out}`);

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace intaglio::bench {
+
+/// What the stages without a service are asked for.
+struct LocalOptions {
+  std::filesystem::path module;  ///< the PKCS#11 library
+  std::filesystem::path folder;  ///< an empty folder for the token that the stage makes
+  std::vector<unsigned> clients;
+  double seconds;                ///< of each cell
+};
+
+/// OpenSSL alone, keys in memory: `raw.<suite>.c<clients>`; and Argon2id at the cost of a PIN: `argon2.c<clients>`.
+void measure_raw(const LocalOptions& options);
+
+/// A token of its own, in this process. `csign.…`: C_SignInit and C_Sign on sessions of our own; `limit.…`: the same and the one
+/// verification of TC-5; `room.…`: the token room's sign_for_activation; `verify.…`: the verification alone.
+void measure_token(const LocalOptions& options);
+
+/// One cell against running services, as the plan file of run.mjs says.
+struct RemoteOptions {
+  std::string name;
+  std::filesystem::path plan;
+  unsigned clients;
+  double seconds;
+  unsigned batch;  ///< digests in one call
+};
+/// The bench as the SSA on the SAM's wire.
+void measure_wire(const RemoteOptions& options);
+/// signatures/signHash over HTTPS; each client's last answer is verified with the certificate's key.
+void measure_https(const RemoteOptions& options);
+/// Prepared SAP messages over HTTPS: the PIN path.
+void measure_messages(const RemoteOptions& options);
+
+}  // namespace intaglio::bench
