@@ -1,6 +1,9 @@
 // Wrong requests to every endpoint of a running service: status, code and text as the CSC API says, and the token is never asked.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import tls from 'node:tls';
 import { send, sendForm } from '../harness/http.mjs';
 import { sha256 } from '../harness/protocol.mjs';
 import { Sam } from '../harness/sam.mjs';
@@ -162,7 +165,12 @@ describe('bad input', () => {
     for (const body of ['', '{', '[]', '"text"', '{"userID":"alice"} x', '{"userID":"a","userID":"b"}', '{"userID":"\xff"}', `${'['.repeat(1000)}${']'.repeat(1000)}`]) {
       assert.equal((await raw(list, body)).status, 400, body.slice(0, 40));
     }
-    assert.equal((await raw(list, 'x'.repeat(5000000))).status, 413);
+    // Only the length is announced: the answer must come before the body.
+    const oversized = tls.connect({ host: '127.0.0.1', port: system.ports.ssa_public, ca: readFileSync(system.path('tls/ca.pem')) });
+    oversized.write(`POST ${list} HTTP/1.1\r\nHost: 127.0.0.1:${system.ports.ssa_public}\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n`);
+    const [head] = await once(oversized, 'data');
+    assert.match(head.toString(), /^HTTP\/1\.1 413 /);
+    oversized.destroy();
     assert.ok([404, 405].includes((await raw(list, undefined, {}, 'GET')).status));
     assert.ok([404, 405].includes((await raw(sign, undefined, {}, 'DELETE')).status));
     assert.ok([400, 404, 501].includes((await raw('/csc/v2/signatures/timestamp', '{}')).status));
