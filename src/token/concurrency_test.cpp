@@ -24,6 +24,7 @@ TEST(Concurrency, EightThreadsSignWhileKeysAreMadeFoundAndDestroyed) {
   std::atomic<unsigned> wrong{0};
   std::atomic<unsigned> signatures{0};
   std::vector<std::thread> signers;
+  signers.reserve(8);
   for (int number = 0; number < 8; ++number) {
     signers.emplace_back([&] {
       const auto digest = sample_digest(32);
@@ -39,6 +40,7 @@ TEST(Concurrency, EightThreadsSignWhileKeysAreMadeFoundAndDestroyed) {
     });
   }
   std::vector<std::thread> makers;
+  makers.reserve(8);
   std::atomic<unsigned> failed{0};
   for (int number = 0; number < 3; ++number) {
     makers.emplace_back([&] {
@@ -66,6 +68,7 @@ TEST(Concurrency, MoreThreadsThanSessionsWaitForOne) {
   ASSERT_TRUE(token);
   std::atomic<unsigned> failed{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int number = 0; number < 6; ++number) {
     threads.emplace_back([&] {
       for (int round = 0; round < 50; ++round) failed += (*token)->random(16) ? 0U : 1U;
@@ -84,6 +87,7 @@ TEST(Concurrency, ThreadsThatLoseTheLoginTogetherLogInOnce) {
   ASSERT_EQ(testing::raw_module().C_CloseAllSessions(testing::raw_slot()), CKR_OK);
   std::atomic<unsigned> failed{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int number = 0; number < 8; ++number) {
     threads.emplace_back(
         [&] { failed += token->sign_for_activation(*key, SignatureSuite::ecdsa_sha256, sample_digest(32)).signature ? 0U : 1U; });

@@ -24,7 +24,7 @@ Place the_place;
 Place make_place(const std::filesystem::path& base, const char* label) {
   std::string root = (base / "intaglio-token-XXXXXX").string();
   if (::mkdtemp(root.data()) == nullptr) panic("no folder for the test");
-  const Place made{root};
+  Place made{root};
   const auto pin = crypto::random_bytes(16);
   const auto text = encode_hex(*pin);
   if (!write_file_durably(made.pin_file(), as_bytes(text), 0600)) panic("no PIN file");

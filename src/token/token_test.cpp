@@ -194,14 +194,13 @@ void plant(const RawSession& session, ByteView id, const std::function<void(deta
 TEST(PlantedKey, IsRefusedForEachAttributeThatIsNotAsStated) {
   const auto token = open_token();
   const RawSession session;
-  for (const auto& [type, wrong] :
-       {std::pair(CKA_EXTRACTABLE, true), std::pair(CKA_SENSITIVE, false), std::pair(CKA_MODIFIABLE, true), std::pair(CKA_COPYABLE, true),
-        std::pair(CKA_DECRYPT, true), std::pair(CKA_DERIVE, true), std::pair(CKA_UNWRAP, true), std::pair(CKA_SIGN_RECOVER, true),
-        std::pair(CKA_WRAP_WITH_TRUSTED, true)}) {
+  for (const auto& wrong : {std::pair(CKA_EXTRACTABLE, true), std::pair(CKA_SENSITIVE, false), std::pair(CKA_MODIFIABLE, true),
+                            std::pair(CKA_COPYABLE, true), std::pair(CKA_DECRYPT, true), std::pair(CKA_DERIVE, true),
+                            std::pair(CKA_UNWRAP, true), std::pair(CKA_SIGN_RECOVER, true), std::pair(CKA_WRAP_WITH_TRUSTED, true)}) {
     const auto id = fresh_id();
-    plant(session, id, [&](detail::Template& own) { own.drop(type).flag(type, wrong); });
+    plant(session, id, [&](detail::Template& own) { own.drop(wrong.first).flag(wrong.first, wrong.second); });
     const auto found = token->find_signer_key(id);
-    ASSERT_FALSE(found) << type;
+    ASSERT_FALSE(found) << wrong.first;
     EXPECT_EQ(code_of(found), ErrorCode::token_unavailable);
   }
 }
@@ -259,7 +258,10 @@ TEST(ServiceKey, OfEachPurposeDoesThatAndNothingElse) {
   const auto hmac = token->generate_service_key(KeyPurpose::hmac, fresh_id(), "pepper");
   const auto sealing = token->generate_service_key(KeyPurpose::data_encryption, fresh_id(), "sealing");
   const auto agreement = token->generate_service_key(KeyPurpose::key_agreement, fresh_id(), "sap");
-  ASSERT_TRUE(signature && hmac && sealing && agreement);
+  ASSERT_TRUE(signature);
+  ASSERT_TRUE(hmac);
+  ASSERT_TRUE(sealing);
+  ASSERT_TRUE(agreement);
   const auto digest = sample_digest(32);
   EXPECT_TRUE(token->sign(*signature, SignatureSuite::ecdsa_sha256, digest));
   EXPECT_TRUE(token->hmac(*hmac, digest));

@@ -51,11 +51,14 @@ Result<std::vector<CK_OBJECT_HANDLE>> Keys::search_purpose(CK_SESSION_HANDLE ses
   wanted.number(CKA_CLASS, object_class).flag(CKA_TOKEN, true).bytes(CKA_ID, id);
   auto found = search(session, std::move(wanted), 64);
   if (!found) return found;
-  std::erase_if(*found, [&](CK_OBJECT_HANDLE object) {
+  std::vector<CK_OBJECT_HANDLE> of_purpose;
+  for (const auto object : *found) {
     auto label = read_bytes(view(session, object, profile.purpose), CKA_LABEL);
-    return !label || !as_text(*label).starts_with(profile.prefix);
-  });
-  return found;
+    // A label that cannot be read for any other reason than having none must not turn into "no such key".
+    if (!label && label.error().code != ErrorCode::unsupported) return label.error();
+    if (label && as_text(*label).starts_with(profile.prefix)) of_purpose.push_back(object);
+  }
+  return of_purpose;
 }
 
 Result<KeyEntry> Keys::find_entry(CK_SESSION_HANDLE session, KeyPurpose purpose, ByteView id) {
