@@ -29,7 +29,7 @@ class SystemClock final : public Clock {
     if (source_ == ClockSource::declared) return {};
     timex state{};
     const int kernel = ::adjtimex(&state);
-    if (kernel == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
+    if (kernel < 0 || kernel == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
       return Error{ErrorCode::clock_unsynchronised, "the kernel says that the clock is not synchronised (adjtimex); start chrony or systemd-timesyncd"};
     }
     return {};

@@ -14,6 +14,7 @@ Bytes encode(const KeyRecord& record) {
   append_field(out, std::string_view("key/1"));
   append_field(out, record.id.text());
   append_field(out, record.owner.text());
+  append_field(out, record.holder);
   append_field(out, std::uint64_t{static_cast<std::uint8_t>(record.state)});
   append_field(out, std::uint64_t{static_cast<std::uint8_t>(record.algorithm)});
   append_field(out, record.spki);
@@ -43,6 +44,7 @@ Result<KeyRecord> parse(ByteView encoded) {
   if (!version || *version != "key/1") return malformed;
   const auto id_text = in.text(64);
   const auto owner_text = in.text(64);
+  auto holder = in.bytes(16);
   const auto state_number = in.number();
   const auto algorithm_number = in.number();
   auto spki = in.bytes(4096);
@@ -51,7 +53,7 @@ Result<KeyRecord> parse(ByteView encoded) {
   const auto revoked = in.number();
   auto suspended_because = in.text(1024);
   const auto count = in.number();
-  if (!id_text || !owner_text || !state_number || !algorithm_number || !spki || !profile || !created || !revoked || !suspended_because || !count) return malformed;
+  if (!id_text || !owner_text || !holder || !state_number || !algorithm_number || !spki || !profile || !created || !revoked || !suspended_because || !count) return malformed;
   auto id = KeyId::parse(*id_text);
   auto owner = SignerId::parse(*owner_text);
   auto state = parse_state(*state_number);
@@ -64,7 +66,7 @@ Result<KeyRecord> parse(ByteView encoded) {
     certificates.push_back(std::move(*certificate));
   }
   if (!in.end()) return malformed;
-  return KeyRecord{.id = std::move(*id), .owner = std::move(*owner), .state = *state, .algorithm = *algorithm, .spki = std::move(*spki),
+  return KeyRecord{.id = std::move(*id), .owner = std::move(*owner), .holder = std::move(*holder), .state = *state, .algorithm = *algorithm, .spki = std::move(*spki),
                    .profile = std::move(*profile), .created = from_unix_seconds(static_cast<std::int64_t>(*created)),
                    .certificates = std::move(certificates), .revoked = *revoked == 1, .suspended_because = std::move(*suspended_because)};
 }

@@ -21,6 +21,7 @@ enum class KeyState : std::uint8_t { generated = 1, assigned = 2, suspended = 3,
 struct KeyRecord {
   KeyId id;
   SignerId owner;
+  Bytes holder;                     ///< incarnation of the owner's record: another person of the same id does not inherit it (TC-7)
   KeyState state;
   crypto::KeyAlgorithm algorithm;
   Bytes spki;

@@ -12,7 +12,7 @@ constexpr std::string_view schema = R"(
   CREATE TABLE factor_states (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
   CREATE TABLE used (id BLOB PRIMARY KEY, ends INTEGER NOT NULL);
   CREATE INDEX used_by_end ON used (ends);
-  CREATE TABLE pending_keys (id TEXT PRIMARY KEY, node TEXT NOT NULL);
+  CREATE TABLE pending_keys (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
   CREATE TABLE authorisations (
     id TEXT PRIMARY KEY,
     sad BLOB NOT NULL UNIQUE,

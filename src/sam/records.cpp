@@ -38,6 +38,7 @@ Secret encode(const SignerRecord& record) {
   out.reserve(1024 + record.identity.size());
   append_field(out, std::string_view("signer/1"));
   append_field(out, record.id.text());
+  append_field(out, record.incarnation);
   append_field(out, record.identity);
   append_field(out, record.created_by);
   append_field(out, static_cast<std::uint64_t>(unix_seconds(record.created)));
@@ -59,6 +60,7 @@ Result<SignerRecord> parse_signer(ByteView encoded) {
   Fields in(encoded);
   in.expect("signer/1");
   auto id = SignerId::parse(in.text(64));
+  auto incarnation = in.bytes(16);
   auto identity = in.text(16 * 1024);
   auto created_by = in.text(64);
   const auto created = in.seconds();
@@ -76,7 +78,7 @@ Result<SignerRecord> parse_signer(ByteView encoded) {
   if (!in.finished() || !id || has_pin > 1) return malformed("signer");
   std::optional<PinVerifier> pin;
   if (has_pin == 1) pin = PinVerifier{pin_version, std::move(salt), std::move(verifier)};
-  return SignerRecord{.id = std::move(*id), .identity = std::move(identity), .created_by = std::move(created_by), .created = from_unix_seconds(created),
+  return SignerRecord{.id = std::move(*id), .incarnation = std::move(incarnation), .identity = std::move(identity), .created_by = std::move(created_by), .created = from_unix_seconds(created),
                       .activation_salt = std::move(activation_salt), .activation_digest = std::move(activation_digest),
                       .activation_ends = from_unix_seconds(activation_ends), .activation_tries_left = tries, .pin = std::move(pin),
                       .totp_seed = std::move(kept)};
@@ -124,6 +126,7 @@ Bytes encode(const Authorisation& authorisation) {
   append_field(out, authorisation.terms.version);
   append_field(out, authorisation.terms.language);
   append_field(out, authorisation.act);
+  append_field(out, ByteView(authorisation.sad));
   append_field(out, static_cast<std::uint64_t>(unix_seconds(authorisation.issued)));
   append_field(out, static_cast<std::uint64_t>(unix_seconds(authorisation.expires)));
   return out;
@@ -137,12 +140,14 @@ Result<Authorisation> parse_authorisation(ByteView encoded) {
   const auto consent = in.bytes(32);
   protocol::Terms terms{in.text(64), in.text(64), in.text(64)};
   auto act = in.text(64);
+  const auto sad = in.bytes(32);
   const auto issued = in.seconds();
   const auto expires = in.seconds();
-  if (!in.finished() || !transaction || consent.size() != 32) return malformed("authorisation");
+  if (!in.finished() || !transaction || consent.size() != 32 || sad.size() != 32) return malformed("authorisation");
   Authorisation authorisation{.nonce = std::move(nonce), .transaction = std::move(*transaction), .consent = {}, .terms = std::move(terms),
-                              .act = std::move(act), .issued = from_unix_seconds(issued), .expires = from_unix_seconds(expires)};
+                              .act = std::move(act), .sad = {}, .issued = from_unix_seconds(issued), .expires = from_unix_seconds(expires)};
   std::copy(consent.begin(), consent.end(), authorisation.consent.begin());
+  std::copy(sad.begin(), sad.end(), authorisation.sad.begin());
   return authorisation;
 }
 

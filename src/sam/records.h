@@ -22,6 +22,7 @@ struct PinVerifier {
 /// A signer and the reference data of his factors (R.Reference_Signer_Authentication_Data).
 struct SignerRecord {
   SignerId id;
+  Bytes incarnation;           ///< 16 random bytes of this record's creation: keys belong to it, not to the name (TC-7)
   std::string identity;        ///< the identity record that the operator signed, canonical JSON
   std::string created_by;      ///< operator
   UnixTime created;
@@ -58,6 +59,7 @@ struct Authorisation {
   crypto::Sha256Digest consent;
   protocol::Terms terms;
   std::string act;
+  crypto::Sha256Digest sad;        ///< SHA-256 of the token, so that the row's index cannot point another token here
   UnixTime issued, expires;
 };
 [[nodiscard]] Bytes encode(const Authorisation& authorisation);

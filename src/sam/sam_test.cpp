@@ -512,6 +512,77 @@ TEST_F(SamTest, StrangersWithoutThePossessionFactorDoNotLockASigner) {
   EXPECT_TRUE(approve(alice, {"contract"}));
 }
 
+TEST_F(SamTest, TC11_FortyAttemptsWithoutThePossessionFactorLockOutNobodyWhoHasIt) {
+  const auto alice = enrolled_signer("alice");
+  for (int i = 0; i < 40; ++i) {
+    const auto opened = *open_for(alice, {"contract"});
+    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})), ErrorCode::authentication_failed);
+  }
+  EXPECT_TRUE(approve(alice, {"contract"}));
+}
+
+TEST_F(SamTest, TC7_ASignerWhoIsMadeAgainUnderTheSameNameDoesNotInheritTheKeys) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
+    for (const std::string_view sql : {std::string_view("DELETE FROM signers"), std::string_view("DELETE FROM factor_states")}) {
+      auto done = transaction.execute(sql, {});
+      if (!done) return done.error();
+    }
+    return {};
+  }));
+  const auto code = create_signer("alice");
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto enrolled = enrol("alice", code, "493817", device->public_key());
+  ASSERT_TRUE(enrolled);
+  const auto answer = *crypto::open_jwe(*device, "intaglio-enrol-answer+jwe", enrolled->sealed_answer);
+  const Signer thief{alice.id, "493817", Secret(*parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>())), alice.key};
+  expect_refused(approve(thief, {"contract"}), ErrorCode::authentication_failed);
+}
+
+TEST_F(SamTest, ARowThatNamesAKeyToDestroyDestroysNothingUnlessTheSamSealedIt) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    const Bytes nothing(64, 0);
+    auto done = transaction.execute("INSERT INTO pending_keys (id, version, record) VALUES (?1, 1, ?2)", {std::string_view(alice.key.text()), ByteView(nothing)});
+    return done ? Status() : Status(done.error());
+  }));
+  expect_refused(sam_->start(), ErrorCode::storage_unavailable);
+  EXPECT_TRUE(approve(alice, {"contract"}));
+}
+
+TEST_F(SamTest, ASadIsOnlyTheOneThatWasSealedWithItsAuthorisation) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(approve(alice, {"contract"}));
+  const auto other = crypto::sha256(as_bytes("any text"));
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("UPDATE authorisations SET sad = ?1", {ByteView(other)});
+    return done ? Status() : Status(done.error());
+  }));
+  expect_refused(sam_->sign(request(alice, {.sad = "any text", .expires_in = std::chrono::seconds(60)}, {"contract"})), ErrorCode::sad_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, WhatEndedIsForgottenAndAnOpenReservationStillLetsTheSamStart) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  ASSERT_TRUE(sam_->sign(request(alice, authorised, {"contract"})));
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("INSERT INTO open_reservations (authorisation, position, node) VALUES ('gone', 0, 'test')", {});
+    return done ? Status() : Status(done.error());
+  }));
+  clock_->advance(std::chrono::hours(72));
+  sam_->maintain();
+  std::int64_t rows = -1;
+  ASSERT_TRUE(database_->read([&](storage::Reader& reader) {
+    return reader.query("SELECT count(*) FROM occurrences", {}, [&](const storage::Row& row) {
+      rows = row.integer(0);
+      return true;
+    });
+  }));
+  EXPECT_EQ(rows, 0);
+  EXPECT_TRUE(sam_->start());
+}
+
 TEST_F(SamTest, AnOtpWorksOnce) {
   const auto alice = enrolled_signer("alice");
   const auto code = otp(alice);

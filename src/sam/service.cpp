@@ -63,9 +63,12 @@ void Sam::maintain() {
 void Sam::forget_what_ended() {
   const auto before = unix_seconds(core_.clock->now() - kept_after_end);
   auto forgotten = core_.database.write([&](storage::Transaction& transaction) -> Status {
-    for (const std::string_view sql : {std::string_view("DELETE FROM used WHERE ends < ?1"),
-                                       std::string_view("DELETE FROM occurrences WHERE authorisation IN (SELECT id FROM authorisations WHERE ends < ?1)"),
-                                       std::string_view("DELETE FROM authorisations WHERE ends < ?1")}) {
+    // Occurrences of voided authorisations go too; what a reservation still holds open stays until it is burned.
+    for (const std::string_view sql :
+         {std::string_view("DELETE FROM used WHERE ends < ?1"),
+          std::string_view("DELETE FROM authorisations WHERE ends < ?1 AND id NOT IN (SELECT authorisation FROM open_reservations)"),
+          std::string_view("DELETE FROM occurrences WHERE ?1 > 0 AND authorisation NOT IN (SELECT id FROM authorisations) "
+                           "AND authorisation NOT IN (SELECT authorisation FROM open_reservations)")}) {
       auto done = transaction.execute(sql, {before});
       if (!done) return done.error();
     }
@@ -78,7 +81,8 @@ void Sam::reconcile_token_calls() {
   const auto token_signatures = surroundings_.token_signer_signatures();
   const auto audited = signing_.audited_signatures();
   // What the token had signed at the last check has its audit entry by now; more means that someone else signed (001, 3.3.3).
-  if (token_signatures_at_last_check_ > audited) {
+  if (token_signatures_at_last_check_ > audited + alarmed_signatures_) {
+    alarmed_signatures_ = token_signatures_at_last_check_ - audited;
     log::error("token.signatures_behind_our_back", {{"token", std::to_string(token_signatures_at_last_check_)}, {"audited", std::to_string(audited)}});
     auto alarm = core_.log.record(Event{.type = EventType::token_alarm, .actor = "sam:" + core_.node, .subject = "signer keys", .outcome = Outcome::failed,
                                         .fields = {{"token_signatures", std::to_string(token_signatures_at_last_check_)}, {"audited_signatures", std::to_string(audited)}}});
@@ -86,7 +90,7 @@ void Sam::reconcile_token_calls() {
   }
   if (token_signatures != token_signatures_at_last_check_) {
     auto counted = core_.log.record(Event{.type = EventType::token_calls, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success,
-                                          .fields = {{"signer_signatures", std::to_string(token_signatures)}, {"facts", encode_base64url(crypto::sha256(as_bytes(surroundings_.token_facts())))}}});
+                                          .fields = {{"signer_signatures", std::to_string(token_signatures)}, {"calls", surroundings_.token_facts()}}});
     if (!counted) log::refusal("maintain.counts", counted.error());
   }
   token_signatures_at_last_check_ = token_signatures;

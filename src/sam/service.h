@@ -55,6 +55,7 @@ class Sam final : public protocol::SamService {
   Surroundings surroundings_;
   Signing signing_;
   std::uint64_t token_signatures_at_last_check_ = 0;
+  std::uint64_t alarmed_signatures_ = 0;  ///< how many of the surplus an alarm has told already
 };
 
 }  // namespace intaglio::sam

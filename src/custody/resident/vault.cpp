@@ -85,6 +85,7 @@ VaultOutcome ResidentVault::sign(Activation activation, const crypto::PublicKey&
   if (refused_by("custody.signature-verified", !verified)) {
     // The bytes are dropped here: a faulty signature can reveal the key, so it is neither released nor logged.
     ++wrong_signatures_;
+    token_->report_wrong_signature();
     log::error("token.wrong_signature", {{"key", activation.key().text()}});
     return refuse(ErrorCode::signature_doubtful, "the signature did not verify", /*definite=*/false);
   }

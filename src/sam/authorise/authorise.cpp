@@ -23,13 +23,17 @@ void record_refusal(Core& core, const SapMessage& message, const Error& error) {
   if (!recorded) return;
 }
 
+/// Keys that are being generated, sealed: id of the key, node that makes it.
+sealed::Table pending_keys(const Core& core) { return {core.sealer, "pending_keys"}; }
+
 /// Certificate, state and profile as they are now, against what T says (TC-3).
-Status check_key(const Core& core, const SapMessage& message, const std::optional<custody::StoredKey>& key) {
+Status check_key(const Core& core, const SapMessage& message, const SignerRecord& signer, const std::optional<custody::StoredKey>& key) {
   const auto& transaction = message.transaction;
   if (!key) return Error{ErrorCode::credential_disabled, "the key is gone"};
   const auto& record = key->record;
   if (refused_by("sam.authorise.assigned", record.state != custody::KeyState::assigned)) return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
   if (refused_by("sam.authorise.owner", record.owner.text() != transaction.signer)) return Error{ErrorCode::authentication_failed, "the key has another owner"};
+  if (refused_by("sam.authorise.holder", record.holder != signer.incarnation)) return Error{ErrorCode::authentication_failed, "the key belongs to an earlier record of this signer"};
   if (refused_by("sam.authorise.profile", record.profile != transaction.profile)) return Error{ErrorCode::binding_mismatch, "the key has another profile"};
   const auto certificate = crypto::sha256(record.certificates.front());
   if (refused_by("sam.authorise.certificate", to_bytes(ByteView(certificate)) != transaction.certificate_digest)) {
@@ -61,7 +65,7 @@ Result<std::string> make_sad(const Core& core, const Authorisation& authorisatio
   return crypto::make_jws(*core.sad_key, "intaglio-sad+jwt", *kid, json::encode(payload));
 }
 
-Status store_authorisation(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation, std::string_view sad) {
+Status store_authorisation(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation) {
   const auto id = encode_base64url(authorisation.nonce);
   const auto signer = core.sealer->blind_index("authorisations", "signer", as_bytes(authorisation.transaction.signer));
   // One live authorisation per signer: what is not reserved of the earlier one is void with its row.
@@ -71,9 +75,8 @@ Status store_authorisation(const Core& core, storage::Transaction& transaction, 
   }
   auto sealed = core.sealer->seal("authorisations", as_bytes(id), 1, encode(authorisation));
   if (!sealed) return sealed.error();
-  const auto sad_digest = crypto::sha256(as_bytes(sad));
   auto inserted = transaction.execute("INSERT INTO authorisations (id, sad, signer, ends, version, record) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
-                                      {std::string_view(id), ByteView(sad_digest), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
+                                      {std::string_view(id), ByteView(authorisation.sad), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
   if (!inserted) return inserted.error();
   for (std::size_t position = 0; position < authorisation.transaction.documents.size(); ++position) {
     const auto occurrence_id = id + ":" + std::to_string(position);
@@ -113,13 +116,20 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
   auto proven = prove_factors(core, *message);
   if (!proven) return refuse(proven.error());
   const auto* profile = core.policy.profile(message->transaction.profile);
-  if (profile == nullptr) return refuse({ErrorCode::credential_disabled, "the profile is not in the policy any more"});
+  if (profile == nullptr) {
+    give_attempt_back(core, *proven, core.policy.profiles().front());
+    return refuse({ErrorCode::credential_disabled, "the profile is not in the policy any more"});
+  }
 
   const auto now = core.clock->now();
   Authorisation authorisation{.nonce = message->transaction.nonce, .transaction = message->transaction, .consent = message->consent, .terms = message->terms,
-                              .act = message->act, .issued = now, .expires = now + profile->sad_lifetime};
+                              .act = message->act, .sad = {}, .issued = now, .expires = now + profile->sad_lifetime};
   auto sad = make_sad(core, authorisation);
-  if (!sad) return refuse(sad.error());
+  if (!sad) {
+    give_attempt_back(core, *proven, *profile);
+    return refuse(sad.error());
+  }
+  authorisation.sad = crypto::sha256(as_bytes(*sad));
 
   fault_point("sam.authorise.before-write");
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
@@ -127,12 +137,12 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     if (!key_id) return key_id.error();
     auto key = core.keys.find(transaction, *key_id);
     if (!key) return key.error();
-    if (auto checked = check_key(core, *message, *key); !checked) return checked;
+    if (auto checked = check_key(core, *message, proven->signer(), *key); !checked) return checked;
     // The nonce is consumed with the authorisation: one ticket, one authorisation (TC-4).
     if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires); !consumed) return consumed;
     const auto documents = static_cast<std::uint32_t>(authorisation.transaction.documents.size());
     if (auto given = core.factors.give_back(transaction, *proven, documents, *profile); !given) return given;
-    if (auto stored = store_authorisation(core, transaction, authorisation, *sad); !stored) return stored;
+    if (auto stored = store_authorisation(core, transaction, authorisation); !stored) return stored;
     auto appended = core.log.append(
         transaction, Event{.type = EventType::authorisation_granted, .actor = "signer:" + authorisation.transaction.signer, .subject = authorisation.transaction.key,
                            .outcome = Outcome::success,
@@ -188,8 +198,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   auto claimed = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed) return consumed;
     if (auto given = core.factors.give_back(write, *proven, 0, *profile); !given) return given;
-    auto pending = write.execute("INSERT INTO pending_keys (id, node) VALUES (?1, ?2)", {std::string_view(key_id->text()), std::string_view(core.node)});
-    return pending ? Status() : Status(pending.error());
+    return pending_keys(core).insert(write, key_id->text(), as_bytes(core.node));
   });
   if (!claimed) {
     give_attempt_back(core, *proven, *profile);
@@ -204,7 +213,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   const auto now = core.clock->now();
   const auto spki_digest = encode_base64url(public_key->thumbprint());
   auto stored = !csr ? Status(csr.error()) : core.database.write([&](storage::Transaction& write) -> Status {
-    const custody::KeyRecord record{.id = *key_id, .owner = owner, .state = custody::KeyState::generated, .algorithm = algorithm, .spki = public_key->spki(),
+    const custody::KeyRecord record{.id = *key_id, .owner = owner, .holder = proven->signer().incarnation, .state = custody::KeyState::generated, .algorithm = algorithm, .spki = public_key->spki(),
                                     .profile = profile->name, .created = now, .certificates = {}, .revoked = false, .suspended_because = {}};
     if (auto inserted = core.keys.insert(write, record); !inserted) return inserted;
     auto removed = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key_id->text())});
@@ -235,13 +244,25 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
 Status destroy_pending_keys(Core& core) {
   std::vector<KeyId> pending;
   auto loaded = core.database.read([&](storage::Reader& reader) {
-    return reader.query("SELECT id FROM pending_keys WHERE node = ?1", {std::string_view(core.node)}, [&](const storage::Row& row) {
+    return reader.query("SELECT id FROM pending_keys ORDER BY id", {}, [&](const storage::Row& row) {
       if (auto id = KeyId::parse(row.text(0))) pending.push_back(*id);
       return true;
     });
   });
   if (!loaded) return loaded;
   for (const auto& key : pending) {
+    // Only a sealed row of this SAM names a key to destroy, and never one that has a record.
+    bool ours = false;
+    auto looked = core.database.read([&](storage::Reader& reader) -> Status {
+      auto row = pending_keys(core).find(reader, key.text());
+      if (!row) return row.error();
+      auto record = core.keys.find(reader, key);
+      if (!record) return record.error();
+      ours = *row && as_text((*row)->content.reveal()) == core.node && !*record;
+      return {};
+    });
+    if (!looked) return looked;
+    if (!ours) continue;
     if (auto destroyed = core.vault.destroy(key); !destroyed) return destroyed;
     auto removed = core.database.write([&](storage::Transaction& write) -> Status {
       auto done = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key.text())});

@@ -45,6 +45,9 @@ Result<IdentityRecord> parse_identity(const json::Value& identity) {
   auto country = json::text_member(identity, "country", 2);
   auto serial = json::text_member(identity, "serialNumber", 64);
   if (!given_name || !surname || !country || !serial) return malformed("identity needs givenName, surname, country and serialNumber");
+  if (const auto* email = json::member(identity, "email"); email != nullptr && (!email->is_string() || email->get_ref<const std::string&>().size() > 254)) {
+    return malformed("identity.email is a text of at most 254 characters");
+  }
   const auto is_letter = [](char c) { return c >= 'A' && c <= 'Z'; };
   if (country->size() != 2 || !is_letter((*country)[0]) || !is_letter((*country)[1])) return malformed("identity.country is two capital letters (ISO 3166-1)");
   // The order and the attributes of a natural person: EN 319 412-2, 4.2.4.

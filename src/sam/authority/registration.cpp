@@ -81,19 +81,21 @@ Result<protocol::SignerCreated> create_signer(Core& core, std::string_view opera
 
   auto code_bytes = crypto::random_secret(activation_code_bytes);
   auto salt = crypto::random_bytes(16);
+  auto incarnation = crypto::random_bytes(16);
+  if (!incarnation) return incarnation.error();
   if (!code_bytes) return code_bytes.error();
   if (!salt) return salt.error();
   std::string code = encode_base32(code_bytes->reveal());
   const WipeAtExit wiped_code(code);
   std::string plaintext;
   plaintext.reserve(256);
-  plaintext = R"({"code":")" + code + R"(","signer":")" + signer->text() + "\"}";
+  plaintext.append(R"({"code":")").append(code).append(R"(","signer":")").append(signer->text()).append("\"}");
   const WipeAtExit wiped_plaintext(plaintext);
   auto sealed = crypto::make_jwe(*recipient, {.typ = "intaglio-activation+jwe", .kid = request->by.text(), .apu = *salt, .apv = to_bytes(request->by.text())}, as_bytes(plaintext));
   if (!sealed) return sealed.error();
 
   const auto now = core.clock->now();
-  const SignerRecord record{.id = *signer, .identity = identity->canonical, .created_by = request->by.text(), .created = now, .activation_salt = *salt,
+  const SignerRecord record{.id = *signer, .incarnation = *incarnation, .identity = identity->canonical, .created_by = request->by.text(), .created = now, .activation_salt = *salt,
                             .activation_digest = activation_digest(*salt, code), .activation_ends = now + core.policy.activation_lifetime,
                             .activation_tries_left = core.policy.activation_tries, .pin = std::nullopt, .totp_seed = {}};
   const auto encoded = encode(record);
@@ -137,6 +139,7 @@ Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::Certific
     if (!*signer_record) return Error{ErrorCode::storage_unavailable, "the key's owner is gone"};
     auto signer = parse_signer((*signer_record)->content.reveal());
     if (!signer) return signer.error();
+    if (refused_by("sam.bind.holder", stored->record.holder != signer->incarnation)) return Error{ErrorCode::conflict, "the key belongs to an earlier record of this signer"};
     if (auto checked = check_certificate(core, *signer, stored->record, chain); !checked) return checked;
     stored->record.state = custody::KeyState::assigned;
     stored->record.certificates = binding.certificates;

@@ -1,6 +1,7 @@
 #include "sam/factors/factors.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "crypto/password_hash.h"
 #include "crypto/random.h"
 
@@ -30,8 +31,6 @@ std::optional<std::uint64_t> matching_step(const Secret& seed, const Secret& cod
   }
   return match;
 }
-
-bool is_locked(const FactorState& state, std::int64_t now) { return now < state.locked_until || now < state.wide_locked_until; }
 
 /// A lock that ended gives all attempts back.
 void forget_ended_locks(FactorState& state, std::int64_t now) {
@@ -128,14 +127,42 @@ Result<PinVerifier> Factors::make_verifier(const SignerId& signer, const Secret&
 bool Factors::over_node_cap(const SignerId& signer) {
   const std::lock_guard lock(mutex_);
   const auto day = unix_seconds(clock_->now()) / 86400;
-  if (node_failures_.size() > max_node_counts) std::erase_if(node_failures_, [&](const auto& row) { return row.second.day != day; });
+  if (node_failures_.size() >= max_node_counts) std::erase_if(node_failures_, [&](const auto& row) { return row.second.day != day; });
   auto& count = node_failures_[signer];
   if (count.day != day) count = {day, 0};
   return ++count.failures > node_cap_per_day;
 }
 
+void Factors::forget_node_failure(const SignerId& signer, bool all) {
+  const std::lock_guard lock(mutex_);
+  const auto found = node_failures_.find(signer);
+  if (found == node_failures_.end()) return;
+  if (all || found->second.failures <= 1) {
+    node_failures_.erase(found);
+  } else {
+    --found->second.failures;
+  }
+}
+
+void Factors::uncharge(const SignerId& signer, bool totp_matched) {
+  forget_node_failure(signer, /*all=*/false);
+  auto undone = database_.write([&](storage::Transaction& transaction) -> Status {
+    auto record = states_.find(transaction, signer.text());
+    if (!record) return record.error();
+    if (!*record) return {};
+    auto state = parse_factor_state((*record)->content.reveal());
+    if (!state) return state.error();
+    auto& failures = totp_matched ? state->failures : state->wide_failures;
+    auto& locked_until = totp_matched ? state->locked_until : state->wide_locked_until;
+    if (failures > 0) --failures;
+    const auto bound = totp_matched ? policy_.failures_before_lock : policy_.wide_failures_before_lock;
+    if (failures < bound) locked_until = 0;
+    return states_.update(transaction, signer.text(), (*record)->version, encode(*state));
+  });
+  if (!undone) log::refusal("factors.not_uncharged", undone.error());
+}
+
 Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends, const ShownFactors& shown) {
-  if (refused_by("sam.factors.node-cap", over_node_cap(signer))) return Error{ErrorCode::credential_locked, "this node's daily cap of attempts is reached"};
   Charged charged;
   const auto charge = [&](storage::Transaction& transaction) -> Status {
     charged = {};
@@ -157,11 +184,17 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
       if (!parsed->totp_seed.empty()) seed = parsed->totp_seed.clone();
       charged.signer.emplace(std::move(*parsed));
     }
-    if (refused_by("sam.factors.locked", is_locked(state, now))) return Error{ErrorCode::credential_locked, "locked after failed attempts"};
     forget_ended_locks(state, now);
-
     const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
     charged.totp_matched = step.has_value() && charged.signer.has_value();
+    // Only who shows the possession factor learns that the signer is locked; strangers see the same failure as for no signer.
+    if (refused_by("sam.factors.locked", charged.totp_matched && now < state.locked_until)) {
+      return Error{ErrorCode::credential_locked, "locked after failed attempts"};
+    }
+    if (!charged.totp_matched && refused_by("sam.factors.wide-locked", now < state.wide_locked_until)) return {};
+    if (charged.totp_matched && refused_by("sam.factors.node-cap", over_node_cap(signer))) {
+      return Error{ErrorCode::credential_locked, "this node's daily cap of attempts is reached"};
+    }
     // The attempt is charged before its outcome is known, so that a crash or a race gives none away (TC-11).
     if (charged.totp_matched) {
       state.totp_last_step = *step;
@@ -185,17 +218,18 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   const bool has_pin = charged.signer && charged.signer->pin;
   const ByteView salt = has_pin ? ByteView(charged.signer->pin->salt) : ByteView(no_salt);
   auto mac = pin_mac(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt);
-  if (!mac) return mac.error();
+  if (!mac) {
+    // Our own failure is not the signer's: the attempt goes back.
+    if (charged.signer) uncharge(signer, charged.totp_matched);
+    return mac.error();
+  }
   const bool pin_matched = has_pin && same_secret(mac->reveal(), charged.signer->pin->verifier);
 
   const Error failed{ErrorCode::authentication_failed, "a factor is wrong, or there is no such signer"};
   if (!charged.signer || !has_pin) return failed;
   if (refused_by("sam.factors.totp", !charged.totp_matched)) return failed;
   if (refused_by("sam.factors.pin", !pin_matched)) return failed;
-  {
-    const std::lock_guard lock(mutex_);
-    node_failures_.erase(signer);
-  }
+  forget_node_failure(signer, /*all=*/true);
   return FactorsProven(std::move(*charged.signer));
 }
 

@@ -63,6 +63,8 @@ class Factors {
  private:
   [[nodiscard]] Result<Secret> pin_mac(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const;
   [[nodiscard]] bool over_node_cap(const SignerId& signer);
+  void forget_node_failure(const SignerId& signer, bool all);
+  void uncharge(const SignerId& signer, bool totp_matched);
 
   const Policy& policy_;
   storage::Database& database_;

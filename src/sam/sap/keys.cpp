@@ -89,6 +89,7 @@ Status SapKeys::refresh_locked() {
   }
 
   // A key of the future (a clock that was set back) is as unfit as one that is about to end.
+  std::stable_partition(held.begin(), held.end(), [&](const Held& one) { return one.created > now; });
   const bool fresh = !held.empty() && held.back().created <= now && now < held.back().ends - overlap;
   if (!fresh) {
     auto suffix = crypto::random_id();
@@ -101,7 +102,10 @@ Status SapKeys::refresh_locked() {
       append_field(record, static_cast<std::uint64_t>(unix_seconds(now)));
       return table_.insert(transaction, name, record);
     });
-    if (!written) return written;
+    if (!written) {
+      if (auto destroyed = keys_.destroy(name); !destroyed) log::refusal("sap_key.not_destroyed", destroyed.error());
+      return written;
+    }
     auto one = hold(name, now, std::move(*key));
     if (!one) return one.error();
     log::info("sap_key.generated", {{"kid", one->kid}});

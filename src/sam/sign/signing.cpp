@@ -31,7 +31,7 @@ Result<FoundOccurrence> find_occurrence(const Core& core, storage::Reader& reade
                                    {std::string_view(authorisation), static_cast<std::int64_t>(position)},
                                    [](const storage::Row& columns) { return Row{static_cast<std::uint64_t>(columns.integer(0)), columns.bytes(1)}; });
   if (!row) return row.error();
-  if (!*row) return Error{ErrorCode::storage_unavailable, "an occurrence is gone"};
+  if (!*row) return Error{ErrorCode::not_found, "an occurrence is gone"};
   auto content = core.sealer->open_record("occurrences", as_bytes(occurrence_id(authorisation, position)), (*row)->version, (*row)->sealed);
   if (!content) return content.error();
   auto occurrence = parse_occurrence(content->reveal());
@@ -260,8 +260,14 @@ Status Signing::burn_open_reservations() {
   for (const auto& reservation : open) {
     auto burned = core_.database.write([&](storage::Transaction& transaction) -> Status {
       auto found = find_occurrence(core_, transaction, reservation.authorisation, reservation.position);
-      if (!found) return found.error();
-      if (found->occurrence.state == OccurrenceState::reserved) {
+      if (!found && found.error().code != ErrorCode::not_found) return found.error();
+      if (!found) {
+        // Its row is gone: nothing can be signed for it any more, and that is what is recorded.
+        auto entry = core_.log.append(transaction, Event{.type = EventType::reservation_burned, .actor = "sam:" + core_.node, .subject = reservation.authorisation,
+                                                         .outcome = Outcome::failed,
+                                                         .fields = {{"authorisation", reservation.authorisation}, {"position", std::to_string(reservation.position)}, {"owner", "unknown"}}});
+        if (!entry) return entry.error();
+      } else if (found->occurrence.state == OccurrenceState::reserved) {
         auto occurrence = found->occurrence;
         occurrence.state = OccurrenceState::burned;
         auto entry = core_.log.append(transaction, Event{.type = EventType::reservation_burned, .actor = "sam:" + core_.node, .subject = reservation.authorisation,

@@ -34,6 +34,7 @@ Result<std::shared_ptr<const LoadedAuthorisation>> Verifier::load(const crypto::
   if (!content) return content.error();
   auto authorisation = parse_authorisation(content->reveal());
   if (!authorisation) return authorisation.error();
+  if (refused_by("sam.sad.digest", authorisation->sad != sad_digest)) return Error{ErrorCode::sad_invalid, "the authorisation is of another SAD"};
   auto key = KeyId::parse(authorisation->transaction.key);
   auto signer = SignerId::parse(authorisation->transaction.signer);
   if (!key || !signer || encode_base64url(authorisation->nonce) != row->id) return Error{ErrorCode::storage_unavailable, "an authorisation contradicts its row"};
