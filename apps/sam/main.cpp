@@ -56,7 +56,8 @@ Result<Opened> open_all(Settings settings, bool make) {
   if (!keys) return keys.error();
   opened.keys = std::move(*keys);
 
-  for (const auto& folder : {opened.settings.database.parent_path(), opened.settings.audit.directory, opened.settings.audit.anchor.parent_path()}) {
+  for (const auto& folder :
+       {opened.settings.database.parent_path(), opened.settings.audit.directory, opened.settings.audit.anchor.parent_path()}) {
     std::error_code failed;
     std::filesystem::create_directories(folder, failed);
     if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + folder.string() + ": " + failed.message()};
@@ -76,7 +77,8 @@ Result<Opened> open_all(Settings settings, bool make) {
 
 std::string token_facts(token::Token& token) {
   auto calls = json::Value::array();
-  for (const auto& count : token.call_counts()) calls.push_back({{"function", count.function}, {"object", count.object}, {"result", count.result}, {"count", count.count}});
+  for (const auto& count : token.call_counts())
+    calls.push_back({{"function", count.function}, {"object", count.object}, {"result", count.result}, {"count", count.count}});
   json::Value facts = {{"description", token.description()}, {"calls", std::move(calls)}, {"signer_signatures", token.signer_signatures()}};
   if (auto objects = token.object_count()) facts["objects"] = *objects;
   return json::encode(facts);
@@ -84,7 +86,8 @@ std::string token_facts(token::Token& token) {
 
 Result<std::string> public_keys_of(const Opened& opened) {
   json::Value keys = {{"sam", opened.settings.name}, {"log", opened.settings.audit.origin}};
-  for (const auto& [name, key] : {std::pair<const char*, const crypto::Signer*>{"identity", opened.keys->identity.get()}, {"sad", opened.keys->sad.get()},
+  for (const auto& [name, key] : {std::pair<const char*, const crypto::Signer*>{"identity", opened.keys->identity.get()},
+                                  {"sad", opened.keys->sad.get()},
                                   {"checkpoint", opened.keys->checkpoint.get()}}) {
     auto jwk = crypto::encode_jwk(key->public_key());
     if (!jwk) return jwk.error();
@@ -113,9 +116,12 @@ Status initialise(const Arguments& arguments, Settings settings) {
       if (inserted.error().code != ErrorCode::conflict) return inserted;
       return Error{ErrorCode::conflict, "this SAM is initialised already; its policy changes only by quorum"};
     }
-    auto appended = opened->log->append(transaction, audit::Event{.type = audit::EventType::policy_installed, .actor = "operator of the host", .subject = policy->id(),
-                                                                  .outcome = audit::Outcome::success,
-                                                                  .fields = {{"policy_digest", encode_base64url(crypto::sha256(*document))}}});
+    auto appended =
+        opened->log->append(transaction, audit::Event{.type = audit::EventType::policy_installed,
+                                                      .actor = "operator of the host",
+                                                      .subject = policy->id(),
+                                                      .outcome = audit::Outcome::success,
+                                                      .fields = {{"policy_digest", encode_base64url(crypto::sha256(*document))}}});
     return appended ? Status() : Status(appended.error());
   });
   if (!written) return written;
@@ -151,7 +157,8 @@ Status check_token(token::Token& token) {
     // A test that could not be prepared is a test that was not passed.
     const bool untested = !line.passed && line.name.ends_with("to try refusals");
     if (refused_by("sam.token-negative-tests", (line.negative && !line.passed) || untested)) {
-      return Error{ErrorCode::unsupported, "the token failed the self-test \"" + line.name + "\" (" + line.detail + "); it cannot hold signers' keys"};
+      return Error{ErrorCode::unsupported,
+                   "the token failed the self-test \"" + line.name + "\" (" + line.detail + "); it cannot hold signers' keys"};
     }
   }
   return {};
@@ -175,7 +182,8 @@ Status serve(Settings settings) {
     return {};
   });
   if (!loaded) return loaded;
-  if (!policy_document) return Error{ErrorCode::configuration, "no policy is installed; run: intaglio-sam --config FILE --initialise --policy POLICY.json"};
+  if (!policy_document)
+    return Error{ErrorCode::configuration, "no policy is installed; run: intaglio-sam --config FILE --initialise --policy POLICY.json"};
   auto policy = intaglio::sam::Policy::parse(as_text(policy_document->content.reveal()));
   if (!policy) return policy.error();
 
@@ -185,11 +193,23 @@ Status serve(Settings settings) {
   const TokenPepper pepper(opened->token, opened->keys->pepper);
   custody::ResidentVault vault(opened->token);
   intaglio::sam::Factors factors(*policy, *opened->database, opened->sealer, pepper, opened->clock);
-  intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity, opened->clock);
+  intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
+                                  opened->clock);
   auto sam = std::make_shared<intaglio::sam::Sam>(
-      intaglio::sam::Core{.node = opened->settings.node, .incarnation = opened->settings.node + "/" + *start_id, .name = opened->settings.name, .clock = opened->clock,
-                          .database = *opened->database, .sealer = opened->sealer, .log = *opened->log, .vault = vault, .keys = custody::KeyStore(opened->sealer),
-                          .policy = *policy, .factors = factors, .sap_keys = sap_keys, .identity_key = opened->keys->identity, .sad_key = opened->keys->sad},
+      intaglio::sam::Core{.node = opened->settings.node,
+                          .incarnation = opened->settings.node + "/" + *start_id,
+                          .name = opened->settings.name,
+                          .clock = opened->clock,
+                          .database = *opened->database,
+                          .sealer = opened->sealer,
+                          .log = *opened->log,
+                          .vault = vault,
+                          .keys = custody::KeyStore(opened->sealer),
+                          .policy = *policy,
+                          .factors = factors,
+                          .sap_keys = sap_keys,
+                          .identity_key = opened->keys->identity,
+                          .sad_key = opened->keys->sad},
       intaglio::sam::Surroundings{.token_facts = [token = opened->token] { return token_facts(*token); },
                                   .token_signer_signatures = [token = opened->token] { return token->signer_signatures(); },
                                   .checkpoint_key = opened->keys->checkpoint,
@@ -198,8 +218,11 @@ Status serve(Settings settings) {
   if (auto started = sam->start(); !started) return started;
   auto server = protocol::wire::Server::start(opened->settings.listener, sam);
   if (!server) return server.error();
-  log::info("ready", {{"port", std::to_string((*server)->port())}, {"policy", policy->id()}, {"token", opened->token->description()},
-                      {"key_authorisation", vault.key_authorisation()}, {"clock", opened->settings.clock == ClockSource::kernel ? "kernel" : "declared"},
+  log::info("ready", {{"port", std::to_string((*server)->port())},
+                      {"policy", policy->id()},
+                      {"token", opened->token->description()},
+                      {"key_authorisation", vault.key_authorisation()},
+                      {"clock", opened->settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"secrets_locked", secret_pool_state() == PoolState::locked ? "yes" : "no"}});
 
   const timespec interval{std::chrono::seconds(maintenance_interval).count(), 0};
@@ -241,7 +264,8 @@ int main(int argc, char** argv) {
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
   auto* initialise = app.add_flag("--initialise", arguments.initialise, "make the service keys and install the policy; once");
   app.add_option("--policy", arguments.policy, "policy document to install (deploy/examples/policy.json)")->needs(initialise);
-  app.add_option("--public-keys", arguments.public_keys_file, "where --initialise writes the SAM's public keys; standard output by default")->needs(initialise);
+  app.add_option("--public-keys", arguments.public_keys_file, "where --initialise writes the SAM's public keys; standard output by default")
+      ->needs(initialise);
   auto* probe = app.add_flag("--probe", arguments.probe, "print what the token can do and what it refuses");
   app.add_flag("--quick", arguments.quick, "with --probe: leave the slow key generations out")->needs(probe);
   CLI11_PARSE(app, argc, argv);

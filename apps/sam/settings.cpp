@@ -9,7 +9,8 @@ Settings read(config::Document& document) {
   settings.node = sam.text("node", "Name of this node: part of the audit log's origin and of every reservation.");
   settings.name = sam.text("name", "Name of the SAM in statements and tokens, the same on all nodes.");
   settings.database = sam.path("database", "SQLite file, mode 0600.");
-  settings.clock = sam.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).", {"kernel", "declared"}, "kernel") == "kernel"
+  settings.clock = sam.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).",
+                              {"kernel", "declared"}, "kernel") == "kernel"
                        ? ClockSource::kernel
                        : ClockSource::declared;
   settings.log_level = sam.choice("log_level", "Lowest level that is logged.", {"debug", "info", "warn", "error"}, "info");
@@ -29,11 +30,13 @@ Settings read(config::Document& document) {
   settings.listener.identity.certificate_file = listener.path("certificate", "Certificate, PEM.").string();
   settings.listener.identity.private_key_file = listener.path("private_key", "Its private key, PEM, mode 0600.").string();
   settings.listener.workers = static_cast<unsigned>(listener.integer("workers", "Calls that run at the same time.", {1, 1024}, 32));
-  settings.listener.max_connections = static_cast<unsigned>(listener.integer("max_connections", "Bound of open connections.", {1, 10000}, 256));
+  settings.listener.max_connections =
+      static_cast<unsigned>(listener.integer("max_connections", "Bound of open connections.", {1, 10000}, 256));
   for (const auto& pin : listener.texts("ssa_pins", "Hex SHA-256 of the SPKI of each SSA node's certificate.")) {
     const auto bytes = parse_hex(pin);
     if (!bytes || bytes->size() != 32) {
-      listener.refuse("ssa_pins", "must be 64 hex digits: openssl x509 -in ssa.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum");
+      listener.refuse("ssa_pins",
+                      "must be 64 hex digits: openssl x509 -in ssa.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum");
       continue;
     }
     std::copy(bytes->begin(), bytes->end(), settings.listener.pinned_peers.emplace_back().begin());

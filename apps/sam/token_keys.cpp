@@ -8,7 +8,8 @@ using token::KeyPurpose;
 Result<token::ServiceKey> find_or_make(token::Token& token, KeyPurpose purpose, std::string_view name, bool make) {
   auto found = token.find_service_key(purpose, as_bytes(name));
   if (found || found.error().code != ErrorCode::not_found) return found;
-  if (!make) return Error{ErrorCode::configuration, "the token holds no key " + std::string(name) + "; run intaglio-sam --initialise first"};
+  if (!make)
+    return Error{ErrorCode::configuration, "the token holds no key " + std::string(name) + "; run intaglio-sam --initialise first"};
   return token.generate_service_key(purpose, as_bytes(name), "intaglio " + std::string(name));
 }
 
@@ -18,7 +19,8 @@ Result<std::shared_ptr<crypto::Signer>> signer(const std::shared_ptr<token::Toke
   return token::make_signer(token, std::move(*key));
 }
 
-Result<std::shared_ptr<const crypto::KeyAgreement>> as_agreement(const std::shared_ptr<token::Token>& token, Result<token::ServiceKey> key) {
+Result<std::shared_ptr<const crypto::KeyAgreement>> as_agreement(const std::shared_ptr<token::Token>& token,
+                                                                 Result<token::ServiceKey> key) {
   if (!key) return key.error();
   auto agreement = token::make_key_agreement(token, std::move(*key));
   if (!agreement) return agreement.error();

@@ -49,7 +49,8 @@ Result<std::shared_ptr<crypto::Signer>> find_or_make(const std::shared_ptr<token
 }
 
 Status open_token(const Settings& settings, Opened& opened) {
-  if (!settings.softhsm_conf.empty()) ::setenv("SOFTHSM2_CONF", settings.softhsm_conf.c_str(), /*overwrite=*/0);  // NOLINT(concurrency-mt-unsafe)
+  if (!settings.softhsm_conf.empty())
+    ::setenv("SOFTHSM2_CONF", settings.softhsm_conf.c_str(), /*overwrite=*/0);  // NOLINT(concurrency-mt-unsafe)
   auto token = token::Token::open(settings.token);
   if (!token) return token.error();
   opened.token = std::move(*token);
@@ -97,7 +98,8 @@ Result<Opened> open_all(const Settings& settings) {
   return opened;
 }
 
-Status record(audit::Log& log, audit::EventType type, const Settings& settings, const std::vector<std::pair<std::string, std::string>>& fields) {
+Status record(audit::Log& log, audit::EventType type, const Settings& settings,
+              const std::vector<std::pair<std::string, std::string>>& fields) {
   auto recorded = log.record({type, "intaglio-ssa", settings.name, audit::Outcome::success, fields});
   return recorded ? Status() : Status(recorded.error());
 }
@@ -127,14 +129,13 @@ Status serve(Settings settings) {
   auto tokens = oauth::AccessTokens::make({issuer, settings.access_token_life}, opened->access_token_key, registered, opened->clock);
   if (!tokens) return tokens.error();
   const std::shared_ptr<oauth::AccessTokens> access_tokens = std::move(*tokens);
-  const auto token_endpoint =
-      std::make_shared<oauth::TokenEndpoint>(oauth::TokenEndpointConfig{issuer, issuer + "/csc/v2/oauth2/token", settings.max_assertion_life},
-                                             registered, access_tokens, opened->database, opened->clock);
+  const auto token_endpoint = std::make_shared<oauth::TokenEndpoint>(
+      oauth::TokenEndpointConfig{issuer, issuer + "/csc/v2/oauth2/token", settings.max_assertion_life}, registered, access_tokens,
+      opened->database, opened->clock);
   const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
-  intaglio::ssa::Service service(settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
-                                                    [requests](const protocol::KeyGenerated& key, const SignerId& signer) {
-                                                      return requests->keep(key, signer);
-                                                    }});
+  intaglio::ssa::Service service(
+      settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
+                         [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); }});
   registration::Endpoints endpoints(
       {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
   http::Router public_router;

@@ -24,8 +24,8 @@ void read_service(config::Document& document, Settings& settings) {
   description.region = service.text("region", "ISO 3166-1 alpha-2 country of the provider.");
   description.lang = service.text("lang", "BCP 47 language of the texts.", "en");
   description.description = service.text("description", "At most 255 characters.");
-  description.base_url =
-      base_url(service, "base_url", "Where clients reach the public listener, without a slash at the end; also the issuer of access tokens.");
+  description.base_url = base_url(service, "base_url",
+                                  "Where clients reach the public listener, without a slash at the end; also the issuer of access tokens.");
   description.logo = service.text("logo", "Address of a logo, PNG or JPEG; empty: a plain seal that the service draws itself.", "");
   if (description.name.size() > 255) service.refuse("name", "must not be longer than 255 characters");
   if (description.description.size() > 255) service.refuse("description", "must not be longer than 255 characters");
@@ -105,7 +105,8 @@ void read_pki(config::Document& document, Settings& settings) {
   settings.pki.ca_file = pki.path("ca_file", "Authority of that listener's certificate, PEM; no other is trusted.");
   settings.pki.timeout = pki.seconds("timeout_seconds", "How long one call may take.", {1, 300}, 20);
   auto host = settings.pki_base_url.size() > 8 ? settings.pki_base_url.substr(8) : std::string();
-  std::transform(host.begin(), host.end(), host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   if (host.find(':', host.starts_with('[') ? host.find(']') : 0) == std::string::npos) host += ":443";
   settings.pki.allowed = {host};
 }
@@ -153,7 +154,8 @@ Settings read(config::Document& document) {
   auto root = document.root();
   settings.name = root.text("name", "Name of this node in logs.");
   settings.log_level = root.choice("log_level", "Lowest level that is logged.", {"debug", "info", "warn", "error"}, "info");
-  const auto clock = root.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).", {"kernel", "declared"}, "kernel");
+  const auto clock = root.choice("clock", "Who vouches for the time: kernel (adjtimex) or declared (demo and tests only).",
+                                 {"kernel", "declared"}, "kernel");
   settings.clock = clock == "kernel" ? ClockSource::kernel : ClockSource::declared;
   read_service(document, settings);
   read_listeners(document, settings);
@@ -167,7 +169,8 @@ Settings read(config::Document& document) {
   settings.service.description.specs = csc.text("specs", "specs in /csc/v2/info.", "2.2.0.0");
   settings.service.credential_cache =
       csc.seconds("credential_cache_seconds", "How long what the SAM said of a credential is believed here.", {0, 300}, 5);
-  settings.service.max_sad_age = csc.seconds("max_sad_seconds", "A SAD issued longer ago is refused before the SAM is called.", {10, 3600}, 300);
+  settings.service.max_sad_age =
+      csc.seconds("max_sad_seconds", "A SAD issued longer ago is refused before the SAM is called.", {10, 3600}, 300);
   settings.service.max_hashes = static_cast<std::size_t>(csc.integer("max_hashes", "Digests in one request at most.", {1, 1000}, 1000));
   read_clients(document, settings);
   return settings;

@@ -42,9 +42,7 @@ TEST(Ids, RefuseWhatIsNotAnIdentifier) {
   EXPECT_FALSE(SignerId::parse(std::string(65, 'a')));
 }
 
-TEST(Log, QuotesWhateverItIsGiven) {
-  EXPECT_EQ(log::json_quoted("a\"\n\xff"), "\"a\\u0022\\u000a\xef\xbf\xbd\"");
-}
+TEST(Log, QuotesWhateverItIsGiven) { EXPECT_EQ(log::json_quoted("a\"\n\xff"), "\"a\\u0022\\u000a\xef\xbf\xbd\""); }
 
 TEST(SecretFile, IsRefusedWhenOthersMayReadIt) {
   const auto path = std::filesystem::temp_directory_path() / "intaglio-secret-file-test";

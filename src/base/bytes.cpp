@@ -67,12 +67,8 @@ Result<Bytes> parse_with(const std::array<std::uint8_t, 256>& digits, std::strin
 
 }  // namespace
 
-ByteView as_bytes(std::string_view text) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-std::string_view as_text(ByteView bytes) noexcept {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+ByteView as_bytes(std::string_view text) noexcept { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+std::string_view as_text(ByteView bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 Bytes to_bytes(ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 Bytes to_bytes(std::string_view text) { return to_bytes(as_bytes(text)); }
 void append(Bytes& out, ByteView more) { out.insert(out.end(), more.begin(), more.end()); }

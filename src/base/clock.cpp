@@ -16,9 +16,7 @@ class SystemClock final : public Clock {
  public:
   explicit SystemClock(ClockSource source) : source_(source) {}
 
-  [[nodiscard]] UnixTime now() const override {
-    return std::chrono::floor<std::chrono::seconds>(system_clock::now()) + test_offset();
-  }
+  [[nodiscard]] UnixTime now() const override { return std::chrono::floor<std::chrono::seconds>(system_clock::now()) + test_offset(); }
   [[nodiscard]] milliseconds::rep unix_milliseconds() const override {
     return std::chrono::floor<milliseconds>(system_clock::now().time_since_epoch() + test_offset()).count();
   }
@@ -30,7 +28,8 @@ class SystemClock final : public Clock {
     timex state{};
     const int kernel = ::adjtimex(&state);
     if (kernel < 0 || kernel == TIME_ERROR || (state.status & STA_UNSYNC) != 0) {
-      return Error{ErrorCode::clock_unsynchronised, "the kernel says that the clock is not synchronised (adjtimex); start chrony or systemd-timesyncd"};
+      return Error{ErrorCode::clock_unsynchronised,
+                   "the kernel says that the clock is not synchronised (adjtimex); start chrony or systemd-timesyncd"};
     }
     return {};
   }
@@ -78,10 +77,12 @@ Result<UnixTime> parse_utc(std::string_view text) {
   unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0;
   int used = 0;
   const std::string copy(text);
-  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2u:%2u:%2uZ%n", &year, &month, &day, &hour, &minute, &second, &used) != 6 || used != 20) return malformed;
+  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2u:%2u:%2uZ%n", &year, &month, &day, &hour, &minute, &second, &used) != 6 || used != 20)
+    return malformed;
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
   if (!date.ok() || hour > 23 || minute > 59 || second > 59) return malformed;
-  const UnixTime time = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second);
+  const UnixTime time =
+      std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second);
   if (format_utc(time) != text) return malformed;
   return time;
 }

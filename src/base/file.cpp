@@ -48,7 +48,8 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::size_t max_size)
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return failed("cannot read", path);
   if (!S_ISREG(status.st_mode)) return Error{ErrorCode::invalid_request, path.string() + " is not a file"};
-  if (static_cast<std::uintmax_t>(status.st_size) > max_size) return Error{ErrorCode::too_large, path.string() + " is larger than " + std::to_string(max_size) + " bytes"};
+  if (static_cast<std::uintmax_t>(status.st_size) > max_size)
+    return Error{ErrorCode::too_large, path.string() + " is larger than " + std::to_string(max_size) + " bytes"};
   Bytes content(static_cast<std::size_t>(status.st_size));
   std::size_t done = 0;
   while (done < content.size()) {

@@ -73,7 +73,9 @@ void debug(std::string_view event, std::initializer_list<Field> fields) { write(
 void info(std::string_view event, std::initializer_list<Field> fields) { write(spdlog::level::info, event, fields, nullptr); }
 void warn(std::string_view event, std::initializer_list<Field> fields) { write(spdlog::level::warn, event, fields, nullptr); }
 void error(std::string_view event, std::initializer_list<Field> fields) { write(spdlog::level::err, event, fields, nullptr); }
-void refusal(std::string_view event, const Error& error, std::initializer_list<Field> fields) { write(spdlog::level::warn, event, fields, &error); }
+void refusal(std::string_view event, const Error& error, std::initializer_list<Field> fields) {
+  write(spdlog::level::warn, event, fields, &error);
+}
 
 std::string json_quoted(std::string_view text) {
   std::string out = "\"";

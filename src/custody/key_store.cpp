@@ -53,7 +53,9 @@ Result<KeyRecord> parse(ByteView encoded) {
   const auto revoked = in.number();
   auto suspended_because = in.text(1024);
   const auto count = in.number();
-  if (!id_text || !owner_text || !holder || !state_number || !algorithm_number || !spki || !profile || !created || !revoked || !suspended_because || !count) return malformed;
+  if (!id_text || !owner_text || !holder || !state_number || !algorithm_number || !spki || !profile || !created || !revoked ||
+      !suspended_because || !count)
+    return malformed;
   auto id = KeyId::parse(*id_text);
   auto owner = SignerId::parse(*owner_text);
   auto state = parse_state(*state_number);
@@ -66,9 +68,17 @@ Result<KeyRecord> parse(ByteView encoded) {
     certificates.push_back(std::move(*certificate));
   }
   if (!in.end()) return malformed;
-  return KeyRecord{.id = std::move(*id), .owner = std::move(*owner), .holder = std::move(*holder), .state = *state, .algorithm = *algorithm, .spki = std::move(*spki),
-                   .profile = std::move(*profile), .created = from_unix_seconds(static_cast<std::int64_t>(*created)),
-                   .certificates = std::move(certificates), .revoked = *revoked == 1, .suspended_because = std::move(*suspended_because)};
+  return KeyRecord{.id = std::move(*id),
+                   .owner = std::move(*owner),
+                   .holder = std::move(*holder),
+                   .state = *state,
+                   .algorithm = *algorithm,
+                   .spki = std::move(*spki),
+                   .profile = std::move(*profile),
+                   .created = from_unix_seconds(static_cast<std::int64_t>(*created)),
+                   .certificates = std::move(certificates),
+                   .revoked = *revoked == 1,
+                   .suspended_because = std::move(*suspended_because)};
 }
 
 Bytes certificate_key(ByteView issuer_der, std::string_view serial_hex) {
@@ -88,8 +98,7 @@ RawRow raw(const storage::Row& row) { return {row.text(0), static_cast<std::uint
 }  // namespace
 
 const std::vector<storage::Migration>& KeyStore::migrations() {
-  static const std::vector<storage::Migration> list = {
-      {1, R"(CREATE TABLE keys (
+  static const std::vector<storage::Migration> list = {{1, R"(CREATE TABLE keys (
                id TEXT PRIMARY KEY,
                owner BLOB NOT NULL,
                public_key BLOB NOT NULL UNIQUE,
@@ -121,10 +130,11 @@ Result<std::optional<StoredKey>> KeyStore::find(storage::Reader& reader, const K
 Result<std::vector<StoredKey>> KeyStore::of_owner(storage::Reader& reader, const SignerId& owner) const {
   const auto index = sealer_->blind_index(table, "owner", as_bytes(owner.text()));
   std::vector<RawRow> rows;
-  auto done = reader.query("SELECT id, version, record FROM keys WHERE owner = ?1 ORDER BY id", {ByteView(index)}, [&](const storage::Row& row) {
-    rows.push_back(raw(row));
-    return true;
-  });
+  auto done =
+      reader.query("SELECT id, version, record FROM keys WHERE owner = ?1 ORDER BY id", {ByteView(index)}, [&](const storage::Row& row) {
+        rows.push_back(raw(row));
+        return true;
+      });
   if (!done) return done.error();
   std::vector<StoredKey> keys;
   for (const auto& row : rows) {
@@ -136,7 +146,8 @@ Result<std::vector<StoredKey>> KeyStore::of_owner(storage::Reader& reader, const
   return keys;
 }
 
-Result<std::optional<StoredKey>> KeyStore::with_certificate(storage::Reader& reader, ByteView issuer_der, std::string_view serial_hex) const {
+Result<std::optional<StoredKey>> KeyStore::with_certificate(storage::Reader& reader, ByteView issuer_der,
+                                                            std::string_view serial_hex) const {
   const auto index = sealer_->blind_index(table, "certificate", certificate_key(issuer_der, serial_hex));
   auto row = reader.query_one<RawRow>("SELECT id, version, record FROM keys WHERE certificate = ?1", {ByteView(index)}, raw);
   if (!row) return row.error();
@@ -158,8 +169,9 @@ Status KeyStore::insert(storage::Transaction& transaction, const KeyRecord& reco
   if (!sealed) return sealed.error();
   const auto owner = sealer_->blind_index(table, "owner", as_bytes(record.owner.text()));
   const auto public_key = crypto::sha256(record.spki);
-  auto changed = transaction.execute("INSERT INTO keys (id, owner, public_key, certificate, version, record) VALUES (?1, ?2, ?3, NULL, 1, ?4)",
-                                     {std::string_view(record.id.text()), ByteView(owner), ByteView(public_key), ByteView(*sealed)});
+  auto changed =
+      transaction.execute("INSERT INTO keys (id, owner, public_key, certificate, version, record) VALUES (?1, ?2, ?3, NULL, 1, ?4)",
+                          {std::string_view(record.id.text()), ByteView(owner), ByteView(public_key), ByteView(*sealed)});
   if (!changed) return changed.error();
   return {};
 }

@@ -45,7 +45,8 @@ class KeyStore {
   [[nodiscard]] Result<std::optional<StoredKey>> find(storage::Reader& reader, const KeyId& key) const;
   [[nodiscard]] Result<std::vector<StoredKey>> of_owner(storage::Reader& reader, const SignerId& owner) const;
   /// By issuer name and serial number, as a CRL has them.
-  [[nodiscard]] Result<std::optional<StoredKey>> with_certificate(storage::Reader& reader, ByteView issuer_der, std::string_view serial_hex) const;
+  [[nodiscard]] Result<std::optional<StoredKey>> with_certificate(storage::Reader& reader, ByteView issuer_der,
+                                                                  std::string_view serial_hex) const;
   /// `conflict` when the id or the public key exists: the same public key twice is an alarm, not a coincidence (AII-1(b)).
   Status insert(storage::Transaction& transaction, const KeyRecord& record) const;
   /// `conflict` when the record changed meanwhile.

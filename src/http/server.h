@@ -39,7 +39,7 @@ struct ListenerConfig {
   bool tls = true;                         ///< plain only for OCSP/CRL and loopback tests
   std::string certificate_chain_file, private_key_file;
   std::string client_ca_file;              ///< not empty: a client certificate of it is required
-  bool http_1_0 = false;                   ///< also HTTP/1.0, one request a connection: OCSP clients such as openssl(1) speak nothing else
+  bool http_1_0 = false;  ///< also HTTP/1.0, one request a connection: OCSP clients such as openssl(1) speak nothing else
   std::size_t max_header_bytes = 8 * 1024;
   std::size_t max_body_bytes = 64 * 1024;
   std::chrono::seconds request_timeout{10};  ///< from the first byte of a request to its last
@@ -47,7 +47,7 @@ struct ListenerConfig {
   unsigned max_connections = 12000;
   unsigned io_threads = 1;
   unsigned workers = 32;
-  std::size_t max_queue = 1024;             ///< more waiting requests: 503
+  std::size_t max_queue = 1024;  ///< more waiting requests: 503
 };
 
 using Handler = std::function<Response(const Request&)>;

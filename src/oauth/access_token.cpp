@@ -69,8 +69,10 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view s
   auto id = crypto::random_id();
   if (!id) return id.error();
   const auto now = clock_->now();
-  const json::Value payload{{"iss", config_.issuer}, {"aud", config_.issuer}, {"sub", client.id.text()}, {"client_id", client.id.text()},
-                            {"scope", scope},        {"jti", *id},            {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
+  const json::Value payload{{"iss", config_.issuer},    {"aud", config_.issuer},
+                            {"sub", client.id.text()},  {"client_id", client.id.text()},
+                            {"scope", scope},           {"jti", *id},
+                            {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
   auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
   if (!token) return token.error();
   return IssuedToken{std::move(*token), config_.life};
@@ -87,9 +89,12 @@ Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTi
   const auto client = json::text_member(*claims, "client_id");
   const auto scope = json::text_member(*claims, "scope");
   const auto expires = json::integer_member(*claims, "exp");
-  if (!issuer || !audience || !client || !scope || !expires) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
-  if (refused_by("oauth.token.issuer", *issuer != config_.issuer)) return Error{ErrorCode::not_authorised, "access token of another issuer"};
-  if (refused_by("oauth.token.audience", *audience != config_.issuer)) return Error{ErrorCode::not_authorised, "access token for another audience"};
+  if (!issuer || !audience || !client || !scope || !expires)
+    return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
+  if (refused_by("oauth.token.issuer", *issuer != config_.issuer))
+    return Error{ErrorCode::not_authorised, "access token of another issuer"};
+  if (refused_by("oauth.token.audience", *audience != config_.issuer))
+    return Error{ErrorCode::not_authorised, "access token for another audience"};
   if (refused_by("oauth.token.expired", *expires <= unix_seconds(now))) return Error{ErrorCode::ticket_expired, "the access token ended"};
   return Claims{*client, *scope, from_unix_seconds(*expires)};
 }

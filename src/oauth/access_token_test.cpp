@@ -25,7 +25,14 @@ class AccessTokenTest : public testing::Test {
     return request;
   }
   [[nodiscard]] static json::Value claims(UnixTime now) {
-    return {{"iss", issuer}, {"aud", issuer}, {"sub", "app"}, {"client_id", "app"}, {"scope", "service"}, {"jti", "1"}, {"iat", unix_seconds(now)}, {"exp", unix_seconds(now) + 60}};
+    return {{"iss", issuer},
+            {"aud", issuer},
+            {"sub", "app"},
+            {"client_id", "app"},
+            {"scope", "service"},
+            {"jti", "1"},
+            {"iat", unix_seconds(now)},
+            {"exp", unix_seconds(now) + 60}};
   }
   [[nodiscard]] ErrorCode refusal(const std::string& token) {
     const auto checked = tokens_->check(with("Bearer " + token));

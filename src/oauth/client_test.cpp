@@ -9,9 +9,7 @@ namespace {
 
 using test::must;
 
-Client with_secret(std::string_view id, SecretHash hash) {
-  return {must(ClientId::parse(id)), "App", std::nullopt, std::move(hash), {}};
-}
+Client with_secret(std::string_view id, SecretHash hash) { return {must(ClientId::parse(id)), "App", std::nullopt, std::move(hash), {}}; }
 
 TEST(ClientSecret, IsKnownByItsHashAlone) {
   const auto made = must(make_client_secret());

@@ -165,7 +165,8 @@ Status TokenEndpoint::check_assertion(const Client& client, std::string_view ass
   for (const std::string_view name : {"iat", "nbf"}) {
     if (json::member(*claims, name) == nullptr) continue;
     const auto moment = json::integer_member(*claims, name);
-    if (!moment || refused_by("oauth.assertion.future", *moment > now + clock_skew.count())) return because("the assertion is of the future");
+    if (!moment || refused_by("oauth.assertion.future", *moment > now + clock_skew.count()))
+      return because("the assertion is of the future");
   }
   return consume_assertion(client, *jti, from_unix_seconds(*expires));
 }

@@ -40,7 +40,8 @@ class TokenEndpointTest : public testing::Test {
     return endpoint_->answer(request);
   }
   [[nodiscard]] http::Response post_assertion(const std::string& assertion, const std::string& more = "") const {
-    return post(std::string("grant_type=client_credentials&client_id=keyed&client_assertion_type=") + assertion_type + "&client_assertion=" + assertion + more);
+    return post(std::string("grant_type=client_credentials&client_id=keyed&client_assertion_type=") + assertion_type +
+                "&client_assertion=" + assertion + more);
   }
   [[nodiscard]] json::Value claims(std::string_view jti = "one") const { return keyed_.claims(endpoint, clock_->now(), jti); }
   static void expect_refusal(const http::Response& answer, unsigned status, std::string_view error, std::string_view description) {
@@ -75,7 +76,8 @@ TEST_F(TokenEndpointTest, IssuesATokenThatTheServiceAccepts) {
   const auto caller = tokens_->check(request);
   ASSERT_TRUE(caller);
   EXPECT_EQ(caller->id, "keyed");
-  EXPECT_NE(std::find(answer.headers.begin(), answer.headers.end(), std::pair<std::string, std::string>("Cache-Control", "no-store")), answer.headers.end());
+  EXPECT_NE(std::find(answer.headers.begin(), answer.headers.end(), std::pair<std::string, std::string>("Cache-Control", "no-store")),
+            answer.headers.end());
 }
 
 TEST_F(TokenEndpointTest, TakesAnAssertionWithoutTypeAndWithTheIssuerAsAudience) {
@@ -111,10 +113,22 @@ TEST_F(TokenEndpointTest, RefusesAnAssertionOfAnotherKeyOrKind) {
 
 TEST_F(TokenEndpointTest, RefusesAnAssertionOfAnotherSubjectAudienceOrTime) {
   const auto now = unix_seconds(clock_->now());
-  const std::vector<std::pair<std::string, json::Value>> changes{
-      {"iss", "other"}, {"sub", "other"}, {"aud", "https://else"}, {"aud", json::Value::array({issuer, "https://else"})},
-      {"aud", json::Value::array()}, {"aud", 5}, {"exp", now}, {"exp", now - 1}, {"exp", now + 331}, {"exp", "soon"}, {"iat", now + 31},
-      {"nbf", now + 31}, {"iat", "now"}, {"jti", ""}, {"jti", 7}, {"jti", std::string(257, 'j')}};
+  const std::vector<std::pair<std::string, json::Value>> changes{{"iss", "other"},
+                                                                 {"sub", "other"},
+                                                                 {"aud", "https://else"},
+                                                                 {"aud", json::Value::array({issuer, "https://else"})},
+                                                                 {"aud", json::Value::array()},
+                                                                 {"aud", 5},
+                                                                 {"exp", now},
+                                                                 {"exp", now - 1},
+                                                                 {"exp", now + 331},
+                                                                 {"exp", "soon"},
+                                                                 {"iat", now + 31},
+                                                                 {"nbf", now + 31},
+                                                                 {"iat", "now"},
+                                                                 {"jti", ""},
+                                                                 {"jti", 7},
+                                                                 {"jti", std::string(257, 'j')}};
   for (const auto& [member, value] : changes) {
     SCOPED_TRACE(member + " = " + value.dump());
     auto changed = claims();
@@ -138,16 +152,23 @@ TEST_F(TokenEndpointTest, RefusesInTheOrderAndWithTheTextsOfTheApi) {
   expect_refusal(post("client_id=keyed&grant_type=authorization_code"), 400, "invalid_request", "Invalid parameter grant_type");
   expect_refusal(post("client_id=nobody&grant_type=client_credentials"), 400, "invalid_request", "Invalid parameter client_id");
   expect_refusal(post("client_id=keyed&grant_type=client_credentials"), 401, "invalid_request", "Client authorization required");
-  expect_refusal(post("client_id=secretive&grant_type=client_credentials&client_secret=wrong"), 400, "invalid_request", "Invalid parameter client_secret");
-  expect_refusal(post("client_id=keyed&grant_type=client_credentials&client_secret=" + secret_), 400, "invalid_request", "Invalid parameter client_secret");
-  expect_refusal(post("grant_type=client_credentials", basic("secretive:wrong")), 400, "invalid_request", "Invalid parameter client_secret");
-  expect_refusal(post("grant_type=client_credentials&client_id=keyed", basic("secretive:" + secret_)), 400, "invalid_request", "Invalid parameter client_id");
+  expect_refusal(post("client_id=secretive&grant_type=client_credentials&client_secret=wrong"), 400, "invalid_request",
+                 "Invalid parameter client_secret");
+  expect_refusal(post("client_id=keyed&grant_type=client_credentials&client_secret=" + secret_), 400, "invalid_request",
+                 "Invalid parameter client_secret");
+  expect_refusal(post("grant_type=client_credentials", basic("secretive:wrong")), 400, "invalid_request",
+                 "Invalid parameter client_secret");
+  expect_refusal(post("grant_type=client_credentials&client_id=keyed", basic("secretive:" + secret_)), 400, "invalid_request",
+                 "Invalid parameter client_id");
   expect_refusal(post("grant_type=client_credentials", basic("nocolon")), 401, "invalid_client", "Invalid authorization header");
   expect_refusal(post("grant_type=client_credentials", "Bearer abc"), 401, "invalid_client", "Invalid authorization header");
-  expect_refusal(post("grant_type=client_credentials&client_secret=x", basic("secretive:" + secret_)), 400, "invalid_request", "More than one client authentication");
-  expect_refusal(post("grant_type=client_credentials&client_id=keyed&client_assertion=x"), 400, "invalid_request", "Invalid parameter client_assertion_type");
+  expect_refusal(post("grant_type=client_credentials&client_secret=x", basic("secretive:" + secret_)), 400, "invalid_request",
+                 "More than one client authentication");
+  expect_refusal(post("grant_type=client_credentials&client_id=keyed&client_assertion=x"), 400, "invalid_request",
+                 "Invalid parameter client_assertion_type");
   expect_refusal(post("client_id=a&client_id=b"), 400, "invalid_request", "A parameter is malformed or came twice");
-  expect_refusal(post_assertion(keyed_.sign(claims()), "&scope=credential"), 400, "invalid_scope", "The requested scope is invalid, unknown, or malformed");
+  expect_refusal(post_assertion(keyed_.sign(claims()), "&scope=credential"), 400, "invalid_scope",
+                 "The requested scope is invalid, unknown, or malformed");
 }
 
 TEST_F(TokenEndpointTest, RefusesABodyOfAnotherType) {

@@ -17,9 +17,11 @@ struct World {
     auto made = must(oauth::make_client_secret());
     clients = std::make_shared<const oauth::Clients>(must(oauth::Clients::make(
         {client.registered(), oauth::Client{must(ClientId::parse("secretive")), "S", std::nullopt, std::move(made.hash), {}}})));
-    tokens = must(oauth::AccessTokens::make({"https://sign.example", std::chrono::seconds{3600}}, must(crypto::SoftwareKey::generate()), clients, clock));
-    endpoint = std::make_unique<oauth::TokenEndpoint>(oauth::TokenEndpointConfig{"https://sign.example", "https://sign.example/token", std::chrono::seconds{300}},
-                                                      clients, tokens, database.get(), clock);
+    tokens = must(oauth::AccessTokens::make({"https://sign.example", std::chrono::seconds{3600}}, must(crypto::SoftwareKey::generate()),
+                                            clients, clock));
+    endpoint = std::make_unique<oauth::TokenEndpoint>(
+        oauth::TokenEndpointConfig{"https://sign.example", "https://sign.example/token", std::chrono::seconds{300}}, clients, tokens,
+        database.get(), clock);
   }
   oauth::test::TemporaryDatabase database;
   oauth::test::TestClient client{"keyed"};

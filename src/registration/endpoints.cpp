@@ -66,7 +66,8 @@ void Endpoints::add_routes(http::Router& router) {
     return http::Principal{certificate->subject(), {}, {}};
   });
   const auto post = [&](std::string_view path, Response (Endpoints::*handler)(const Request&) const) {
-    router.add("POST", path, Access::operator_certificate, [this, handler](const Request& q, const PathParameters&) { return (this->*handler)(q); });
+    router.add("POST", path, Access::operator_certificate,
+               [this, handler](const Request& q, const PathParameters&) { return (this->*handler)(q); });
   };
   post("/ra/v1/signers", &Endpoints::create_signer);
   router.add("GET", "/ra/v1/requests/{credentialID}", Access::operator_certificate,

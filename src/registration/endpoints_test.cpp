@@ -26,9 +26,10 @@ Bytes some_certificate() {
   const auto key = must(crypto::SoftwareKey::generate());
   const auto name = must(crypto::encode_name({{"2.5.4.3", "ra-1"}}));
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
-  const auto validity = der::sequence(std::vector<Bytes>{der::time(from_unix_seconds(1795171200)), der::time(from_unix_seconds(1826707200))});
-  const auto tbs = der::sequence(
-      std::vector<Bytes>{der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{1}), algorithm, name, validity, name, key->public_key().spki()});
+  const auto validity =
+      der::sequence(std::vector<Bytes>{der::time(from_unix_seconds(1795171200)), der::time(from_unix_seconds(1826707200))});
+  const auto tbs = der::sequence(std::vector<Bytes>{der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{1}),
+                                                    algorithm, name, validity, name, key->public_key().spki()});
   return der::sequence(std::vector<Bytes>{tbs, algorithm, der::bit_string(must(key->sign(crypto::SignatureSuite::ecdsa_sha256, tbs)))});
 }
 
@@ -50,8 +51,15 @@ class FakeSam final : public protocol::SamService {
     calls.push_back(binding.operator_request);
     bound = binding.certificates;
     if (failure) return *failure;
-    return protocol::CredentialFacts{must(KeyId::parse("key-1")), must(SignerId::parse("alice")), protocol::KeyState::assigned,
-                                     crypto::KeyAlgorithm::rsa3072, {}, binding.certificates, false, "direct-resident", 1};
+    return protocol::CredentialFacts{must(KeyId::parse("key-1")),
+                                     must(SignerId::parse("alice")),
+                                     protocol::KeyState::assigned,
+                                     crypto::KeyAlgorithm::rsa3072,
+                                     {},
+                                     binding.certificates,
+                                     false,
+                                     "direct-resident",
+                                     1};
   }
   Status suspend_key(const KeyId& key, std::string_view reason) override {
     calls.push_back("suspend " + key.text() + " " + std::string(reason));
@@ -108,7 +116,8 @@ class RegistrationTest : public testing::Test {
     database_ = must(storage::open_sqlite(folder_ / "ra.db"));
     if (!database_->migrate(migrations())) panic("the tables were not made");
     requests_ = std::make_shared<KeyRequests>(database_, clock_);
-    endpoints_ = std::make_unique<Endpoints>(Parts{sam_, requests_, authority_, [this](const KeyId& key) { changed_.push_back(key.text()); }});
+    endpoints_ =
+        std::make_unique<Endpoints>(Parts{sam_, requests_, authority_, [this](const KeyId& key) { changed_.push_back(key.text()); }});
     endpoints_->add_routes(router_);
   }
   ~RegistrationTest() override {
@@ -119,13 +128,15 @@ class RegistrationTest : public testing::Test {
     std::filesystem::remove_all(folder_, ignored);
   }
 
-  [[nodiscard]] std::string request(const std::string& op, json::Value more = json::Value::object(), std::string_view typ = "intaglio-ra+jwt") const {
+  [[nodiscard]] std::string request(const std::string& op, json::Value more = json::Value::object(),
+                                    std::string_view typ = "intaglio-ra+jwt") const {
     more["op"] = op;
     more["rid"] = "r-1";
     more["iat"] = 1795171200;
     return must(crypto::make_jws(*key_, typ, "ra-1", json::encode(more)));
   }
-  [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body, bool with_certificate = true) const {
+  [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body,
+                                    bool with_certificate = true) const {
     http::Request asked;
     asked.method = method;
     asked.path = path;
@@ -144,7 +155,9 @@ class RegistrationTest : public testing::Test {
     ASSERT_TRUE(kept);
   }
   [[nodiscard]] static std::string sha256(std::string_view text) { return encode_base64url(crypto::sha256(as_bytes(text))); }
-  [[nodiscard]] std::string issue_request() const { return request("issue-certificate", {{"key", "key-1"}, {"signer", "alice"}, {"csr_sha256", sha256("csr")}}); }
+  [[nodiscard]] std::string issue_request() const {
+    return request("issue-certificate", {{"key", "key-1"}, {"signer", "alice"}, {"csr_sha256", sha256("csr")}});
+  }
   static void expect_refused(const http::Response& answer, unsigned status, std::string_view error) {
     EXPECT_EQ(answer.status, status) << answer.body;
     EXPECT_EQ(must(json::parse(answer.body)).at("error"), error);
@@ -172,7 +185,8 @@ TEST_F(RegistrationTest, ASignerIsCreatedByTheSamWithTheOperatorsOwnRequest) {
 }
 
 TEST_F(RegistrationTest, EveryRouteAsksForAClientCertificate) {
-  for (const auto* path : {"/ra/v1/signers", "/ra/v1/certificates", "/ra/v1/bindings", "/ra/v1/suspensions", "/ra/v1/resumptions", "/ra/v1/revocations"}) {
+  for (const auto* path :
+       {"/ra/v1/signers", "/ra/v1/certificates", "/ra/v1/bindings", "/ra/v1/suspensions", "/ra/v1/resumptions", "/ra/v1/revocations"}) {
     EXPECT_GE(send("POST", path, "{}", false).status, 400U) << path;
     EXPECT_EQ(send("POST", path, "{}", false).body.find("signerID"), std::string::npos);
   }
@@ -188,7 +202,8 @@ TEST_F(RegistrationTest, ARequestOfAnotherFormOrOperationIsNotRelayed) {
   for (const auto* member : {"rid", "iat"}) {
     json::Value payload{{"op", "create-signer"}, {"rid", "r"}, {"iat", 1}};
     payload.erase(member);
-    expect_refused(post("/ra/v1/signers", must(crypto::make_jws(*key_, "intaglio-ra+jwt", "ra-1", json::encode(payload)))), 400, "invalid_request");
+    expect_refused(post("/ra/v1/signers", must(crypto::make_jws(*key_, "intaglio-ra+jwt", "ra-1", json::encode(payload)))), 400,
+                   "invalid_request");
   }
   for (const std::string body : {"", "[]", "{", R"({"request":5})", R"({"request":null})"}) {
     expect_refused(send("POST", "/ra/v1/signers", body), 400, "invalid_request");
@@ -228,9 +243,11 @@ TEST_F(RegistrationTest, ACertificateIsIssuedForThePendingKeyAndKeptUntilItIsBou
 
 TEST_F(RegistrationTest, ACertificateIsNotAskedForAnotherCsrOrAnUnknownKey) {
   pending();
-  expect_refused(post("/ra/v1/certificates", request("issue-certificate", {{"key", "key-1"}, {"csr_sha256", sha256("other")}})), 400, "invalid_request");
+  expect_refused(post("/ra/v1/certificates", request("issue-certificate", {{"key", "key-1"}, {"csr_sha256", sha256("other")}})), 400,
+                 "invalid_request");
   expect_refused(post("/ra/v1/certificates", request("issue-certificate", {{"key", "key-1"}})), 400, "invalid_request");
-  expect_refused(post("/ra/v1/certificates", request("issue-certificate", {{"key", "key-2"}, {"csr_sha256", sha256("csr")}})), 404, "not_found");
+  expect_refused(post("/ra/v1/certificates", request("issue-certificate", {{"key", "key-2"}, {"csr_sha256", sha256("csr")}})), 404,
+                 "not_found");
   EXPECT_TRUE(authority_->issued.empty());
 }
 
@@ -239,12 +256,14 @@ TEST_F(RegistrationTest, OnlyTheCertificateThatWasIssuedIsBound) {
   const auto bind = request("bind-certificate", {{"key", "key-1"}, {"certificate_sha256", sha256("leaf")}});
   expect_refused(post("/ra/v1/bindings", bind), 404, "not_found");
   EXPECT_EQ(post("/ra/v1/certificates", issue_request()).status, 200U);
-  expect_refused(post("/ra/v1/bindings", request("bind-certificate", {{"key", "key-1"}, {"certificate_sha256", sha256("else")}})), 400, "invalid_request");
+  expect_refused(post("/ra/v1/bindings", request("bind-certificate", {{"key", "key-1"}, {"certificate_sha256", sha256("else")}})), 400,
+                 "invalid_request");
   EXPECT_TRUE(sam_->calls.empty());
 }
 
 TEST_F(RegistrationTest, AKeyIsSuspendedAndResumed) {
-  EXPECT_EQ(send("POST", "/ra/v1/suspensions", R"({"credentialID":"key-1","reason":"lost phone"})").body, R"({"credentialID":"key-1","state":"suspended"})");
+  EXPECT_EQ(send("POST", "/ra/v1/suspensions", R"({"credentialID":"key-1","reason":"lost phone"})").body,
+            R"({"credentialID":"key-1","state":"suspended"})");
   expect_refused(send("POST", "/ra/v1/suspensions", R"({"credentialID":"key-1"})"), 400, "invalid_request");
   expect_refused(send("POST", "/ra/v1/suspensions", R"({"credentialID":"a b","reason":"x"})"), 400, "invalid_request");
   const auto jws = request("resume-key", {{"key", "key-1"}});

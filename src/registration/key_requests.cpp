@@ -56,7 +56,8 @@ KeyRequests::KeyRequests(std::shared_ptr<storage::Database> database, std::share
 Status KeyRequests::keep(const protocol::KeyGenerated& generated, const SignerId& signer) {
   return database_->write([&](storage::Transaction& transaction) -> Status {
     auto inserted = transaction.execute(
-        "INSERT INTO registration_key_requests (credential, signer, csr, key_assertion, certificates, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO registration_key_requests (credential, signer, csr, key_assertion, certificates, created) VALUES (?1, ?2, ?3, ?4, ?5, "
+        "?6)",
         {std::string_view(generated.key.text()), std::string_view(signer.text()), ByteView(generated.csr),
          std::string_view(generated.key_assertion), ByteView{}, unix_seconds(clock_->now())});
     return inserted ? Status{} : inserted.error();
@@ -66,9 +67,11 @@ Status KeyRequests::keep(const protocol::KeyGenerated& generated, const SignerId
 Result<KeyRequest> KeyRequests::find(const KeyId& key) {
   std::optional<StoredRow> row;
   const auto done = database_->read([&](storage::Reader& reader) -> Status {
-    auto found = reader.query_one<StoredRow>(
-        "SELECT signer, csr, key_assertion, certificates FROM registration_key_requests WHERE credential = ?1", {std::string_view(key.text())},
-        [](const storage::Row& columns) { return StoredRow{columns.text(0), columns.bytes(1), columns.text(2), columns.bytes(3)}; });
+    auto found =
+        reader.query_one<StoredRow>("SELECT signer, csr, key_assertion, certificates FROM registration_key_requests WHERE credential = ?1",
+                                    {std::string_view(key.text())}, [](const storage::Row& columns) {
+                                      return StoredRow{columns.text(0), columns.bytes(1), columns.text(2), columns.bytes(3)};
+                                    });
     if (!found) return found.error();
     row = std::move(*found);
     return {};

@@ -78,17 +78,25 @@ Result<SignerRecord> parse_signer(ByteView encoded) {
   if (!in.finished() || !id || has_pin > 1) return malformed("signer");
   std::optional<PinVerifier> pin;
   if (has_pin == 1) pin = PinVerifier{pin_version, std::move(salt), std::move(verifier)};
-  return SignerRecord{.id = std::move(*id), .incarnation = std::move(incarnation), .identity = std::move(identity), .created_by = std::move(created_by), .created = from_unix_seconds(created),
-                      .activation_salt = std::move(activation_salt), .activation_digest = std::move(activation_digest),
-                      .activation_ends = from_unix_seconds(activation_ends), .activation_tries_left = tries, .pin = std::move(pin),
+  return SignerRecord{.id = std::move(*id),
+                      .incarnation = std::move(incarnation),
+                      .identity = std::move(identity),
+                      .created_by = std::move(created_by),
+                      .created = from_unix_seconds(created),
+                      .activation_salt = std::move(activation_salt),
+                      .activation_digest = std::move(activation_digest),
+                      .activation_ends = from_unix_seconds(activation_ends),
+                      .activation_tries_left = tries,
+                      .pin = std::move(pin),
                       .totp_seed = std::move(kept)};
 }
 
 Bytes encode(const FactorState& state) {
   Bytes out;
   append_field(out, std::string_view("factors/1"));
-  for (const auto number : {state.failures, static_cast<std::uint64_t>(state.locked_until), state.wide_failures,
-                            static_cast<std::uint64_t>(state.wide_locked_until), state.totp_last_step, std::uint64_t{state.counts.size()}}) {
+  for (const auto number :
+       {state.failures, static_cast<std::uint64_t>(state.locked_until), state.wide_failures,
+        static_cast<std::uint64_t>(state.wide_locked_until), state.totp_last_step, std::uint64_t{state.counts.size()}}) {
     append_field(out, number);
   }
   for (const auto& count : state.counts) {
@@ -144,8 +152,14 @@ Result<Authorisation> parse_authorisation(ByteView encoded) {
   const auto issued = in.seconds();
   const auto expires = in.seconds();
   if (!in.finished() || !transaction || consent.size() != 32 || sad.size() != 32) return malformed("authorisation");
-  Authorisation authorisation{.nonce = std::move(nonce), .transaction = std::move(*transaction), .consent = {}, .terms = std::move(terms),
-                              .act = std::move(act), .sad = {}, .issued = from_unix_seconds(issued), .expires = from_unix_seconds(expires)};
+  Authorisation authorisation{.nonce = std::move(nonce),
+                              .transaction = std::move(*transaction),
+                              .consent = {},
+                              .terms = std::move(terms),
+                              .act = std::move(act),
+                              .sad = {},
+                              .issued = from_unix_seconds(issued),
+                              .expires = from_unix_seconds(expires)};
   std::copy(consent.begin(), consent.end(), authorisation.consent.begin());
   std::copy(sad.begin(), sad.end(), authorisation.sad.begin());
   return authorisation;

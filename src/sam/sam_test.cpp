@@ -47,7 +47,8 @@ class MemoryVault final : public custody::KeyVault {
   custody::VaultOutcome sign(custody::Activation activation, const crypto::PublicKey&) override {
     const std::lock_guard lock(mutex_);
     if (refusals_left > 0 && --refusals_left >= 0) {
-      return {.signature = std::nullopt, .refusal = custody::VaultRefusal{{ErrorCode::token_unavailable, "told to refuse"}, refusals_are_definite}};
+      return {.signature = std::nullopt,
+              .refusal = custody::VaultRefusal{{ErrorCode::token_unavailable, "told to refuse"}, refusals_are_definite}};
     }
     ++signatures;
     last_digest = activation.digest();
@@ -108,8 +109,8 @@ Bytes self_signed_ca(const crypto::SoftwareKey& key, UnixTime now) {
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
   const auto extension = der::sequence({der::oid("2.5.29.19"), der::boolean(true), der::octet_string(der::sequence({der::boolean(true)}))});
   const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(1), algorithm, name,
-                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + std::chrono::hours(24 * 365))}), name,
-                                  key.public_key().spki(), der::explicit_tag(3, der::sequence({extension}))});
+                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + std::chrono::hours(24 * 365))}),
+                                  name, key.public_key().spki(), der::explicit_tag(3, der::sequence({extension}))});
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *key.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
 
@@ -119,7 +120,8 @@ Bytes issue(const crypto::SoftwareKey& ca, ByteView csr, UnixTime now, std::uint
   const auto issuer = *crypto::encode_name({{"2.5.4.3", "Test CA"}});
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
   const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(serial), algorithm, issuer,
-                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + life)}), request.subject_der, request.key.spki()});
+                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + life)}), request.subject_der,
+                                  request.key.spki()});
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
 
@@ -155,30 +157,62 @@ class SamTest : public ::testing::Test {
 
   std::string policy_document(int max_documents, int per_minute, int per_day) {
     const Value suites = Value::array({{{"suite", "ecdsa-sha256"}, {"sign_until", "2030-12-31T23:59:59Z"}}});
-    const Value keys = Value::array({{{"algorithm", "p256"}, {"generate_until", "2030-12-31T23:59:59Z"}, {"certify_until", "2030-12-31T23:59:59Z"}, {"sign_until", "2030-12-31T23:59:59Z"}}});
-    return json::encode({{"id", "test"}, {"demo", true}, {"epoch", 1}, {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
-                         {"profiles", Value::array({{{"name", "direct-resident"}, {"custody", "resident"}, {"factors", {"pin", "totp"}}, {"key_algorithms", Value::array({"p256"})},
-                                                     {"max_documents", max_documents}, {"sad_seconds", 60}, {"ticket_seconds", 300}, {"per_minute", per_minute},
-                                                     {"per_day", per_day}, {"qualified", false}}})},
-                         {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})}, {"acts", Value::array({"typed-yes"})},
-                         {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}}, {"activation", {{"tries", 5}, {"days", 7}}}, {"totp_issuer", "Test"},
-                         {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(operator_key_->public_key()))}}})},
-                         {"ca_anchors", Value::array({encode_base64(ca_)})}});
+    const Value keys = Value::array({{{"algorithm", "p256"},
+                                      {"generate_until", "2030-12-31T23:59:59Z"},
+                                      {"certify_until", "2030-12-31T23:59:59Z"},
+                                      {"sign_until", "2030-12-31T23:59:59Z"}}});
+    return json::encode(
+        {{"id", "test"},
+         {"demo", true},
+         {"epoch", 1},
+         {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
+         {"profiles", Value::array({{{"name", "direct-resident"},
+                                     {"custody", "resident"},
+                                     {"factors", {"pin", "totp"}},
+                                     {"key_algorithms", Value::array({"p256"})},
+                                     {"max_documents", max_documents},
+                                     {"sad_seconds", 60},
+                                     {"ticket_seconds", 300},
+                                     {"per_minute", per_minute},
+                                     {"per_day", per_day},
+                                     {"qualified", false}}})},
+         {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})},
+         {"acts", Value::array({"typed-yes"})},
+         {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
+         {"activation", {{"tries", 5}, {"days", 7}}},
+         {"totp_issuer", "Test"},
+         {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(operator_key_->public_key()))}}})},
+         {"ca_anchors", Value::array({encode_base64(ca_)})}});
   }
 
   void open() {
     database_ = *storage::open_sqlite(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
     sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_);
-    log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_, checkpoint_, clock_);
+    log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
+                             checkpoint_, clock_);
     factors_ = std::make_unique<Factors>(*policy_, *database_, sealer_, pepper_, clock_);
     sap_keys_ = std::make_unique<SapKeys>("test", *database_, sealer_, agreement_keys_, identity_, clock_);
     auto incarnation = "test/" + *crypto::random_id();
-    sam_ = std::make_unique<Sam>(Core{.node = "test", .incarnation = incarnation, .name = "test", .clock = clock_, .database = *database_, .sealer = sealer_, .log = *log_,
-                                      .vault = vault_, .keys = custody::KeyStore(sealer_), .policy = *policy_, .factors = *factors_, .sap_keys = *sap_keys_,
-                                      .identity_key = identity_, .sad_key = sad_key_},
-                                 Surroundings{.token_facts = [] { return std::string("{}"); }, .token_signer_signatures = [] { return std::uint64_t{0}; },
-                                              .checkpoint_key = checkpoint_, .log_origin = "intaglio/sam/test", .configuration_digest = "test"});
+    sam_ = std::make_unique<Sam>(Core{.node = "test",
+                                      .incarnation = incarnation,
+                                      .name = "test",
+                                      .clock = clock_,
+                                      .database = *database_,
+                                      .sealer = sealer_,
+                                      .log = *log_,
+                                      .vault = vault_,
+                                      .keys = custody::KeyStore(sealer_),
+                                      .policy = *policy_,
+                                      .factors = *factors_,
+                                      .sap_keys = *sap_keys_,
+                                      .identity_key = identity_,
+                                      .sad_key = sad_key_},
+                                 Surroundings{.token_facts = [] { return std::string("{}"); },
+                                              .token_signer_signatures = [] { return std::uint64_t{0}; },
+                                              .checkpoint_key = checkpoint_,
+                                              .log_origin = "intaglio/sam/test",
+                                              .configuration_digest = "test"});
     auto started = sam_->start();
     ASSERT_TRUE(started) << started.error().detail;
   }
@@ -219,13 +253,19 @@ class SamTest : public ::testing::Test {
     add("totp", message.otp);
     add("activation-code", message.activation_code);
     add("new-pin", message.new_pin);
-    Value payload = {{"id", message.id}, {"ticket", opened.ticket}, {"terms", {{"id", message.terms.id}, {"version", message.terms.version}, {"language", message.terms.language}}},
-                     {"act", message.act}, {"consent", encode_base64url(consent)}, {"binding", encode_base64url(protocol::binding_digest(opened.transaction, consent))}, {"factors", factors}};
+    Value payload = {{"id", message.id},
+                     {"ticket", opened.ticket},
+                     {"terms", {{"id", message.terms.id}, {"version", message.terms.version}, {"language", message.terms.language}}},
+                     {"act", message.act},
+                     {"consent", encode_base64url(consent)},
+                     {"binding", encode_base64url(protocol::binding_digest(opened.transaction, consent))},
+                     {"factors", factors}};
     if (message.answer_key != nullptr) payload["epk"] = *json::parse(*crypto::encode_jwk(*message.answer_key));
     if (message.tamper) message.tamper(payload);
     const auto transaction = *protocol::parse_transaction(opened.transaction);
     const auto typ = message.typ.empty() ? "intaglio-sap-" + std::string(name_of(purpose)) + "+jwe" : message.typ;
-    return *crypto::make_jwe(recipient, {.typ = typ, .kid = kid, .apu = transaction.nonce, .apv = to_bytes(kid)}, as_bytes(json::encode(payload)));
+    return *crypto::make_jwe(recipient, {.typ = typ, .kid = kid, .apu = transaction.nonce, .apv = to_bytes(kid)},
+                             as_bytes(json::encode(payload)));
   }
 
   std::string otp(const Signer& signer) {
@@ -238,15 +278,20 @@ class SamTest : public ::testing::Test {
   std::string create_signer(const std::string& id) {
     const auto printer = *crypto::SoftwareKey::generate();
     const Value identity = {{"givenName", "Alice"}, {"surname", "Example"}, {"country", "NO"}, {"serialNumber", "PNONO-" + id}};
-    auto created = sam_->create_signer(operator_request({{"op", "create-signer"}, {"signer", id}, {"identity", identity}, {"deliver_to", *json::parse(*crypto::encode_jwk(printer->public_key()))}}));
+    auto created = sam_->create_signer(operator_request({{"op", "create-signer"},
+                                                         {"signer", id},
+                                                         {"identity", identity},
+                                                         {"deliver_to", *json::parse(*crypto::encode_jwk(printer->public_key()))}}));
     if (!created) ADD_FAILURE() << created.error().detail;
     const auto plaintext = *crypto::open_jwe(*printer, "intaglio-activation+jwe", created->sealed_activation_code);
     return json::parse(as_text(plaintext.reveal()))->at("code").get<std::string>();
   }
 
-  Result<protocol::Enrolled> enrol(const std::string& id, const std::string& code, const std::string& pin, const crypto::PublicKey& answer_key) {
+  Result<protocol::Enrolled> enrol(const std::string& id, const std::string& code, const std::string& pin,
+                                   const crypto::PublicKey& answer_key) {
     const auto opened = *sam_->open_enrolment({.signer = *SignerId::parse(id), .client_id = "sca", .client_name = "SCA"});
-    return sam_->enrol_factors(sap_message(protocol::Purpose::enrol, opened, {.activation_code = code, .new_pin = pin, .answer_key = &answer_key}));
+    return sam_->enrol_factors(
+        sap_message(protocol::Purpose::enrol, opened, {.activation_code = code, .new_pin = pin, .answer_key = &answer_key}));
   }
 
   Signer enrolled_signer(const std::string& id, std::chrono::hours certificate_life = std::chrono::hours(1000)) {
@@ -258,14 +303,20 @@ class SamTest : public ::testing::Test {
     const auto seed = *parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>());
     Signer signer{*SignerId::parse(id), "493817", Secret(seed), *KeyId::parse("none")};
 
-    const auto opened = *sam_->open_key_generation({.signer = signer.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+    const auto opened = *sam_->open_key_generation({.signer = signer.id,
+                                                    .algorithm = crypto::KeyAlgorithm::p256,
+                                                    .profile = "direct-resident",
+                                                    .client_id = "sca",
+                                                    .client_name = "SCA"});
     const auto generated = sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
     if (!generated) ADD_FAILURE() << generated.error().detail;
     signer.key = generated->key;
     const auto certificate = issue(*ca_key_, generated->csr, clock_->now(), ++serial_, certificate_life);
     const auto digest = crypto::sha256(certificate);
-    const auto bound = sam_->bind_certificate({.operator_request = operator_request({{"op", "bind-certificate"}, {"key", signer.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
-                                               .certificates = {certificate}});
+    const auto bound = sam_->bind_certificate(
+        {.operator_request =
+             operator_request({{"op", "bind-certificate"}, {"key", signer.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
+         .certificates = {certificate}});
     if (!bound) ADD_FAILURE() << bound.error().detail;
     return signer;
   }
@@ -277,7 +328,12 @@ class SamTest : public ::testing::Test {
   Result<protocol::Opened> open_for(const Signer& signer, const std::vector<std::string>& texts) {
     std::vector<protocol::DocumentDigest> documents;
     for (const auto& text : texts) documents.push_back({digest_of(text), text});
-    return sam_->open_signing({.key = signer.key, .hash = crypto::HashAlgorithm::sha256, .suites = {}, .documents = documents, .client_id = "sca", .client_name = "SCA"});
+    return sam_->open_signing({.key = signer.key,
+                               .hash = crypto::HashAlgorithm::sha256,
+                               .suites = {},
+                               .documents = documents,
+                               .client_id = "sca",
+                               .client_name = "SCA"});
   }
   Result<protocol::Authorised> approve(const Signer& signer, const std::vector<std::string>& texts) {
     auto opened = open_for(signer, texts);
@@ -285,7 +341,12 @@ class SamTest : public ::testing::Test {
     return sam_->authorise(sap_message(protocol::Purpose::sign, *opened, {.pin = signer.pin, .otp = otp(signer)}));
   }
   protocol::SignRequest request(const Signer& signer, const protocol::Authorised& authorised, const std::vector<std::string>& texts) {
-    protocol::SignRequest made{.sad = authorised.sad, .key = signer.key, .suite = crypto::SignatureSuite::ecdsa_sha256, .digests = {}, .client_id = "sca", .client_address = "192.0.2.1"};
+    protocol::SignRequest made{.sad = authorised.sad,
+                               .key = signer.key,
+                               .suite = crypto::SignatureSuite::ecdsa_sha256,
+                               .digests = {},
+                               .client_id = "sca",
+                               .client_address = "192.0.2.1"};
     for (const auto& text : texts) made.digests.push_back(digest_of(text));
     return made;
   }
@@ -351,9 +412,13 @@ TEST_F(SamTest, TC3_RefusesAMessageThatApprovesSomethingElseThanTheTicketHolds) 
   auto transaction = *protocol::parse_transaction(opened.transaction);
   transaction.documents[0].label = "a harmless note";
   shown_otherwise.transaction = protocol::encode(transaction);
-  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, shown_otherwise, {.pin = alice.pin, .otp = otp(alice)})), ErrorCode::binding_mismatch);
-  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice), .terms = {"terms", "2", "en"}})), ErrorCode::binding_mismatch);
-  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice), .act = "ticked"})), ErrorCode::binding_mismatch);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, shown_otherwise, {.pin = alice.pin, .otp = otp(alice)})),
+                 ErrorCode::binding_mismatch);
+  expect_refused(
+      sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice), .terms = {"terms", "2", "en"}})),
+      ErrorCode::binding_mismatch);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice), .act = "ticked"})),
+                 ErrorCode::binding_mismatch);
 }
 
 TEST_F(SamTest, TC4_OneTicketGivesOneAuthorisationAndOneMessageIsUsedOnce) {
@@ -473,7 +538,8 @@ TEST_F(SamTest, TC11_WrongPinWrongOtpAndUnknownSignerGiveTheSameErrorAfterTheSam
     return std::tuple(code, crypto::argon2_evaluations() - argon2, pepper_.evaluations - pepper);
   };
   const auto key_message = [&](const SignerId& id, const std::string& pin, const std::string& code) {
-    const auto opened = *sam_->open_key_generation({.signer = id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+    const auto opened = *sam_->open_key_generation(
+        {.signer = id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
     return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = pin, .otp = code})).error().code;
   };
   const auto wrong_pin = measure([&] { return key_message(alice.id, "111222", otp(alice)); });
@@ -507,7 +573,8 @@ TEST_F(SamTest, StrangersWithoutThePossessionFactorDoNotLockASigner) {
   const auto alice = enrolled_signer("alice");
   for (int i = 0; i < 10; ++i) {
     const auto opened = *open_for(alice, {"contract"});
-    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})), ErrorCode::authentication_failed);
+    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})),
+                   ErrorCode::authentication_failed);
   }
   EXPECT_TRUE(approve(alice, {"contract"}));
 }
@@ -516,7 +583,8 @@ TEST_F(SamTest, TC11_FortyAttemptsWithoutThePossessionFactorLockOutNobodyWhoHasI
   const auto alice = enrolled_signer("alice");
   for (int i = 0; i < 40; ++i) {
     const auto opened = *open_for(alice, {"contract"});
-    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})), ErrorCode::authentication_failed);
+    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})),
+                   ErrorCode::authentication_failed);
   }
   EXPECT_TRUE(approve(alice, {"contract"}));
 }
@@ -535,7 +603,8 @@ TEST_F(SamTest, TC7_ASignerWhoIsMadeAgainUnderTheSameNameDoesNotInheritTheKeys) 
   const auto enrolled = enrol("alice", code, "493817", device->public_key());
   ASSERT_TRUE(enrolled);
   const auto answer = *crypto::open_jwe(*device, "intaglio-enrol-answer+jwe", enrolled->sealed_answer);
-  const Signer thief{alice.id, "493817", Secret(*parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>())), alice.key};
+  const Signer thief{alice.id, "493817", Secret(*parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>())),
+                     alice.key};
   expect_refused(approve(thief, {"contract"}), ErrorCode::authentication_failed);
 }
 
@@ -543,7 +612,8 @@ TEST_F(SamTest, ARowThatNamesAKeyToDestroyDestroysNothingUnlessTheSamSealedIt) {
   const auto alice = enrolled_signer("alice");
   ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
     const Bytes nothing(64, 0);
-    auto done = transaction.execute("INSERT INTO pending_keys (id, version, record) VALUES (?1, 1, ?2)", {std::string_view(alice.key.text()), ByteView(nothing)});
+    auto done = transaction.execute("INSERT INTO pending_keys (id, version, record) VALUES (?1, 1, ?2)",
+                                    {std::string_view(alice.key.text()), ByteView(nothing)});
     return done ? Status() : Status(done.error());
   }));
   expect_refused(sam_->start(), ErrorCode::storage_unavailable);
@@ -558,7 +628,8 @@ TEST_F(SamTest, ASadIsOnlyTheOneThatWasSealedWithItsAuthorisation) {
     auto done = transaction.execute("UPDATE authorisations SET sad = ?1", {ByteView(other)});
     return done ? Status() : Status(done.error());
   }));
-  expect_refused(sam_->sign(request(alice, {.sad = "any text", .expires_in = std::chrono::seconds(60)}, {"contract"})), ErrorCode::sad_invalid);
+  expect_refused(sam_->sign(request(alice, {.sad = "any text", .expires_in = std::chrono::seconds(60)}, {"contract"})),
+                 ErrorCode::sad_invalid);
   EXPECT_EQ(vault_.signatures, 0);
 }
 
@@ -589,7 +660,8 @@ TEST_F(SamTest, AnOtpWorksOnce) {
   const auto first = *open_for(alice, {"a"});
   ASSERT_TRUE(sam_->authorise(sap_message(protocol::Purpose::sign, first, {.pin = alice.pin, .otp = code})));
   const auto second = *open_for(alice, {"b"});
-  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, second, {.pin = alice.pin, .otp = code})), ErrorCode::authentication_failed);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, second, {.pin = alice.pin, .otp = code})),
+                 ErrorCode::authentication_failed);
 }
 
 TEST_F(SamTest, TenSignaturesInAMinuteAndNotEleven) {
@@ -627,16 +699,21 @@ TEST_F(SamTest, TC10_WithoutASynchronisedClockNothingIsOpenedAuthorisedOrSigned)
 TEST_F(SamTest, TC15_WithoutARegisteredOperatorsSignatureNoSignerIsMade) {
   const auto stranger = *crypto::SoftwareKey::generate();
   const Value identity = {{"givenName", "Eve"}, {"surname", "Example"}, {"country", "NO"}, {"serialNumber", "PNONO-1"}};
-  const Value body = {{"op", "create-signer"}, {"signer", "eve"}, {"identity", identity}, {"deliver_to", *json::parse(*crypto::encode_jwk(stranger->public_key()))},
+  const Value body = {{"op", "create-signer"},       {"signer", "eve"},
+                      {"identity", identity},        {"deliver_to", *json::parse(*crypto::encode_jwk(stranger->public_key()))},
                       {"rid", *crypto::random_id()}, {"iat", unix_seconds(clock_->now())}};
-  expect_refused(sam_->create_signer(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(body))), ErrorCode::not_authorised);
-  expect_refused(sam_->create_signer(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-2", json::encode(body))), ErrorCode::not_authorised);
+  expect_refused(sam_->create_signer(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(body))),
+                 ErrorCode::not_authorised);
+  expect_refused(sam_->create_signer(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-2", json::encode(body))),
+                 ErrorCode::not_authorised);
   auto other_op = body;
   other_op["op"] = "resume-key";
-  expect_refused(sam_->create_signer(*crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(other_op))), ErrorCode::not_authorised);
+  expect_refused(sam_->create_signer(*crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(other_op))),
+                 ErrorCode::not_authorised);
   auto stale = body;
   stale["iat"] = unix_seconds(clock_->now()) - 3600;
-  expect_refused(sam_->create_signer(*crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(stale))), ErrorCode::not_authorised);
+  expect_refused(sam_->create_signer(*crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(stale))),
+                 ErrorCode::not_authorised);
   const auto good = *crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(body));
   EXPECT_TRUE(sam_->create_signer(good));
   expect_refused(sam_->create_signer(good), ErrorCode::replayed);
@@ -645,7 +722,8 @@ TEST_F(SamTest, TC15_WithoutARegisteredOperatorsSignatureNoSignerIsMade) {
 TEST_F(SamTest, TC15_AnActivationCodeHasFiveTriesSevenDaysAndOneUse) {
   const auto device = *crypto::SoftwareKey::generate();
   auto code = create_signer("alice");
-  for (int i = 0; i < 5; ++i) expect_refused(enrol("alice", "AAAABBBBCCCCDDDD", "493817", device->public_key()), ErrorCode::authentication_failed);
+  for (int i = 0; i < 5; ++i)
+    expect_refused(enrol("alice", "AAAABBBBCCCCDDDD", "493817", device->public_key()), ErrorCode::authentication_failed);
   expect_refused(enrol("alice", code, "493817", device->public_key()), ErrorCode::authentication_failed);
   code = create_signer("bob");
   clock_->advance(std::chrono::hours(7 * 24));
@@ -666,19 +744,26 @@ TEST_F(SamTest, AWeakPinCostsNoTryAndIsRefused) {
 
 TEST_F(SamTest, OnlyTheCertificateOfThisKeyAndThisPersonFromAPinnedCaIsBound) {
   const auto alice = enrolled_signer("alice");
-  const auto opened = *sam_->open_key_generation({.signer = alice.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+  const auto opened = *sam_->open_key_generation({.signer = alice.id,
+                                                  .algorithm = crypto::KeyAlgorithm::p256,
+                                                  .profile = "direct-resident",
+                                                  .client_id = "sca",
+                                                  .client_name = "SCA"});
   const auto generated = *sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = alice.pin, .otp = otp(alice)}));
   const auto bind = [&](const Bytes& certificate) {
     const auto digest = crypto::sha256(certificate);
-    return sam_->bind_certificate({.operator_request = operator_request({{"op", "bind-certificate"}, {"key", generated.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
-                                   .certificates = {certificate}});
+    return sam_->bind_certificate(
+        {.operator_request = operator_request(
+             {{"op", "bind-certificate"}, {"key", generated.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
+         .certificates = {certificate}});
   };
   const auto foreign_ca = *crypto::SoftwareKey::generate();
   expect_refused(bind(issue(*foreign_ca, generated.csr, clock_->now(), 7, std::chrono::hours(10))), ErrorCode::certificate_invalid);
   const auto other_key = *crypto::SoftwareKey::generate();
   const auto subject = crypto::parse_csr(generated.csr)->subject_der;
   const auto info = *crypto::encode_csr_info(subject, other_key->public_key());
-  const auto other_csr = *crypto::assemble_csr(info, crypto::SignatureSuite::ecdsa_sha256, *other_key->sign(crypto::SignatureSuite::ecdsa_sha256, info));
+  const auto other_csr =
+      *crypto::assemble_csr(info, crypto::SignatureSuite::ecdsa_sha256, *other_key->sign(crypto::SignatureSuite::ecdsa_sha256, info));
   expect_refused(bind(issue(*ca_key_, other_csr, clock_->now(), 8, std::chrono::hours(10))), ErrorCode::certificate_invalid);
   expect_refused(open_for(Signer{alice.id, alice.pin, alice.seed.clone(), generated.key}, {"contract"}), ErrorCode::credential_disabled);
   EXPECT_TRUE(bind(issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))));
@@ -719,8 +804,10 @@ TEST_F(SamTest, TC8_ARowThatWasSwappedOrEditedIsRefused) {
   const auto alice = enrolled_signer("alice");
   const auto bob = enrolled_signer("bob");
   ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
-    auto swapped = transaction.execute("UPDATE keys SET record = (SELECT record FROM keys WHERE id = ?1), version = (SELECT version FROM keys WHERE id = ?1) WHERE id = ?2",
-                                       {std::string_view(bob.key.text()), std::string_view(alice.key.text())});
+    auto swapped = transaction.execute(
+        "UPDATE keys SET record = (SELECT record FROM keys WHERE id = ?1), version = (SELECT version FROM keys WHERE id = ?1) WHERE id = "
+        "?2",
+        {std::string_view(bob.key.text()), std::string_view(alice.key.text())});
     return swapped ? Status() : Status(swapped.error());
   }));
   expect_refused(open_for(alice, {"contract"}), ErrorCode::storage_unavailable);

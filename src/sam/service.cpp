@@ -41,15 +41,24 @@ Status Sam::start() {
   if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) return refreshed;
   const bool synchronised = static_cast<bool>(core_.clock->synchronised());
-  auto started = core_.log.record(Event{.type = EventType::process_started, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success,
-                                        .fields = {{"configuration", surroundings_.configuration_digest}, {"policy", core_.policy.id()},
+  auto started = core_.log.record(Event{.type = EventType::process_started,
+                                        .actor = "sam:" + core_.node,
+                                        .subject = core_.incarnation,
+                                        .outcome = Outcome::success,
+                                        .fields = {{"configuration", surroundings_.configuration_digest},
+                                                   {"policy", core_.policy.id()},
                                                    {"clock", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"},
-                                                   {"synchronised", synchronised ? "yes" : "no"}, {"flavour", testing_build ? "testing" : "release"}}});
+                                                   {"synchronised", synchronised ? "yes" : "no"},
+                                                   {"flavour", testing_build ? "testing" : "release"}}});
   return started ? Status() : Status(started.error());
 }
 
 void Sam::stop() {
-  auto stopped = core_.log.record(Event{.type = EventType::process_stopped, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success, .fields = {}});
+  auto stopped = core_.log.record(Event{.type = EventType::process_stopped,
+                                        .actor = "sam:" + core_.node,
+                                        .subject = core_.incarnation,
+                                        .outcome = Outcome::success,
+                                        .fields = {}});
   if (!stopped) log::refusal("stop.not_recorded", stopped.error());
   if (auto checkpoint = core_.log.checkpoint_now(); !checkpoint) log::refusal("stop.no_checkpoint", checkpoint.error());
 }
@@ -83,14 +92,23 @@ void Sam::reconcile_token_calls() {
   // What the token had signed at the last check has its audit entry by now; more means that someone else signed (001, 3.3.3).
   if (token_signatures_at_last_check_ > audited + alarmed_signatures_) {
     alarmed_signatures_ = token_signatures_at_last_check_ - audited;
-    log::error("token.signatures_behind_our_back", {{"token", std::to_string(token_signatures_at_last_check_)}, {"audited", std::to_string(audited)}});
-    auto alarm = core_.log.record(Event{.type = EventType::token_alarm, .actor = "sam:" + core_.node, .subject = "signer keys", .outcome = Outcome::failed,
-                                        .fields = {{"token_signatures", std::to_string(token_signatures_at_last_check_)}, {"audited_signatures", std::to_string(audited)}}});
+    log::error("token.signatures_behind_our_back",
+               {{"token", std::to_string(token_signatures_at_last_check_)}, {"audited", std::to_string(audited)}});
+    auto alarm = core_.log.record(Event{.type = EventType::token_alarm,
+                                        .actor = "sam:" + core_.node,
+                                        .subject = "signer keys",
+                                        .outcome = Outcome::failed,
+                                        .fields = {{"token_signatures", std::to_string(token_signatures_at_last_check_)},
+                                                   {"audited_signatures", std::to_string(audited)}}});
     if (!alarm) log::refusal("maintain.alarm", alarm.error());
   }
   if (token_signatures != token_signatures_at_last_check_) {
-    auto counted = core_.log.record(Event{.type = EventType::token_calls, .actor = "sam:" + core_.node, .subject = core_.incarnation, .outcome = Outcome::success,
-                                          .fields = {{"signer_signatures", std::to_string(token_signatures)}, {"calls", surroundings_.token_facts()}}});
+    auto counted = core_.log.record(
+        Event{.type = EventType::token_calls,
+              .actor = "sam:" + core_.node,
+              .subject = core_.incarnation,
+              .outcome = Outcome::success,
+              .fields = {{"signer_signatures", std::to_string(token_signatures)}, {"calls", surroundings_.token_facts()}}});
     if (!counted) log::refusal("maintain.counts", counted.error());
   }
   token_signatures_at_last_check_ = token_signatures;
@@ -98,7 +116,9 @@ void Sam::reconcile_token_calls() {
 
 Result<protocol::Opened> Sam::open_signing(const protocol::OpenSigning& request) { return sam::open_signing(core_, request); }
 Result<protocol::Opened> Sam::open_enrolment(const protocol::OpenEnrolment& request) { return sam::open_enrolment(core_, request); }
-Result<protocol::Opened> Sam::open_key_generation(const protocol::OpenKeyGeneration& request) { return sam::open_key_generation(core_, request); }
+Result<protocol::Opened> Sam::open_key_generation(const protocol::OpenKeyGeneration& request) {
+  return sam::open_key_generation(core_, request);
+}
 Result<protocol::Authorised> Sam::authorise(std::string_view sap_message) { return sam::authorise(core_, sap_message); }
 Result<protocol::Enrolled> Sam::enrol_factors(std::string_view sap_message) { return sam::enrol_factors(core_, sap_message); }
 Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
@@ -107,7 +127,9 @@ Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
   return generated;
 }
 Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) { return signing_.sign(request); }
-Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) { return sam::create_signer(core_, operator_request); }
+Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) {
+  return sam::create_signer(core_, operator_request);
+}
 Result<protocol::CredentialFacts> Sam::bind_certificate(const protocol::CertificateBinding& binding) {
   auto record = sam::bind_certificate(core_, binding);
   if (!record) return record.error();
@@ -119,9 +141,15 @@ Status Sam::put_revocation_data(ByteView crl) { return sam::put_revocation_data(
 
 protocol::CredentialFacts Sam::facts_of(const custody::KeyRecord& record) const {
   const auto* profile = core_.policy.profile(record.profile);
-  return {.key = record.id, .signer = record.owner, .state = wire_state(record.state), .algorithm = record.algorithm,
-          .suites = core_.policy.algorithms().suites_for(record.algorithm, core_.clock->now()), .certificates = record.certificates,
-          .certificate_revoked = record.revoked, .profile = record.profile, .max_documents = profile == nullptr ? 1 : profile->max_documents};
+  return {.key = record.id,
+          .signer = record.owner,
+          .state = wire_state(record.state),
+          .algorithm = record.algorithm,
+          .suites = core_.policy.algorithms().suites_for(record.algorithm, core_.clock->now()),
+          .certificates = record.certificates,
+          .certificate_revoked = record.revoked,
+          .profile = record.profile,
+          .max_documents = profile == nullptr ? 1 : profile->max_documents};
 }
 
 Result<std::vector<protocol::CredentialFacts>> Sam::list_credentials(const SignerId& signer) {
@@ -158,7 +186,10 @@ Result<std::string> Sam::status() {
   if (!token) return token.error();
   auto custody = json::Value::array();
   for (const auto& profile : core_.policy.profiles()) {
-    custody.push_back({{"profile", profile.name}, {"mode", "resident"}, {"key_authorisation", core_.vault.key_authorisation()}, {"qualified", profile.qualified}});
+    custody.push_back({{"profile", profile.name},
+                       {"mode", "resident"},
+                       {"key_authorisation", core_.vault.key_authorisation()},
+                       {"qualified", profile.qualified}});
   }
   const json::Value status = {
       {"state", synchronised && healthy ? "serving" : "refusing"},
@@ -168,7 +199,9 @@ Result<std::string> Sam::status() {
       {"demo", core_.policy.demo()},
       {"flavour", testing_build ? "testing" : "release"},
       {"epoch", core_.policy.epoch()},
-      {"clock", {{"source", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"}, {"synchronised", static_cast<bool>(synchronised)}}},
+      {"clock",
+       {{"source", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"},
+        {"synchronised", static_cast<bool>(synchronised)}}},
       {"audit", {{"log", surroundings_.log_origin}, {"size", core_.log.size()}, {"healthy", static_cast<bool>(healthy)}}},
       {"custody", custody},
       {"secrets_locked", secret_pool_state() == PoolState::locked},
@@ -186,7 +219,8 @@ Result<std::string> Sam::public_keys() {
   for (const auto* key : {&identity, &sad, &checkpoint}) {
     if (!*key) return key->error();
   }
-  return json::encode({{"sam", core_.name}, {"identity", *identity}, {"sad", *sad}, {"checkpoint", *checkpoint}, {"log", surroundings_.log_origin}});
+  return json::encode(
+      {{"sam", core_.name}, {"identity", *identity}, {"sad", *sad}, {"checkpoint", *checkpoint}, {"log", surroundings_.log_origin}});
 }
 
 }  // namespace intaglio::sam

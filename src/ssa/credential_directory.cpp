@@ -61,7 +61,8 @@ Result<std::shared_ptr<const Credential>> CredentialDirectory::find(const KeyId&
     if (facts.error().code == ErrorCode::not_found) return Error{ErrorCode::credential_unknown, facts.error().detail};
     return facts.error();
   }
-  if (refused_by("ssa.credential.identity", facts->key != key)) return Error{ErrorCode::internal, "the SAM answered for another credential"};
+  if (refused_by("ssa.credential.identity", facts->key != key))
+    return Error{ErrorCode::internal, "the SAM answered for another credential"};
   auto credential = read_credential(std::move(*facts));
   if (!credential) return credential.error();
   return known_.insert(name, std::make_shared<const Credential>(std::move(*credential)), now + keep_, now);

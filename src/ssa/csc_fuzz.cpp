@@ -8,8 +8,16 @@ namespace {
 using namespace intaglio;
 
 constexpr std::array<std::string_view, 10> paths{
-    "/csc/v2/info",          "/csc/v2/credentials/list", "/csc/v2/credentials/info", "/csc/v2/credentials/authorize", "/csc/v2/signatures/signHash",
-    "/sic/v1/transactions",  "/sic/v1/enrolments",       "/sic/v1/keys",             "/sic/v1/messages",              "/sic/v1/receipts/",
+    "/csc/v2/info",
+    "/csc/v2/credentials/list",
+    "/csc/v2/credentials/info",
+    "/csc/v2/credentials/authorize",
+    "/csc/v2/signatures/signHash",
+    "/sic/v1/transactions",
+    "/sic/v1/enrolments",
+    "/sic/v1/keys",
+    "/sic/v1/messages",
+    "/sic/v1/receipts/",
 };
 
 struct Target {

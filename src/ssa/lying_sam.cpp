@@ -89,14 +89,16 @@ std::string forged_jws(std::string_view typ, std::string_view kid, const json::V
 
 class LyingSam final : public SamService {
  public:
-  LyingSam(std::shared_ptr<SamService> sam, std::string lie, std::string with) : sam_(std::move(sam)), lie_(std::move(lie)), with_(std::move(with)) {}
+  LyingSam(std::shared_ptr<SamService> sam, std::string lie, std::string with)
+      : sam_(std::move(sam)), lie_(std::move(lie)), with_(std::move(with)) {}
 
   Result<protocol::Opened> open_signing(const protocol::OpenSigning& request) override {
     auto told = request;
     if (lie_ == "open-hash") told.documents.front().digest = altered(told.documents.front().digest);
     if (lie_ == "open-label") told.documents.front().label = "something else";
     if (lie_ == "open-document-added") told.documents.push_back({altered(told.documents.front().digest), "a small addition"});
-    if (lie_ == "open-suite") told.suites = {other_suite(request.suites.empty() ? crypto::SignatureSuite::ecdsa_sha256 : request.suites.front())};
+    if (lie_ == "open-suite")
+      told.suites = {other_suite(request.suites.empty() ? crypto::SignatureSuite::ecdsa_sha256 : request.suites.front())};
     if (lie_ == "open-client") told.client_id = told.client_name = "another-client";
     if (lie_ == "open-key") {
       if (auto other = KeyId::parse(with_)) told.key = *other;
@@ -210,7 +212,9 @@ class LyingSam final : public SamService {
   }
   Status put_revocation_data(ByteView crl) override { return sam_->put_revocation_data(crl); }
 
-  Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId& signer) override { return sam_->list_credentials(signer); }
+  Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId& signer) override {
+    return sam_->list_credentials(signer);
+  }
   Result<protocol::CredentialFacts> credential(const KeyId& key) override { return sam_->credential(key); }
   Result<std::string> receipt(std::uint64_t index) override { return sam_->receipt(index); }
   Result<std::string> status() override { return sam_->status(); }
@@ -228,7 +232,9 @@ class LyingSam final : public SamService {
       const auto key = crypto::SoftwareKey::generate();
       const auto jwk = key ? crypto::encode_jwk((*key)->public_key()) : Result<std::string>(key.error());
       const auto parsed = jwk ? json::parse(*jwk) : Result<json::Value>(jwk.error());
-      if (parsed) shown.sap_statement = forged_jws("intaglio-sap-key+jwt", "liar", {{"kid", "liar"}, {"jwk", *parsed}, {"iat", 0}, {"exp", 4102444800}});
+      if (parsed)
+        shown.sap_statement =
+            forged_jws("intaglio-sap-key+jwt", "liar", {{"kid", "liar"}, {"jwk", *parsed}, {"iat", 0}, {"exp", 4102444800}});
     }
     auto content = protocol::parse_transaction(opened.transaction);
     if (content && lie_.starts_with("show-") && lie_ != "show-statement") {
@@ -262,12 +268,20 @@ class LyingSam final : public SamService {
     std::vector<protocol::DocumentDigest> documents;
     for (const auto& digest : request.digests) documents.push_back({digest, "forged"});
     return forged_jws("intaglio-sad+jwt", "liar",
-                      {{"jti", "forged"}, {"sub", "forged"}, {"key", request.key.text()}, {"dig", encode_base64url(protocol::list_digest(documents))},
-                       {"n", documents.size()}, {"amr", {"pin", "totp"}}, {"iat", 0}, {"exp", 4102444800}, {"epoch", 1}});
+                      {{"jti", "forged"},
+                       {"sub", "forged"},
+                       {"key", request.key.text()},
+                       {"dig", encode_base64url(protocol::list_digest(documents))},
+                       {"n", documents.size()},
+                       {"amr", {"pin", "totp"}},
+                       {"iat", 0},
+                       {"exp", 4102444800},
+                       {"epoch", 1}});
   }
 
   Status resume_forged(const KeyId& key) {
-    return sam_->resume_key(forged_jws("intaglio-ra+jwt", "ra-1", {{"op", "resume-key"}, {"rid", "forged-1"}, {"iat", 0}, {"key", key.text()}}));
+    return sam_->resume_key(
+        forged_jws("intaglio-ra+jwt", "ra-1", {{"op", "resume-key"}, {"rid", "forged-1"}, {"iat", 0}, {"key", key.text()}}));
   }
 
   static Result<json::Value> payload_of(std::string_view jws) {

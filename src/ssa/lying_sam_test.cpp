@@ -24,12 +24,17 @@ class LyingSamTest : public testing::Test {
     liar_ = perhaps_lying(world_.sam);
   }
   [[nodiscard]] protocol::Transaction shown() {
-    const protocol::OpenSigning request{must(KeyId::parse("alice-rsa")), crypto::HashAlgorithm::sha256, {crypto::SignatureSuite::rsa_pss_sha256},
-                                        {{test::digest_of("one"), "one"}}, "any", "Application any"};
+    const protocol::OpenSigning request{must(KeyId::parse("alice-rsa")),
+                                        crypto::HashAlgorithm::sha256,
+                                        {crypto::SignatureSuite::rsa_pss_sha256},
+                                        {{test::digest_of("one"), "one"}},
+                                        "any",
+                                        "Application any"};
     return must(protocol::parse_transaction(must(liar_->open_signing(request)).transaction));
   }
   [[nodiscard]] protocol::SignRequest told() {
-    const protocol::SignRequest request{"a.b.c", must(KeyId::parse("alice-rsa")), crypto::SignatureSuite::rsa_pss_sha256, {test::digest_of("one")}, "any", ""};
+    const protocol::SignRequest request{
+        "a.b.c", must(KeyId::parse("alice-rsa")), crypto::SignatureSuite::rsa_pss_sha256, {test::digest_of("one")}, "any", ""};
     (void)liar_->sign(request);
     return *world_.sam->last_sign;
   }

@@ -81,14 +81,10 @@ Result<KnownSad::Claims> SadFilter::read(std::string_view sad) {
   const auto count = json::integer_member(*claims, "n");
   const auto issued = json::integer_member(*claims, "iat");
   const auto expires = json::integer_member(*claims, "exp");
-  if (!jti || !signer || !credential || !list || !count || *count < 1 || !issued || !expires) return invalid("a claim of the SAD is missing");
-  return KnownSad::Claims{*jti,
-                          *signer,
-                          *credential,
-                          *list,
-                          static_cast<std::uint64_t>(*count),
-                          from_unix_seconds(*issued),
-                          from_unix_seconds(*expires)};
+  if (!jti || !signer || !credential || !list || !count || *count < 1 || !issued || !expires)
+    return invalid("a claim of the SAD is missing");
+  return KnownSad::Claims{
+      *jti, *signer, *credential, *list, static_cast<std::uint64_t>(*count), from_unix_seconds(*issued), from_unix_seconds(*expires)};
 }
 
 Result<std::shared_ptr<KnownSad>> SadFilter::recognise(std::string_view sad, UnixTime now) {

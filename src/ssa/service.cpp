@@ -25,7 +25,8 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       info_(config.description),
       credential_methods_(credentials_, parts.clients, parts.clock),
       sign_hash_(parts.sam, filter_, credentials_, parts.clock, config.max_hashes),
-      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated}) {}
+      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated}) {
+}
 
 http::Response Service::ready() const {
   // The keys are asked from the SAM when they are not known: ready means that a signature could be served.
@@ -49,8 +50,9 @@ void Service::add_routes(http::Router& router) {
       oauth::access_refusal);
 
   const auto csc = [&](std::string_view method, http::Response (csc::Credentials::*handler)(const Request&, const Principal&) const) {
-    router.add("POST", "/csc/v2/" + std::string(method), Access::bearer,
-               [this, handler](const Request& q, const PathParameters&, const Principal& who) { return (credential_methods_.*handler)(q, who); });
+    router.add(
+        "POST", "/csc/v2/" + std::string(method), Access::bearer,
+        [this, handler](const Request& q, const PathParameters&, const Principal& who) { return (credential_methods_.*handler)(q, who); });
   };
   const auto sic = [&](std::string_view path, http::Response (signer::Interaction::*handler)(const Request&, const Principal&) const) {
     router.add("POST", path, Access::bearer,

@@ -25,9 +25,9 @@ inline Bytes make_certificate(const std::string& organisation, const std::string
   attributes.push_back({"2.5.4.3", common_name});
   const auto name = must(crypto::encode_name(attributes));
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
-  const auto tbs = der::sequence(std::vector<Bytes>{der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{4711}), algorithm, name,
-                                                    der::sequence(std::vector<Bytes>{der::time(not_before), der::time(not_after)}), name,
-                                                    key->public_key().spki()});
+  const auto tbs = der::sequence(
+      std::vector<Bytes>{der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{4711}), algorithm, name,
+                         der::sequence(std::vector<Bytes>{der::time(not_before), der::time(not_after)}), name, key->public_key().spki()});
   const auto signature = must(key->sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
   return der::sequence(std::vector<Bytes>{tbs, algorithm, der::bit_string(signature)});
 }
@@ -39,8 +39,15 @@ class FakeSam final : public protocol::SamService {
 
   void add(const std::string& signer, const std::string& key, crypto::KeyAlgorithm algorithm, std::vector<crypto::SignatureSuite> suites,
            Bytes certificate, std::uint32_t max_documents = 100) {
-    credentials.emplace_back(protocol::CredentialFacts{must(KeyId::parse(key)), must(SignerId::parse(signer)), protocol::KeyState::assigned, algorithm,
-                                                       std::move(suites), {std::move(certificate)}, false, "direct-resident", max_documents});
+    credentials.emplace_back(protocol::CredentialFacts{must(KeyId::parse(key)),
+                                                       must(SignerId::parse(signer)),
+                                                       protocol::KeyState::assigned,
+                                                       algorithm,
+                                                       std::move(suites),
+                                                       {std::move(certificate)},
+                                                       false,
+                                                       "direct-resident",
+                                                       max_documents});
   }
   [[nodiscard]] protocol::CredentialFacts& facts(std::string_view key) {
     for (auto& one : credentials) {
@@ -83,9 +90,15 @@ class FakeSam final : public protocol::SamService {
     ++messages;
     if (failure) return *failure;
     const auto& t = transaction_of(sap_message);
-    json::Value claims{{"jti", must(crypto::random_id())}, {"sub", t.signer}, {"key", t.key}, {"dig", encode_base64url(protocol::list_digest(t.documents))},
-                       {"n", t.documents.size()}, {"amr", {"pin", "totp"}}, {"iat", unix_seconds(clock_->now())},
-                       {"exp", unix_seconds(clock_->now()) + 60}, {"epoch", 1}};
+    json::Value claims{{"jti", must(crypto::random_id())},
+                       {"sub", t.signer},
+                       {"key", t.key},
+                       {"dig", encode_base64url(protocol::list_digest(t.documents))},
+                       {"n", t.documents.size()},
+                       {"amr", {"pin", "totp"}},
+                       {"iat", unix_seconds(clock_->now())},
+                       {"exp", unix_seconds(clock_->now()) + 60},
+                       {"epoch", 1}};
     if (change_sad) change_sad(claims);
     return protocol::Authorised{must(crypto::make_jws(*sad_key, sad_type, "sad", json::encode(claims))), std::chrono::seconds{60}};
   }
@@ -109,7 +122,8 @@ class FakeSam final : public protocol::SamService {
         answer.stopped = ErrorCode::signature_doubtful;
         break;
       }
-      answer.signatures.push_back({signature_of(request.key.text(), digest), "intaglio/sam/test", answer.signatures.size(), crypto::sha256(digest), false});
+      answer.signatures.push_back(
+          {signature_of(request.key.text(), digest), "intaglio/sam/test", answer.signatures.size(), crypto::sha256(digest), false});
     }
     return answer;
   }
@@ -162,7 +176,11 @@ class FakeSam final : public protocol::SamService {
   Result<std::string> public_keys() override {
     if (failure) return *failure;
     const auto jwk = [](const crypto::SoftwareKey& key) { return must(json::parse(must(crypto::encode_jwk(key.public_key())))); };
-    return json::encode({{"sam", "test"}, {"identity", jwk(*identity_key)}, {"sad", jwk(*sad_key)}, {"checkpoint", jwk(*identity_key)}, {"log", "intaglio/sam/test"}});
+    return json::encode({{"sam", "test"},
+                         {"identity", jwk(*identity_key)},
+                         {"sad", jwk(*sad_key)},
+                         {"checkpoint", jwk(*identity_key)},
+                         {"log", "intaglio/sam/test"}});
   }
 
   std::vector<protocol::CredentialFacts> credentials;
@@ -212,12 +230,15 @@ class World {
     const auto before = clock->now() - std::chrono::hours{24};
     const auto after = clock->now() + std::chrono::hours{24 * 365};
     sam->add("alice", "alice-rsa", crypto::KeyAlgorithm::rsa3072,
-             {SignatureSuite::rsa_pss_sha256, SignatureSuite::rsa_pkcs1_sha256, SignatureSuite::rsa_pss_sha512, SignatureSuite::rsa_pkcs1_sha384},
+             {SignatureSuite::rsa_pss_sha256, SignatureSuite::rsa_pkcs1_sha256, SignatureSuite::rsa_pss_sha512,
+              SignatureSuite::rsa_pkcs1_sha384},
              make_certificate("Wonder", "Alice", before, after));
-    sam->add("alice", "alice-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256}, make_certificate("", "Alice EC", before, after), 1);
-    sam->add("bob", "bob-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256}, make_certificate("Builders", "Bob", before, after));
-    clients = std::make_shared<const oauth::Clients>(must(oauth::Clients::make(
-        {oauth::test::TestClient("any").registered(), oauth::test::TestClient("only-alice").registered({"alice"})})));
+    sam->add("alice", "alice-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256},
+             make_certificate("", "Alice EC", before, after), 1);
+    sam->add("bob", "bob-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256},
+             make_certificate("Builders", "Bob", before, after));
+    clients = std::make_shared<const oauth::Clients>(must(
+        oauth::Clients::make({oauth::test::TestClient("any").registered(), oauth::test::TestClient("only-alice").registered({"alice"})})));
     tokens = must(oauth::AccessTokens::make({base_url, std::chrono::seconds{3600}}, token_key, clients, clock));
     database.migrate(oauth::migrations());
     database.migrate(migrations());
@@ -229,8 +250,8 @@ class World {
     ServiceConfig config;
     config.description = {"2.2.0.0", "Test", "NO", "en", "A test", base_url, ""};
     config.identity_thumbprint = must(crypto::jwk_thumbprint(sam->identity_key->public_key()));
-    const auto endpoint =
-        std::make_shared<oauth::TokenEndpoint>(oauth::TokenEndpointConfig{base_url, std::string(base_url) + "/csc/v2/oauth2/token"}, clients, tokens, database.get(), clock);
+    const auto endpoint = std::make_shared<oauth::TokenEndpoint>(
+        oauth::TokenEndpointConfig{base_url, std::string(base_url) + "/csc/v2/oauth2/token"}, clients, tokens, database.get(), clock);
     router = std::make_unique<http::Router>();
     service = std::make_unique<Service>(config, ServiceParts{sam, database.get(), clock, clients, tokens, endpoint,
                                                              [this](const protocol::KeyGenerated& key, const SignerId& signer) -> Status {
@@ -244,7 +265,8 @@ class World {
   [[nodiscard]] std::string token(std::string_view client = "any", std::string_view scope = "service") const {
     return must(tokens->issue(*clients->find(client), scope)).token;
   }
-  [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body, const std::string& authorization) const {
+  [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body,
+                                    const std::string& authorization) const {
     http::Request request;
     request.method = method;
     request.path = path;
@@ -258,13 +280,18 @@ class World {
   [[nodiscard]] http::Response post(const std::string& path, const json::Value& body, std::string_view client = "any") const {
     return send("POST", path, json::encode(body), "Bearer " + token(client));
   }
-  [[nodiscard]] http::Response get(const std::string& path, std::string_view client = "any") const { return send("GET", path, "", "Bearer " + token(client)); }
+  [[nodiscard]] http::Response get(const std::string& path, std::string_view client = "any") const {
+    return send("GET", path, "", "Bearer " + token(client));
+  }
 
   /// Opens a transaction over the digests of these texts and gives T.
-  [[nodiscard]] protocol::Transaction open(const std::string& credential, const std::vector<std::string>& texts, std::string_view client = "any") const {
+  [[nodiscard]] protocol::Transaction open(const std::string& credential, const std::vector<std::string>& texts,
+                                           std::string_view client = "any") const {
     auto documents = json::Value::array();
     for (const auto& text : texts) documents.push_back({{"hash", encode_base64(digest_of(text))}, {"label", text}});
-    const auto answer = post("/sic/v1/transactions", {{"credentialID", credential}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}, {"documents", documents}}, client);
+    const auto answer =
+        post("/sic/v1/transactions",
+             {{"credentialID", credential}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}, {"documents", documents}}, client);
     if (answer.status != 200) panic(answer.body.c_str());
     return must(protocol::parse_transaction(must(parse_base64url(must(json::parse(answer.body)).at("transaction").get<std::string>()))));
   }
@@ -277,7 +304,8 @@ class World {
     return post("/sic/v1/messages", body, client);
   }
   /// The whole approval: a SAD over the digests of these texts.
-  [[nodiscard]] std::string sad(const std::string& credential, const std::vector<std::string>& texts, std::string_view client = "any") const {
+  [[nodiscard]] std::string sad(const std::string& credential, const std::vector<std::string>& texts,
+                                std::string_view client = "any") const {
     const auto answer = relay(message(open(credential, texts, client).nonce), client);
     if (answer.status != 200) panic(answer.body.c_str());
     return must(json::parse(answer.body)).at("SAD").get<std::string>();
@@ -286,9 +314,11 @@ class World {
     auto hashes = json::Value::array();
     for (const auto& text : texts) hashes.push_back(encode_base64(digest_of(text)));
     const bool ec = credential.ends_with("-ec");
-    return {{"credentialID", credential}, {"SAD", sad}, {"hashes", hashes}, {"signAlgo", ec ? "1.2.840.10045.4.3.2" : "1.2.840.113549.1.1.11"}};
+    return {
+        {"credentialID", credential}, {"SAD", sad}, {"hashes", hashes}, {"signAlgo", ec ? "1.2.840.10045.4.3.2" : "1.2.840.113549.1.1.11"}};
   }
-  [[nodiscard]] http::Response sign(const std::string& credential, const std::string& sad, const std::vector<std::string>& texts, std::string_view client = "any") const {
+  [[nodiscard]] http::Response sign(const std::string& credential, const std::string& sad, const std::vector<std::string>& texts,
+                                    std::string_view client = "any") const {
     return post("/csc/v2/signatures/signHash", sign_body(credential, sad, texts), client);
   }
 

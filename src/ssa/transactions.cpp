@@ -54,8 +54,9 @@ Result<protocol::Transaction> Transactions::keep(ByteView encoded, std::string_v
     auto purged = transaction.execute("DELETE FROM ssa_transactions WHERE expires < ?1",
                                       {now - std::chrono::duration_cast<std::chrono::seconds>(kept_for).count()});
     if (!purged) return purged.error();
-    auto inserted = transaction.execute("INSERT INTO ssa_transactions (nonce, client, encoded, state, expires) VALUES (?1, ?2, ?3, 'open', ?4)",
-                                        {ByteView(content->nonce), client, encoded, unix_seconds(content->expires)});
+    auto inserted =
+        transaction.execute("INSERT INTO ssa_transactions (nonce, client, encoded, state, expires) VALUES (?1, ?2, ?3, 'open', ?4)",
+                            {ByteView(content->nonce), client, encoded, unix_seconds(content->expires)});
     return inserted ? Status{} : inserted.error();
   });
   if (!written) return written.error();
@@ -89,7 +90,8 @@ Result<KeptTransaction> Transactions::find_by_sad(std::string_view jti) {
   std::optional<StoredRow> row;
   const auto done = database_->read([&](storage::Reader& reader) -> Status {
     auto found = reader.query_one<StoredRow>(
-        "SELECT t.client, t.encoded, t.state FROM ssa_sads s JOIN ssa_transactions t ON t.nonce = s.nonce WHERE s.jti = ?1", {jti}, stored_row);
+        "SELECT t.client, t.encoded, t.state FROM ssa_sads s JOIN ssa_transactions t ON t.nonce = s.nonce WHERE s.jti = ?1", {jti},
+        stored_row);
     if (!found) return found.error();
     row = std::move(*found);
     return {};

@@ -15,10 +15,14 @@ using audit::EventType;
 using audit::Outcome;
 
 void record_refusal(Core& core, const SapMessage& message, const Error& error) {
-  auto recorded = core.log.record(Event{.type = EventType::authorisation_refused, .actor = "signer:" + message.transaction.signer, .subject = message.transaction.key,
+  auto recorded = core.log.record(Event{.type = EventType::authorisation_refused,
+                                        .actor = "signer:" + message.transaction.signer,
+                                        .subject = message.transaction.key,
                                         .outcome = Outcome::refused,
-                                        .fields = {{"purpose", std::string(name_of(message.transaction.purpose))}, {"reason", std::string(name_of(error.code))},
-                                                   {"authorisation", encode_base64url(message.transaction.nonce)}, {"client", message.transaction.client_id}}});
+                                        .fields = {{"purpose", std::string(name_of(message.transaction.purpose))},
+                                                   {"reason", std::string(name_of(error.code))},
+                                                   {"authorisation", encode_base64url(message.transaction.nonce)},
+                                                   {"client", message.transaction.client_id}}});
   // The refusal stands whether or not it could be recorded; a log that takes nothing stops the next request at ready().
   if (!recorded) return;
 }
@@ -31,10 +35,14 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   const auto& transaction = message.transaction;
   if (!key) return Error{ErrorCode::credential_disabled, "the key is gone"};
   const auto& record = key->record;
-  if (refused_by("sam.authorise.assigned", record.state != custody::KeyState::assigned)) return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
-  if (refused_by("sam.authorise.owner", record.owner.text() != transaction.signer)) return Error{ErrorCode::authentication_failed, "the key has another owner"};
-  if (refused_by("sam.authorise.holder", record.holder != signer.incarnation)) return Error{ErrorCode::authentication_failed, "the key belongs to an earlier record of this signer"};
-  if (refused_by("sam.authorise.profile", record.profile != transaction.profile)) return Error{ErrorCode::binding_mismatch, "the key has another profile"};
+  if (refused_by("sam.authorise.assigned", record.state != custody::KeyState::assigned))
+    return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
+  if (refused_by("sam.authorise.owner", record.owner.text() != transaction.signer))
+    return Error{ErrorCode::authentication_failed, "the key has another owner"};
+  if (refused_by("sam.authorise.holder", record.holder != signer.incarnation))
+    return Error{ErrorCode::authentication_failed, "the key belongs to an earlier record of this signer"};
+  if (refused_by("sam.authorise.profile", record.profile != transaction.profile))
+    return Error{ErrorCode::binding_mismatch, "the key has another profile"};
   const auto certificate = crypto::sha256(record.certificates.front());
   if (refused_by("sam.authorise.certificate", to_bytes(ByteView(certificate)) != transaction.certificate_digest)) {
     return Error{ErrorCode::binding_mismatch, "the key has another certificate"};
@@ -75,13 +83,15 @@ Status store_authorisation(const Core& core, storage::Transaction& transaction, 
   }
   auto sealed = core.sealer->seal("authorisations", as_bytes(id), 1, encode(authorisation));
   if (!sealed) return sealed.error();
-  auto inserted = transaction.execute("INSERT INTO authorisations (id, sad, signer, ends, version, record) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
-                                      {std::string_view(id), ByteView(authorisation.sad), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
+  auto inserted = transaction.execute(
+      "INSERT INTO authorisations (id, sad, signer, ends, version, record) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
+      {std::string_view(id), ByteView(authorisation.sad), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
   if (!inserted) return inserted.error();
   for (std::size_t position = 0; position < authorisation.transaction.documents.size(); ++position) {
     const auto occurrence_id = id + ":" + std::to_string(position);
-    auto occurrence = core.sealer->seal("occurrences", as_bytes(occurrence_id), 1,
-                                        encode(Occurrence{.state = OccurrenceState::authorised, .owner = {}, .suite = 0, .signature = {}, .audit_index = 0}));
+    auto occurrence = core.sealer->seal(
+        "occurrences", as_bytes(occurrence_id), 1,
+        encode(Occurrence{.state = OccurrenceState::authorised, .owner = {}, .suite = 0, .signature = {}, .audit_index = 0}));
     if (!occurrence) return occurrence.error();
     auto added = transaction.execute("INSERT INTO occurrences (authorisation, position, version, record) VALUES (?1, ?2, 1, ?3)",
                                      {std::string_view(id), static_cast<std::int64_t>(position), ByteView(*occurrence)});
@@ -99,7 +109,8 @@ Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
 
 /// A right PIN and OTP must not count as a failure because something else refused.
 void give_attempt_back(Core& core, const FactorsProven& proven, const Profile& profile) {
-  auto given = core.database.write([&](storage::Transaction& transaction) { return core.factors.give_back(transaction, proven, 0, profile); });
+  auto given =
+      core.database.write([&](storage::Transaction& transaction) { return core.factors.give_back(transaction, proven, 0, profile); });
   if (!given) return;
 }
 
@@ -122,8 +133,14 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
   }
 
   const auto now = core.clock->now();
-  Authorisation authorisation{.nonce = message->transaction.nonce, .transaction = message->transaction, .consent = message->consent, .terms = message->terms,
-                              .act = message->act, .sad = {}, .issued = now, .expires = now + profile->sad_lifetime};
+  Authorisation authorisation{.nonce = message->transaction.nonce,
+                              .transaction = message->transaction,
+                              .consent = message->consent,
+                              .terms = message->terms,
+                              .act = message->act,
+                              .sad = {},
+                              .issued = now,
+                              .expires = now + profile->sad_lifetime};
   auto sad = make_sad(core, authorisation);
   if (!sad) {
     give_attempt_back(core, *proven, *profile);
@@ -139,23 +156,29 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     if (!key) return key.error();
     if (auto checked = check_key(core, *message, proven->signer(), *key); !checked) return checked;
     // The nonce is consumed with the authorisation: one ticket, one authorisation (TC-4).
-    if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires); !consumed) return consumed;
+    if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires);
+        !consumed)
+      return consumed;
     const auto documents = static_cast<std::uint32_t>(authorisation.transaction.documents.size());
     if (auto given = core.factors.give_back(transaction, *proven, documents, *profile); !given) return given;
     if (auto stored = store_authorisation(core, transaction, authorisation); !stored) return stored;
     auto appended = core.log.append(
-        transaction, Event{.type = EventType::authorisation_granted, .actor = "signer:" + authorisation.transaction.signer, .subject = authorisation.transaction.key,
-                           .outcome = Outcome::success,
-                           .fields = {{"authorisation", encode_base64url(authorisation.nonce)},
-                                      {"list", encode_base64url(protocol::list_digest(authorisation.transaction.documents))},
-                                      {"count", std::to_string(documents)},
-                                      {"binding", encode_base64url(protocol::binding_digest(protocol::encode(authorisation.transaction), authorisation.consent))},
-                                      {"certificate", encode_base64url(authorisation.transaction.certificate_digest)},
-                                      {"terms", authorisation.terms.id + "/" + authorisation.terms.version + "/" + authorisation.terms.language},
-                                      {"act", authorisation.act},
-                                      {"methods", "pin totp"},
-                                      {"client", authorisation.transaction.client_id},
-                                      {"sad", encode_base64url(crypto::sha256(as_bytes(*sad)))}}});
+        transaction,
+        Event{.type = EventType::authorisation_granted,
+              .actor = "signer:" + authorisation.transaction.signer,
+              .subject = authorisation.transaction.key,
+              .outcome = Outcome::success,
+              .fields = {{"authorisation", encode_base64url(authorisation.nonce)},
+                         {"list", encode_base64url(protocol::list_digest(authorisation.transaction.documents))},
+                         {"count", std::to_string(documents)},
+                         {"binding",
+                          encode_base64url(protocol::binding_digest(protocol::encode(authorisation.transaction), authorisation.consent))},
+                         {"certificate", encode_base64url(authorisation.transaction.certificate_digest)},
+                         {"terms", authorisation.terms.id + "/" + authorisation.terms.version + "/" + authorisation.terms.language},
+                         {"act", authorisation.act},
+                         {"methods", "pin totp"},
+                         {"client", authorisation.transaction.client_id},
+                         {"sad", encode_base64url(crypto::sha256(as_bytes(*sad)))}}});
     return appended ? Status() : Status(appended.error());
   });
   fault_point("sam.authorise.after-write");
@@ -179,7 +202,8 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   const auto& transaction = message->transaction;
   const auto* profile = core.policy.profile(transaction.profile);
   auto key_id = KeyId::parse(transaction.key);
-  if (profile == nullptr || !key_id || transaction.suites.size() != 1) return refuse({ErrorCode::ticket_invalid, "the ticket is not for a key of a known profile"});
+  if (profile == nullptr || !key_id || transaction.suites.size() != 1)
+    return refuse({ErrorCode::ticket_invalid, "the ticket is not for a key of a known profile"});
   const auto algorithm = static_cast<crypto::KeyAlgorithm>(transaction.suites.front());
   const auto& owner = proven->signer().id;
 
@@ -188,15 +212,19 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   Bytes subject;
   {
     const auto text = [&](std::string_view name) { return identity_value->value(std::string(name), std::string()); };
-    auto encoded = crypto::encode_name({{"2.5.4.6", text("country")}, {"2.5.4.42", text("givenName")}, {"2.5.4.4", text("surname")},
-                                        {"2.5.4.5", text("serialNumber")}, {"2.5.4.3", text("givenName") + " " + text("surname")}});
+    auto encoded = crypto::encode_name({{"2.5.4.6", text("country")},
+                                        {"2.5.4.42", text("givenName")},
+                                        {"2.5.4.4", text("surname")},
+                                        {"2.5.4.5", text("serialNumber")},
+                                        {"2.5.4.3", text("givenName") + " " + text("surname")}});
     if (!encoded) return refuse(encoded.error());
     subject = std::move(*encoded);
   }
 
   // The ticket is consumed and the key's name is known to the database before the token makes anything.
   auto claimed = core.database.write([&](storage::Transaction& write) -> Status {
-    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed) return consumed;
+    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
+      return consumed;
     if (auto given = core.factors.give_back(write, *proven, 0, *profile); !given) return given;
     return pending_keys(core).insert(write, key_id->text(), as_bytes(core.node));
   });
@@ -213,17 +241,34 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   const auto now = core.clock->now();
   const auto spki_digest = encode_base64url(public_key->thumbprint());
   auto stored = !csr ? Status(csr.error()) : core.database.write([&](storage::Transaction& write) -> Status {
-    const custody::KeyRecord record{.id = *key_id, .owner = owner, .holder = proven->signer().incarnation, .state = custody::KeyState::generated, .algorithm = algorithm, .spki = public_key->spki(),
-                                    .profile = profile->name, .created = now, .certificates = {}, .revoked = false, .suspended_because = {}};
+    const custody::KeyRecord record{.id = *key_id,
+                                    .owner = owner,
+                                    .holder = proven->signer().incarnation,
+                                    .state = custody::KeyState::generated,
+                                    .algorithm = algorithm,
+                                    .spki = public_key->spki(),
+                                    .profile = profile->name,
+                                    .created = now,
+                                    .certificates = {},
+                                    .revoked = false,
+                                    .suspended_because = {}};
     if (auto inserted = core.keys.insert(write, record); !inserted) return inserted;
     auto removed = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key_id->text())});
     if (!removed) return removed.error();
-    auto generated = core.log.append(write, Event{.type = EventType::key_generated, .actor = "signer:" + owner.text(), .subject = key_id->text(), .outcome = Outcome::success,
-                                                  .fields = {{"algorithm", std::string(name_of(algorithm))}, {"spki", spki_digest}, {"profile", profile->name},
+    auto generated = core.log.append(write, Event{.type = EventType::key_generated,
+                                                  .actor = "signer:" + owner.text(),
+                                                  .subject = key_id->text(),
+                                                  .outcome = Outcome::success,
+                                                  .fields = {{"algorithm", std::string(name_of(algorithm))},
+                                                             {"spki", spki_digest},
+                                                             {"profile", profile->name},
                                                              {"authorisation", encode_base64url(transaction.nonce)}}});
     if (!generated) return generated.error();
-    auto possession = core.log.append(write, Event{.type = EventType::proof_of_possession_signed, .actor = "signer:" + owner.text(), .subject = key_id->text(),
-                                                   .outcome = Outcome::success, .fields = {{"csr", encode_base64url(crypto::sha256(*csr))}}});
+    auto possession = core.log.append(write, Event{.type = EventType::proof_of_possession_signed,
+                                                   .actor = "signer:" + owner.text(),
+                                                   .subject = key_id->text(),
+                                                   .outcome = Outcome::success,
+                                                   .fields = {{"csr", encode_base64url(crypto::sha256(*csr))}}});
     return possession ? Status() : Status(possession.error());
   });
   if (!stored) {
@@ -232,8 +277,11 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
     return refuse(destroyed ? stored.error() : destroyed.error());
   }
 
-  const json::Value assertion = {{"signer", owner.text()}, {"key", key_id->text()}, {"spki_sha256", spki_digest},
-                                 {"identity_sha256", encode_base64url(crypto::sha256(as_bytes(proven->signer().identity)))}, {"iat", unix_seconds(now)}};
+  const json::Value assertion = {{"signer", owner.text()},
+                                 {"key", key_id->text()},
+                                 {"spki_sha256", spki_digest},
+                                 {"identity_sha256", encode_base64url(crypto::sha256(as_bytes(proven->signer().identity)))},
+                                 {"iat", unix_seconds(now)}};
   auto kid = crypto::jwk_thumbprint(core.identity_key->public_key());
   if (!kid) return kid.error();
   auto signed_assertion = crypto::make_jws(*core.identity_key, "intaglio-key+jwt", *kid, json::encode(assertion));
@@ -267,7 +315,10 @@ Status destroy_pending_keys(Core& core) {
     auto removed = core.database.write([&](storage::Transaction& write) -> Status {
       auto done = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key.text())});
       if (!done) return done.error();
-      auto appended = core.log.append(write, Event{.type = EventType::key_destroyed, .actor = "sam:" + core.node, .subject = key.text(), .outcome = Outcome::success,
+      auto appended = core.log.append(write, Event{.type = EventType::key_destroyed,
+                                                   .actor = "sam:" + core.node,
+                                                   .subject = key.text(),
+                                                   .outcome = Outcome::success,
                                                    .fields = {{"reason", "generation was interrupted"}}});
       return appended ? Status() : Status(appended.error());
     });

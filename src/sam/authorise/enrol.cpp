@@ -66,8 +66,11 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   if (!message) return message.error();
   const auto& transaction = message->transaction;
   const auto refuse = [&](const Error& error) {
-    auto recorded = core.log.record(Event{.type = EventType::factors_refused, .actor = "signer:" + transaction.signer, .subject = transaction.signer,
-                                          .outcome = Outcome::refused, .fields = {{"reason", std::string(name_of(error.code))}, {"client", transaction.client_id}}});
+    auto recorded = core.log.record(Event{.type = EventType::factors_refused,
+                                          .actor = "signer:" + transaction.signer,
+                                          .subject = transaction.signer,
+                                          .outcome = Outcome::refused,
+                                          .fields = {{"reason", std::string(name_of(error.code))}, {"client", transaction.client_id}}});
     return recorded ? error : recorded.error();
   };
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
@@ -86,13 +89,15 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   if (!*right) return refuse({ErrorCode::authentication_failed, "the activation code is wrong, over or used, or there is no such signer"});
 
   auto stored = core.database.write([&](storage::Transaction& write) -> Status {
-    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed) return consumed;
+    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
+      return consumed;
     auto record = core.factors.signers().find(write, signer->text());
     if (!record) return record.error();
     if (!*record) return Error{ErrorCode::authentication_failed, "the signer is gone"};
     auto parsed = parse_signer((*record)->content.reveal());
     if (!parsed) return parsed.error();
-    if (refused_by("sam.enrol.once", parsed->activation_digest.empty())) return Error{ErrorCode::authentication_failed, "the activation code was used meanwhile"};
+    if (refused_by("sam.enrol.once", parsed->activation_digest.empty()))
+      return Error{ErrorCode::authentication_failed, "the activation code was used meanwhile"};
     parsed->activation_digest.clear();
     parsed->activation_salt.clear();
     parsed->activation_tries_left = 0;
@@ -101,20 +106,26 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     const auto encoded = encode(*parsed);
     if (auto updated = core.factors.signers().update(write, signer->text(), (*record)->version, encoded.reveal()); !updated) return updated;
     if (auto inserted = core.factors.states().insert(write, signer->text(), encode(FactorState{})); !inserted) return inserted;
-    auto appended = core.log.append(write, Event{.type = EventType::factors_enrolled, .actor = "signer:" + signer->text(), .subject = signer->text(), .outcome = Outcome::success,
+    auto appended = core.log.append(write, Event{.type = EventType::factors_enrolled,
+                                                 .actor = "signer:" + signer->text(),
+                                                 .subject = signer->text(),
+                                                 .outcome = Outcome::success,
                                                  .fields = {{"factors", "pin totp"}, {"client", transaction.client_id}}});
     return appended ? Status() : Status(appended.error());
   });
   if (!stored) return refuse(stored.error());
 
-  std::string answer = R"({"account":)" + json::encode(json::Value(signer->text())) + R"(,"issuer":)" + json::encode(json::Value(core.policy.totp_issuer)) + R"(,"totp_seed":")";
+  std::string answer = R"({"account":)" + json::encode(json::Value(signer->text())) + R"(,"issuer":)" +
+                       json::encode(json::Value(core.policy.totp_issuer)) + R"(,"totp_seed":")";
   answer.reserve(answer.size() + 64);
   auto seed_text = encode_base32(seed->reveal());
   answer += seed_text;
   answer += "\"}";
   wipe(seed_text);
   const WipeAtExit wiped(answer);
-  auto sealed = crypto::make_jwe(*message->answer_key, {.typ = "intaglio-enrol-answer+jwe", .kid = "epk", .apu = transaction.nonce, .apv = to_bytes("epk")}, as_bytes(answer));
+  auto sealed = crypto::make_jwe(*message->answer_key,
+                                 {.typ = "intaglio-enrol-answer+jwe", .kid = "epk", .apu = transaction.nonce, .apv = to_bytes("epk")},
+                                 as_bytes(answer));
   if (!sealed) return sealed.error();
   return protocol::Enrolled{.sealed_answer = std::move(*sealed)};
 }

@@ -16,7 +16,8 @@ Error refused(ErrorCode code, std::string detail) { return {code, std::move(deta
 Status check_shown_text(std::string_view text, std::size_t most, std::string_view what) {
   if (text.empty() || text.size() > most) return refused(ErrorCode::invalid_request, std::string(what) + " is empty or too long");
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return refused(ErrorCode::invalid_request, std::string(what) + " has control characters");
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return refused(ErrorCode::invalid_request, std::string(what) + " has control characters");
   }
   return {};
 }
@@ -30,9 +31,19 @@ Result<protocol::Transaction> new_transaction(const Core& core, protocol::Purpos
   if (auto ready = core.ready(); !ready) return ready.error();
   auto nonce = crypto::random_bytes(16);
   if (!nonce) return nonce.error();
-  return protocol::Transaction{.purpose = purpose, .nonce = std::move(*nonce), .epoch = core.policy.epoch(), .expires = core.clock->now() + profile.ticket_lifetime,
-                               .signer = {}, .key = {}, .certificate_digest = {}, .profile = profile.name, .hash = 0, .suites = {}, .client_id = {},
-                               .client_name = {}, .documents = {}};
+  return protocol::Transaction{.purpose = purpose,
+                               .nonce = std::move(*nonce),
+                               .epoch = core.policy.epoch(),
+                               .expires = core.clock->now() + profile.ticket_lifetime,
+                               .signer = {},
+                               .key = {},
+                               .certificate_digest = {},
+                               .profile = profile.name,
+                               .hash = 0,
+                               .suites = {},
+                               .client_id = {},
+                               .client_name = {},
+                               .documents = {}};
 }
 
 }  // namespace
@@ -49,7 +60,8 @@ Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& r
   if (!loaded) return loaded.error();
   if (!key) return refused(ErrorCode::credential_unknown, "no such key");
   const auto& record = key->record;
-  if (refused_by("sam.open.assigned", record.state != custody::KeyState::assigned)) return refused(ErrorCode::credential_disabled, "the key is not ASSIGNED");
+  if (refused_by("sam.open.assigned", record.state != custody::KeyState::assigned))
+    return refused(ErrorCode::credential_disabled, "the key is not ASSIGNED");
   if (refused_by("sam.open.revoked", record.revoked)) return refused(ErrorCode::certificate_invalid, "the certificate is revoked");
   const auto* profile = core.policy.profile(record.profile);
   if (profile == nullptr) return refused(ErrorCode::credential_disabled, "the key's profile is not in the policy");
@@ -70,7 +82,8 @@ Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& r
   const auto allowed = core.policy.algorithms().suites_for(record.algorithm, core.clock->now());
   for (const auto suite : allowed) {
     const bool wanted = request.suites.empty() || std::find(request.suites.begin(), request.suites.end(), suite) != request.suites.end();
-    if (wanted && crypto::hash_of(suite) == request.hash && crypto::fits(record.algorithm, suite)) transaction->suites.push_back(static_cast<std::uint8_t>(suite));
+    if (wanted && crypto::hash_of(suite) == request.hash && crypto::fits(record.algorithm, suite))
+      transaction->suites.push_back(static_cast<std::uint8_t>(suite));
   }
   if (transaction->suites.empty()) return refused(ErrorCode::algorithm_refused, "no suite is left by policy, key and request");
   const auto certificate = crypto::sha256(record.certificates.front());
@@ -81,7 +94,8 @@ Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& r
   transaction->client_id = request.client_id;
   transaction->client_name = request.client_name;
   transaction->documents = request.documents;
-  if (protocol::encode(*transaction).size() > max_transaction_bytes) return refused(ErrorCode::too_large, "the list does not fit into one authorisation");
+  if (protocol::encode(*transaction).size() > max_transaction_bytes)
+    return refused(ErrorCode::too_large, "the list does not fit into one authorisation");
   return open_transaction(core, *transaction);
 }
 
@@ -104,7 +118,9 @@ Result<protocol::Opened> open_key_generation(Core& core, const protocol::OpenKey
   if (refused_by("sam.open.key-algorithm", std::find(allowed.begin(), allowed.end(), request.algorithm) == allowed.end())) {
     return refused(ErrorCode::algorithm_refused, "the profile does not make keys of this algorithm");
   }
-  if (auto policy = core.policy.algorithms().may_generate(request.algorithm, core.clock->now()); refused_by("sam.open.may-generate", !policy)) return policy.error();
+  if (auto policy = core.policy.algorithms().may_generate(request.algorithm, core.clock->now());
+      refused_by("sam.open.may-generate", !policy))
+    return policy.error();
   auto transaction = new_transaction(core, protocol::Purpose::key, *profile);
   if (!transaction) return transaction.error();
   auto key = crypto::random_id();

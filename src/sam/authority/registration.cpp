@@ -38,7 +38,8 @@ Result<custody::StoredKey> existing_key(Core& core, storage::Reader& reader, con
   return std::move(**found);
 }
 
-Status check_certificate(Core& core, const SignerRecord& signer, const custody::KeyRecord& record, const std::vector<crypto::Certificate>& chain) {
+Status check_certificate(Core& core, const SignerRecord& signer, const custody::KeyRecord& record,
+                         const std::vector<crypto::Certificate>& chain) {
   const auto& leaf = chain.front();
   const auto now = core.clock->now();
   auto key = leaf.public_key();
@@ -46,9 +47,11 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
   const auto refuse = [](std::string detail) { return Error{ErrorCode::certificate_invalid, std::move(detail)}; };
   if (refused_by("sam.bind.spki", key->spki() != record.spki)) return refuse("the certificate is for another key");
   const std::vector<crypto::Certificate> intermediates(chain.begin() + 1, chain.end());
-  if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path)) return refuse(path.error().detail);
+  if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path))
+    return refuse(path.error().detail);
   if (refused_by("sam.bind.validity", now < leaf.not_before() || now > leaf.not_after())) return refuse("the certificate is not valid now");
-  if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy)) return policy;
+  if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))
+    return policy;
   auto identity = json::parse(signer.identity);
   if (!identity) return identity.error();
   // The person in the identity record is the subject of the certificate (LNK-6.2.2-05).
@@ -56,7 +59,8 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
     const auto value = leaf.subject_attribute(oid);
     return value.has_value() && *value == identity->value(member, std::string());
   };
-  const bool subject_equal = equal("2.5.4.6", "country") && equal("2.5.4.42", "givenName") && equal("2.5.4.4", "surname") && equal("2.5.4.5", "serialNumber");
+  const bool subject_equal =
+      equal("2.5.4.6", "country") && equal("2.5.4.42", "givenName") && equal("2.5.4.4", "surname") && equal("2.5.4.5", "serialNumber");
   if (refused_by("sam.bind.subject", !subject_equal)) return refuse("the certificate's subject is not the identity record's person");
   return {};
 }
@@ -73,7 +77,8 @@ Result<protocol::SignerCreated> create_signer(Core& core, std::string_view opera
   if (!signer) return signer.error();
   const auto* identity_value = json::member(request->body, "identity");
   const auto* deliver_to = json::member(request->body, "deliver_to");
-  if (identity_value == nullptr || deliver_to == nullptr) return Error{ErrorCode::invalid_request, "operator request: identity and deliver_to are needed"};
+  if (identity_value == nullptr || deliver_to == nullptr)
+    return Error{ErrorCode::invalid_request, "operator request: identity and deliver_to are needed"};
   auto identity = parse_identity(*identity_value);
   if (!identity) return identity.error();
   auto recipient = crypto::parse_jwk(json::encode(*deliver_to));
@@ -91,19 +96,33 @@ Result<protocol::SignerCreated> create_signer(Core& core, std::string_view opera
   plaintext.reserve(256);
   plaintext.append(R"({"code":")").append(code).append(R"(","signer":")").append(signer->text()).append("\"}");
   const WipeAtExit wiped_plaintext(plaintext);
-  auto sealed = crypto::make_jwe(*recipient, {.typ = "intaglio-activation+jwe", .kid = request->by.text(), .apu = *salt, .apv = to_bytes(request->by.text())}, as_bytes(plaintext));
+  auto sealed = crypto::make_jwe(
+      *recipient, {.typ = "intaglio-activation+jwe", .kid = request->by.text(), .apu = *salt, .apv = to_bytes(request->by.text())},
+      as_bytes(plaintext));
   if (!sealed) return sealed.error();
 
   const auto now = core.clock->now();
-  const SignerRecord record{.id = *signer, .incarnation = *incarnation, .identity = identity->canonical, .created_by = request->by.text(), .created = now, .activation_salt = *salt,
-                            .activation_digest = activation_digest(*salt, code), .activation_ends = now + core.policy.activation_lifetime,
-                            .activation_tries_left = core.policy.activation_tries, .pin = std::nullopt, .totp_seed = {}};
+  const SignerRecord record{.id = *signer,
+                            .incarnation = *incarnation,
+                            .identity = identity->canonical,
+                            .created_by = request->by.text(),
+                            .created = now,
+                            .activation_salt = *salt,
+                            .activation_digest = activation_digest(*salt, code),
+                            .activation_ends = now + core.policy.activation_lifetime,
+                            .activation_tries_left = core.policy.activation_tries,
+                            .pin = std::nullopt,
+                            .totp_seed = {}};
   const auto encoded = encode(record);
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
     if (auto inserted = core.factors.signers().insert(transaction, signer->text(), encoded.reveal()); !inserted) return inserted;
-    return append_event(core, transaction, Event{.type = EventType::signer_created, .actor = "operator:" + request->by.text(), .subject = signer->text(), .outcome = Outcome::success,
-                                                 .fields = {{"request", encode_base64url(crypto::sha256(as_bytes(operator_request)))}}});
+    return append_event(core, transaction,
+                        Event{.type = EventType::signer_created,
+                              .actor = "operator:" + request->by.text(),
+                              .subject = signer->text(),
+                              .outcome = Outcome::success,
+                              .fields = {{"request", encode_base64url(crypto::sha256(as_bytes(operator_request)))}}});
   });
   if (!written) return written.error();
   return protocol::SignerCreated{.signer = std::move(*signer), .sealed_activation_code = std::move(*sealed)};
@@ -118,7 +137,8 @@ Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::Certific
   if (!key_text || !digest) return Error{ErrorCode::invalid_request, "operator request: key and certificate_sha256 are needed"};
   auto key_id = KeyId::parse(*key_text);
   if (!key_id) return key_id.error();
-  if (binding.certificates.empty() || binding.certificates.size() > 4) return Error{ErrorCode::invalid_request, "one to four certificates, leaf first"};
+  if (binding.certificates.empty() || binding.certificates.size() > 4)
+    return Error{ErrorCode::invalid_request, "one to four certificates, leaf first"};
   std::vector<crypto::Certificate> chain;
   for (const auto& der : binding.certificates) {
     auto certificate = crypto::Certificate::parse_der(der);
@@ -126,27 +146,34 @@ Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::Certific
     chain.push_back(std::move(*certificate));
   }
   const auto leaf_digest = chain.front().fingerprint();
-  if (refused_by("sam.bind.operator-digest", to_bytes(ByteView(leaf_digest)) != *digest)) return Error{ErrorCode::not_authorised, "the operator approved another certificate"};
+  if (refused_by("sam.bind.operator-digest", to_bytes(ByteView(leaf_digest)) != *digest))
+    return Error{ErrorCode::not_authorised, "the operator approved another certificate"};
 
   std::optional<custody::StoredKey> bound;
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
     auto stored = existing_key(core, transaction, *key_id);
     if (!stored) return stored.error();
-    if (refused_by("sam.bind.state", stored->record.state != custody::KeyState::generated)) return Error{ErrorCode::conflict, "the key has a certificate already"};
+    if (refused_by("sam.bind.state", stored->record.state != custody::KeyState::generated))
+      return Error{ErrorCode::conflict, "the key has a certificate already"};
     auto signer_record = core.factors.signers().find(transaction, stored->record.owner.text());
     if (!signer_record) return signer_record.error();
     if (!*signer_record) return Error{ErrorCode::storage_unavailable, "the key's owner is gone"};
     auto signer = parse_signer((*signer_record)->content.reveal());
     if (!signer) return signer.error();
-    if (refused_by("sam.bind.holder", stored->record.holder != signer->incarnation)) return Error{ErrorCode::conflict, "the key belongs to an earlier record of this signer"};
+    if (refused_by("sam.bind.holder", stored->record.holder != signer->incarnation))
+      return Error{ErrorCode::conflict, "the key belongs to an earlier record of this signer"};
     if (auto checked = check_certificate(core, *signer, stored->record, chain); !checked) return checked;
     stored->record.state = custody::KeyState::assigned;
     stored->record.certificates = binding.certificates;
     if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
     auto appended = append_event(core, transaction,
-                                 Event{.type = EventType::certificate_bound, .actor = "operator:" + request->by.text(), .subject = key_id->text(), .outcome = Outcome::success,
-                                       .fields = {{"certificate", encode_base64url(leaf_digest)}, {"not_after", format_utc(chain.front().not_after())},
+                                 Event{.type = EventType::certificate_bound,
+                                       .actor = "operator:" + request->by.text(),
+                                       .subject = key_id->text(),
+                                       .outcome = Outcome::success,
+                                       .fields = {{"certificate", encode_base64url(leaf_digest)},
+                                                  {"not_after", format_utc(chain.front().not_after())},
                                                   {"request", encode_base64url(crypto::sha256(as_bytes(binding.operator_request)))}}});
     bound = std::move(*stored);
     return appended;
@@ -165,8 +192,12 @@ Status suspend_key(Core& core, const KeyId& key, std::string_view reason) {
     stored->record.state = custody::KeyState::suspended;
     stored->record.suspended_because = std::string(reason);
     if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
-    return append_event(core, transaction, Event{.type = EventType::key_suspended, .actor = "ssa", .subject = key.text(), .outcome = Outcome::success,
-                                                 .fields = {{"reason", std::string(reason)}, {"change", "suspended"}}});
+    return append_event(core, transaction,
+                        Event{.type = EventType::key_suspended,
+                              .actor = "ssa",
+                              .subject = key.text(),
+                              .outcome = Outcome::success,
+                              .fields = {{"reason", std::string(reason)}, {"change", "suspended"}}});
   });
 }
 
@@ -186,8 +217,12 @@ Status resume_key(Core& core, std::string_view operator_request) {
     stored->record.state = custody::KeyState::assigned;
     stored->record.suspended_because.clear();
     if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
-    return append_event(core, transaction, Event{.type = EventType::key_suspended, .actor = "operator:" + request->by.text(), .subject = key->text(), .outcome = Outcome::success,
-                                                 .fields = {{"reason", "operator"}, {"change", "resumed"}}});
+    return append_event(core, transaction,
+                        Event{.type = EventType::key_suspended,
+                              .actor = "operator:" + request->by.text(),
+                              .subject = key->text(),
+                              .outcome = Outcome::success,
+                              .fields = {{"reason", "operator"}, {"change", "resumed"}}});
   });
 }
 
@@ -200,7 +235,8 @@ Status put_revocation_data(Core& core, ByteView crl) {
     if (anchor.subject_der() == list->issuer_der) issuer = &anchor;
   }
   if (issuer == nullptr) return Error{ErrorCode::not_authorised, "the list is of no CA in the policy"};
-  if (auto verified = crypto::verify_crl(crl, *issuer); refused_by("sam.crl.signature", !verified)) return Error{ErrorCode::not_authorised, verified.error().detail};
+  if (auto verified = crypto::verify_crl(crl, *issuer); refused_by("sam.crl.signature", !verified))
+    return Error{ErrorCode::not_authorised, verified.error().detail};
 
   const sealed::Table state(core.sealer, "sam_state");
   const auto name = "crl-" + encode_base64url(crypto::sha256(list->issuer_der));
@@ -225,9 +261,14 @@ Status put_revocation_data(Core& core, ByteView crl) {
       if (!*stored || (*stored)->record.revoked) continue;
       (*stored)->record.revoked = true;
       if (auto updated = core.keys.update(transaction, **stored); !updated) return updated;
-      auto appended = append_event(core, transaction, Event{.type = EventType::revocation_recorded, .actor = "ca", .subject = (*stored)->record.id.text(), .outcome = Outcome::success,
-                                                            .fields = {{"serial", revoked.serial_hex}, {"reason", std::string(name_of(revoked.reason))},
-                                                                       {"crl_number", std::to_string(list->number)}}});
+      auto appended = append_event(core, transaction,
+                                   Event{.type = EventType::revocation_recorded,
+                                         .actor = "ca",
+                                         .subject = (*stored)->record.id.text(),
+                                         .outcome = Outcome::success,
+                                         .fields = {{"serial", revoked.serial_hex},
+                                                    {"reason", std::string(name_of(revoked.reason))},
+                                                    {"crl_number", std::to_string(list->number)}}});
       if (!appended) return appended;
     }
     return {};

@@ -83,8 +83,9 @@ Status check_new_pin(const Secret& pin) {
     for (std::size_t i = 1; i < digits.size(); ++i) run = run && (digits[i] - digits[i - 1] + 10) % 10 == (step + 10) % 10;
     if (refused_by("sam.pin.blocklist", run)) return weak;
   }
-  static constexpr std::array<std::string_view, 16> known = {"159753", "147258", "258369", "147852", "789456", "456123", "112233", "123321",
-                                                             "696969", "131313", "520520", "314159", "271828", "102030", "123654", "142536"};
+  static constexpr std::array<std::string_view, 16> known = {"159753", "147258", "258369", "147852", "789456", "456123",
+                                                             "112233", "123321", "696969", "131313", "520520", "314159",
+                                                             "271828", "102030", "123654", "142536"};
   for (const auto text : known) {
     if (refused_by("sam.pin.blocklist", same_secret(digits, as_bytes(text)))) return weak;
   }
@@ -93,7 +94,13 @@ Status check_new_pin(const Secret& pin) {
 
 Factors::Factors(const Policy& policy, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, const Pepper& pepper,
                  std::shared_ptr<const Clock> clock)
-    : policy_(policy), database_(database), sealer_(sealer), pepper_(pepper), clock_(std::move(clock)), signers_(sealer, "signers"), states_(sealer, "factor_states") {}
+    : policy_(policy),
+      database_(database),
+      sealer_(sealer),
+      pepper_(pepper),
+      clock_(std::move(clock)),
+      signers_(sealer, "signers"),
+      states_(sealer, "factor_states") {}
 
 Status Factors::consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const {
   const auto index = sealer_->blind_index("used", kind, as_bytes(id));
@@ -162,7 +169,8 @@ void Factors::uncharge(const SignerId& signer, bool totp_matched) {
   if (!undone) log::refusal("factors.not_uncharged", undone.error());
 }
 
-Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends, const ShownFactors& shown) {
+Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends,
+                                      const ShownFactors& shown) {
   Charged charged;
   const auto charge = [&](storage::Transaction& transaction) -> Status {
     charged = {};
@@ -208,7 +216,8 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   if (auto done = database_.write(charge); !done) {
     // A locked signer's message is consumed all the same: it was an attempt.
     if (done.error().code == ErrorCode::credential_locked) {
-      auto consumed = database_.write([&](storage::Transaction& transaction) { return consume(transaction, "message", message_id, message_ends); });
+      auto consumed =
+          database_.write([&](storage::Transaction& transaction) { return consume(transaction, "message", message_id, message_ends); });
       if (!consumed) return consumed.error();
     }
     return done.error();
@@ -233,7 +242,8 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   return FactorsProven(std::move(*charged.signer));
 }
 
-Status Factors::give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents, const Profile& profile) const {
+Status Factors::give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents,
+                          const Profile& profile) const {
   const auto& id = proven.signer().id.text();
   auto record = states_.find(transaction, id);
   if (!record) return record.error();

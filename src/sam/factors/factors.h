@@ -45,7 +45,8 @@ class Factors {
 
   /// Consumes the message id (`replayed`), charges the attempt, evaluates. authentication_failed for every wrong or missing
   /// factor and for an unknown signer alike; credential_locked while locked.
-  [[nodiscard]] Result<FactorsProven> verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends, const ShownFactors& shown);
+  [[nodiscard]] Result<FactorsProven> verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends,
+                                             const ShownFactors& shown);
 
   /// Within the transaction that a success leads to: clears the failures and counts `documents` against the velocity limits
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.

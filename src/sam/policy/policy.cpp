@@ -33,7 +33,8 @@ Result<std::int64_t> bounded(const Value& object, std::string_view name, std::in
 
 Result<std::vector<std::string>> texts(const Value& object, std::string_view name) {
   const auto* list = json::member(object, name);
-  if (list == nullptr || !list->is_array() || list->empty() || list->size() > 64) return wrong(std::string(name) + " must be a list of texts");
+  if (list == nullptr || !list->is_array() || list->empty() || list->size() > 64)
+    return wrong(std::string(name) + " must be a list of texts");
   std::vector<std::string> out;
   for (const auto& item : *list) {
     if (!item.is_string()) return wrong(std::string(name) + " must be a list of texts");
@@ -72,7 +73,8 @@ Result<Profile> parse_profile(const Value& object) {
   const auto* qualified = json::member(object, "qualified");
   if (qualified == nullptr || !qualified->is_boolean()) return wrong("profile " + *name + ": qualified must be true or false");
   // Key authorisation and clock are only declared here, never proven: a qualified profile must not start on that.
-  if (qualified->get<bool>()) return wrong("profile " + *name + ": a qualified profile needs per-key authorisation in the token, which this custody emulates");
+  if (qualified->get<bool>())
+    return wrong("profile " + *name + ": a qualified profile needs per-key authorisation in the token, which this custody emulates");
 
   std::vector<crypto::KeyAlgorithm> key_algorithms;
   for (const auto& text : *algorithms) {
@@ -80,10 +82,15 @@ Result<Profile> parse_profile(const Value& object) {
     if (!algorithm) return wrong("profile " + *name + ": unknown key algorithm " + text);
     key_algorithms.push_back(*algorithm);
   }
-  return Profile{.name = *name, .factors = *factors, .key_algorithms = std::move(key_algorithms),
-                 .max_documents = static_cast<std::uint32_t>(*max_documents), .sad_lifetime = std::chrono::seconds(*sad_seconds),
-                 .ticket_lifetime = std::chrono::seconds(*ticket_seconds), .per_minute = static_cast<std::uint32_t>(*per_minute),
-                 .per_day = static_cast<std::uint32_t>(*per_day), .qualified = false};
+  return Profile{.name = *name,
+                 .factors = *factors,
+                 .key_algorithms = std::move(key_algorithms),
+                 .max_documents = static_cast<std::uint32_t>(*max_documents),
+                 .sad_lifetime = std::chrono::seconds(*sad_seconds),
+                 .ticket_lifetime = std::chrono::seconds(*ticket_seconds),
+                 .per_minute = static_cast<std::uint32_t>(*per_minute),
+                 .per_day = static_cast<std::uint32_t>(*per_day),
+                 .qualified = false};
 }
 
 }  // namespace
@@ -92,8 +99,9 @@ Result<Policy> Policy::parse(std::string_view document) {
   auto parsed = json::parse(document, {.max_bytes = 1024 * 1024, .max_depth = 8, .max_members = 4096});
   if (!parsed) return wrong(parsed.error().detail);
   const auto& root = *parsed;
-  if (auto checked = only_members(root, "the document", {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
-                                                         "totp_issuer", "operators", "ca_anchors"});
+  if (auto checked = only_members(root, "the document",
+                                  {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
+                                   "totp_issuer", "operators", "ca_anchors"});
       !checked) {
     return checked.error();
   }

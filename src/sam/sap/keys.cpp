@@ -15,7 +15,12 @@ constexpr std::chrono::minutes overlap{10};
 
 SapKeys::SapKeys(std::string sam_name, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, AgreementKeys& keys,
                  std::shared_ptr<const crypto::Signer> identity, std::shared_ptr<const Clock> clock)
-    : sam_name_(std::move(sam_name)), database_(database), table_(std::move(sealer), table), keys_(keys), identity_(std::move(identity)), clock_(std::move(clock)) {}
+    : sam_name_(std::move(sam_name)),
+      database_(database),
+      table_(std::move(sealer), table),
+      keys_(keys),
+      identity_(std::move(identity)),
+      clock_(std::move(clock)) {}
 
 Result<SapKeys::Held> SapKeys::hold(std::string name, UnixTime created, std::shared_ptr<const crypto::KeyAgreement> key) const {
   auto kid = crypto::jwk_thumbprint(key->public_key());
@@ -25,7 +30,8 @@ Result<SapKeys::Held> SapKeys::hold(std::string name, UnixTime created, std::sha
   auto jwk_value = json::parse(*jwk);
   if (!jwk_value) return jwk_value.error();
   const auto ends = created + lifetime;
-  const json::Value payload = {{"kid", *kid}, {"jwk", *jwk_value}, {"iat", unix_seconds(created)}, {"exp", unix_seconds(ends)}, {"sam", sam_name_}};
+  const json::Value payload = {
+      {"kid", *kid}, {"jwk", *jwk_value}, {"iat", unix_seconds(created)}, {"exp", unix_seconds(ends)}, {"sam", sam_name_}};
   auto identity_kid = crypto::jwk_thumbprint(identity_->public_key());
   if (!identity_kid) return identity_kid.error();
   auto statement = crypto::make_jws(*identity_, "intaglio-sap-key+jwt", *identity_kid, json::encode(payload));

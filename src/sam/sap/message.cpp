@@ -42,8 +42,11 @@ Status take_factors(json::Value& payload, SapPayload& message) {
     if (!type) return malformed("a factor needs a type");
     auto value = take_secret(factor, "value", 256);
     if (!value) return value.error();
-    Secret* place = *type == "pin" ? &message.pin : *type == "totp" ? &message.totp : *type == "activation-code" ? &message.activation_code
-                    : *type == "new-pin" ? &message.new_pin : nullptr;
+    Secret* place = *type == "pin"               ? &message.pin
+                    : *type == "totp"            ? &message.totp
+                    : *type == "activation-code" ? &message.activation_code
+                    : *type == "new-pin"         ? &message.new_pin
+                                                 : nullptr;
     if (place == nullptr) return malformed("a factor of unknown type");
     if (!place->empty()) return malformed("a factor stands twice");
     *place = std::move(*value);
@@ -67,7 +70,8 @@ Result<std::string> seal_ticket(const Core& core, const protocol::Transaction& t
   const auto key_id = core.sealer->current_key_id();
   auto key = core.sealer->derive(ticket_key_purpose, key_id);
   if (!key) return key.error();
-  auto sealed = crypto::gcm_seal(key->reveal(), protocol::encode(transaction), ticket_context(transaction.purpose, transaction.epoch, key_id));
+  auto sealed =
+      crypto::gcm_seal(key->reveal(), protocol::encode(transaction), ticket_context(transaction.purpose, transaction.epoch, key_id));
   if (!sealed) return sealed.error();
   Bytes ticket;
   append_field(ticket, key_id);
@@ -89,7 +93,8 @@ Result<protocol::Transaction> open_ticket(const Core& core, protocol::Purpose pu
   if (!content) return not_ours("the ticket is not authentic for this purpose and epoch");
   auto transaction = protocol::parse_transaction(content->reveal());
   if (!transaction) return not_ours("the ticket holds no transaction");
-  if (refused_by("sam.ticket.expired", core.clock->now() >= transaction->expires)) return Error{ErrorCode::ticket_expired, "the ticket is over"};
+  if (refused_by("sam.ticket.expired", core.clock->now() >= transaction->expires))
+    return Error{ErrorCode::ticket_expired, "the ticket is over"};
   return std::move(*transaction);
 }
 
@@ -98,7 +103,10 @@ Result<protocol::Opened> open_transaction(Core& core, const protocol::Transactio
   if (!ticket) return ticket.error();
   auto statement = core.sap_keys.statement();
   if (!statement) return statement.error();
-  return protocol::Opened{.ticket = std::move(*ticket), .transaction = protocol::encode(transaction), .sap_statement = std::move(*statement), .expires = transaction.expires};
+  return protocol::Opened{.ticket = std::move(*ticket),
+                          .transaction = protocol::encode(transaction),
+                          .sap_statement = std::move(*statement),
+                          .expires = transaction.expires};
 }
 
 Result<SapPayload> parse_payload(ByteView plaintext) {
@@ -106,7 +114,17 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
   if (!parsed) return malformed(parsed.error().detail);
   auto& object = *parsed;
   if (!object.is_object()) return malformed("the payload is not an object");
-  SapPayload payload{.id = {}, .ticket = {}, .act = {}, .terms = {}, .told_consent = {}, .told_binding = {}, .pin = {}, .totp = {}, .activation_code = {}, .new_pin = {}, .answer_key = {}};
+  SapPayload payload{.id = {},
+                     .ticket = {},
+                     .act = {},
+                     .terms = {},
+                     .told_consent = {},
+                     .told_binding = {},
+                     .pin = {},
+                     .totp = {},
+                     .activation_code = {},
+                     .new_pin = {},
+                     .answer_key = {}};
   // Secrets first: whatever else is wrong, their texts are wiped.
   if (auto taken = take_factors(object, payload); !taken) return taken.error();
 
@@ -151,9 +169,12 @@ Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::stri
   auto transaction = open_ticket(core, purpose, payload->ticket);
   if (!transaction) return transaction.error();
 
-  if (refused_by("sam.message.nonce", header->apu != transaction->nonce)) return Error{ErrorCode::binding_mismatch, "apu is not the nonce of the ticket"};
-  if (refused_by("sam.message.terms", !core.policy.accepts(payload->terms))) return Error{ErrorCode::binding_mismatch, "the terms are not in force"};
-  if (refused_by("sam.message.act", !core.policy.accepts_act(payload->act))) return Error{ErrorCode::binding_mismatch, "the act is not an explicit act that policy knows"};
+  if (refused_by("sam.message.nonce", header->apu != transaction->nonce))
+    return Error{ErrorCode::binding_mismatch, "apu is not the nonce of the ticket"};
+  if (refused_by("sam.message.terms", !core.policy.accepts(payload->terms)))
+    return Error{ErrorCode::binding_mismatch, "the terms are not in force"};
+  if (refused_by("sam.message.act", !core.policy.accepts_act(payload->act)))
+    return Error{ErrorCode::binding_mismatch, "the act is not an explicit act that policy knows"};
   // What the signer saw is what is recomputed here, from the sealed T: a page that was shown something else differs (TC-3).
   const auto encoded = protocol::encode(*transaction);
   const auto consent = protocol::consent_digest(encoded, payload->terms, payload->act);
@@ -161,9 +182,16 @@ Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::stri
   if (refused_by("sam.message.binding", payload->told_binding != protocol::binding_digest(encoded, consent))) {
     return Error{ErrorCode::binding_mismatch, "the binding differs"};
   }
-  return SapMessage{.transaction = std::move(*transaction), .consent = consent, .terms = std::move(payload->terms), .act = std::move(payload->act), .id = std::move(payload->id),
-                    .pin = std::move(payload->pin), .totp = std::move(payload->totp), .activation_code = std::move(payload->activation_code),
-                    .new_pin = std::move(payload->new_pin), .answer_key = std::move(payload->answer_key)};
+  return SapMessage{.transaction = std::move(*transaction),
+                    .consent = consent,
+                    .terms = std::move(payload->terms),
+                    .act = std::move(payload->act),
+                    .id = std::move(payload->id),
+                    .pin = std::move(payload->pin),
+                    .totp = std::move(payload->totp),
+                    .activation_code = std::move(payload->activation_code),
+                    .new_pin = std::move(payload->new_pin),
+                    .answer_key = std::move(payload->answer_key)};
 }
 
 }  // namespace intaglio::sam

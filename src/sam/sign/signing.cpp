@@ -28,8 +28,9 @@ Result<FoundOccurrence> find_occurrence(const Core& core, storage::Reader& reade
     Bytes sealed;
   };
   auto row = reader.query_one<Row>("SELECT version, record FROM occurrences WHERE authorisation = ?1 AND position = ?2",
-                                   {std::string_view(authorisation), static_cast<std::int64_t>(position)},
-                                   [](const storage::Row& columns) { return Row{static_cast<std::uint64_t>(columns.integer(0)), columns.bytes(1)}; });
+                                   {std::string_view(authorisation), static_cast<std::int64_t>(position)}, [](const storage::Row& columns) {
+                                     return Row{static_cast<std::uint64_t>(columns.integer(0)), columns.bytes(1)};
+                                   });
   if (!row) return row.error();
   if (!*row) return Error{ErrorCode::not_found, "an occurrence is gone"};
   auto content = core.sealer->open_record("occurrences", as_bytes(occurrence_id(authorisation, position)), (*row)->version, (*row)->sealed);
@@ -40,13 +41,14 @@ Result<FoundOccurrence> find_occurrence(const Core& core, storage::Reader& reade
 }
 
 /// `conflict` when the row is no longer of this version: someone else has it, so nothing may be released (TC-5).
-Status update_occurrence(const Core& core, storage::Transaction& transaction, const std::string& authorisation, std::size_t position, std::uint64_t version,
-                         const Occurrence& occurrence) {
+Status update_occurrence(const Core& core, storage::Transaction& transaction, const std::string& authorisation, std::size_t position,
+                         std::uint64_t version, const Occurrence& occurrence) {
   auto sealed = core.sealer->seal("occurrences", as_bytes(occurrence_id(authorisation, position)), version + 1, encode(occurrence));
   if (!sealed) return sealed.error();
-  auto changed = transaction.execute("UPDATE occurrences SET version = ?4, record = ?5 WHERE authorisation = ?1 AND position = ?2 AND version = ?3",
-                                     {std::string_view(authorisation), static_cast<std::int64_t>(position), static_cast<std::int64_t>(version),
-                                      static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
+  auto changed =
+      transaction.execute("UPDATE occurrences SET version = ?4, record = ?5 WHERE authorisation = ?1 AND position = ?2 AND version = ?3",
+                          {std::string_view(authorisation), static_cast<std::int64_t>(position), static_cast<std::int64_t>(version),
+                           static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
   if (!changed) return changed.error();
   if (*changed != 1) return Error{ErrorCode::conflict, "an occurrence changed meanwhile"};
   return {};
@@ -61,8 +63,13 @@ Status close_reservation(storage::Transaction& transaction, const std::string& a
 Event event_of(EventType type, Outcome outcome, const VerifiedRequest& verified, std::size_t position) {
   const auto& loaded = *verified.loaded;
   const auto& transaction = loaded.authorisation.transaction;
-  return Event{.type = type, .actor = "signer:" + transaction.signer, .subject = transaction.key, .outcome = outcome,
-               .fields = {{"authorisation", loaded.id}, {"position", std::to_string(position)}, {"suite", std::string(name_of(verified.suite))},
+  return Event{.type = type,
+               .actor = "signer:" + transaction.signer,
+               .subject = transaction.key,
+               .outcome = outcome,
+               .fields = {{"authorisation", loaded.id},
+                          {"position", std::to_string(position)},
+                          {"suite", std::string(name_of(verified.suite))},
                           {"digest", encode_base64url(transaction.documents.at(position).digest)},
                           {"certificate", encode_base64url(transaction.certificate_digest)}}};
 }
@@ -75,8 +82,10 @@ Status Signing::check_key(storage::Transaction& transaction, const VerifiedReque
   if (!key) return key.error();
   if (!*key) return Error{ErrorCode::credential_disabled, "the key is gone"};
   const auto& record = (*key)->record;
-  if (refused_by("sam.sign.assigned", record.state != custody::KeyState::assigned)) return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
-  if (refused_by("sam.sign.owner", record.owner.text() != authorised.signer)) return Error{ErrorCode::sad_invalid, "the key has another owner"};
+  if (refused_by("sam.sign.assigned", record.state != custody::KeyState::assigned))
+    return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
+  if (refused_by("sam.sign.owner", record.owner.text() != authorised.signer))
+    return Error{ErrorCode::sad_invalid, "the key has another owner"};
   if (refused_by("sam.sign.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
   if (record.certificates.empty()) return Error{ErrorCode::credential_disabled, "the key has no certificate"};
   const auto digest = crypto::sha256(record.certificates.front());
@@ -84,7 +93,9 @@ Status Signing::check_key(storage::Transaction& transaction, const VerifiedReque
     return Error{ErrorCode::sad_invalid, "the key has another certificate than the signer saw"};
   }
   const auto now = core_.clock->now();
-  if (auto policy = core_.policy.algorithms().may_sign(record.algorithm, verified.suite, now); refused_by("sam.sign.algorithm-policy", !policy)) return policy;
+  if (auto policy = core_.policy.algorithms().may_sign(record.algorithm, verified.suite, now);
+      refused_by("sam.sign.algorithm-policy", !policy))
+    return policy;
   auto public_key = certified_key(record.certificates.front(), digest);
   if (!public_key) return public_key.error();
   certified = std::move(*public_key);
@@ -94,7 +105,8 @@ Status Signing::check_key(storage::Transaction& transaction, const VerifiedReque
 Result<crypto::PublicKey> Signing::certified_key(const Bytes& certificate, const crypto::Sha256Digest& digest) {
   const auto now = core_.clock->now();
   const auto in_time = [&](const Certified& found) -> Result<crypto::PublicKey> {
-    if (refused_by("sam.sign.validity", now < found.not_before || now > found.not_after)) return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
+    if (refused_by("sam.sign.validity", now < found.not_before || now > found.not_after))
+      return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
     return found.key;
   };
   {
@@ -112,7 +124,8 @@ Result<crypto::PublicKey> Signing::certified_key(const Bytes& certificate, const
   return in_time(made);
 }
 
-Status Signing::claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates, std::vector<Claim>& claims) {
+Status Signing::claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates,
+                          std::vector<Claim>& claims) {
   const auto& id = verified.loaded->id;
   std::optional<Claim> redelivery;
   for (const auto position : candidates) {
@@ -122,7 +135,11 @@ Status Signing::claim_one(storage::Transaction& transaction, const VerifiedReque
     if (!found) return found.error();
     const bool free = found->occurrence.state == OccurrenceState::authorised;
     if (!refused_by("sam.sign.occurrence-free", !free)) {
-      const Occurrence reserved{.state = OccurrenceState::reserved, .owner = core_.incarnation, .suite = static_cast<std::uint64_t>(verified.suite), .signature = {}, .audit_index = 0};
+      const Occurrence reserved{.state = OccurrenceState::reserved,
+                                .owner = core_.incarnation,
+                                .suite = static_cast<std::uint64_t>(verified.suite),
+                                .signature = {},
+                                .audit_index = 0};
       if (auto updated = update_occurrence(core_, transaction, id, position, found->version, reserved); !updated) return updated;
       auto opened = transaction.execute("INSERT INTO open_reservations (authorisation, position, node) VALUES (?1, ?2, ?3)",
                                         {std::string_view(id), static_cast<std::int64_t>(position), std::string_view(core_.node)});
@@ -132,9 +149,11 @@ Status Signing::claim_one(storage::Transaction& transaction, const VerifiedReque
       claims.push_back({.position = position, .version = found->version + 1, .earlier_signature = std::nullopt, .entry = *intent});
       return {};
     }
-    const bool same = found->occurrence.state == OccurrenceState::consumed && found->occurrence.suite == static_cast<std::uint64_t>(verified.suite);
+    const bool same =
+        found->occurrence.state == OccurrenceState::consumed && found->occurrence.suite == static_cast<std::uint64_t>(verified.suite);
     if (same && !redelivery) {
-      redelivery = Claim{.position = position, .version = found->version, .earlier_signature = std::move(found->occurrence.signature), .entry = {}};
+      redelivery =
+          Claim{.position = position, .version = found->version, .earlier_signature = std::move(found->occurrence.signature), .entry = {}};
     }
   }
   if (!redelivery) return Error{ErrorCode::hash_not_authorised, "no free occurrence of a digest is left"};
@@ -146,12 +165,13 @@ Status Signing::claim_one(storage::Transaction& transaction, const VerifiedReque
   return {};
 }
 
-Status Signing::reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request, std::vector<Claim>& claims,
-                        std::optional<crypto::PublicKey>& certified) {
+Status Signing::reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request,
+                        std::vector<Claim>& claims, std::optional<crypto::PublicKey>& certified) {
   claims.clear();
   // The row may have been voided by a newer authorisation since it was cached.
-  auto live = transaction.query_one<std::int64_t>("SELECT version FROM authorisations WHERE id = ?1", {std::string_view(verified.loaded->id)},
-                                                  [](const storage::Row& row) { return row.integer(0); });
+  auto live =
+      transaction.query_one<std::int64_t>("SELECT version FROM authorisations WHERE id = ?1", {std::string_view(verified.loaded->id)},
+                                          [](const storage::Row& row) { return row.integer(0); });
   if (!live) return live.error();
   if (refused_by("sam.sign.live", !*live)) return Error{ErrorCode::sad_invalid, "the authorisation was voided by a newer one"};
   if (auto checked = check_key(transaction, verified, certified); !checked) return checked;
@@ -164,8 +184,12 @@ Status Signing::reserve(storage::Transaction& transaction, const VerifiedRequest
 Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request) {
   if (auto ready = core_.ready(); !ready) return ready.error();
   const auto refuse = [&](const Error& error) {
-    auto recorded = core_.log.record(Event{.type = EventType::signature_refused, .actor = "ssa", .subject = request.key.text(), .outcome = Outcome::refused,
-                                           .fields = {{"reason", std::string(name_of(error.code))}, {"sad", encode_base64url(crypto::sha256(as_bytes(request.sad)))},
+    auto recorded = core_.log.record(Event{.type = EventType::signature_refused,
+                                           .actor = "ssa",
+                                           .subject = request.key.text(),
+                                           .outcome = Outcome::refused,
+                                           .fields = {{"reason", std::string(name_of(error.code))},
+                                                      {"sad", encode_base64url(crypto::sha256(as_bytes(request.sad)))},
                                                       {"client", request.client_id}}});
     return recorded ? error : recorded.error();
   };
@@ -175,7 +199,8 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   fault_point("sam.sign.before-reserve");
   std::vector<Claim> claims;
   std::optional<crypto::PublicKey> certified;
-  auto reserved = core_.database.write([&](storage::Transaction& transaction) { return reserve(transaction, *verified, request, claims, certified); });
+  auto reserved =
+      core_.database.write([&](storage::Transaction& transaction) { return reserve(transaction, *verified, request, claims, certified); });
   if (!reserved) return refuse(reserved.error());
   fault_point("sam.sign.reserved");
 
@@ -203,7 +228,8 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
     for (std::size_t i = 0; i < claims.size(); ++i) {
       const auto& claim = claims[i];
       const auto entry_of = [&](const audit::EntryReference& entry, Bytes signature, bool redelivered) {
-        answer.signatures.push_back({.signature = std::move(signature), .log = entry.log, .index = entry.index, .leaf = entry.leaf, .redelivered = redelivered});
+        answer.signatures.push_back(
+            {.signature = std::move(signature), .log = entry.log, .index = entry.index, .leaf = entry.leaf, .redelivered = redelivered});
       };
       if (claim.earlier_signature) {
         if (i < outcomes.size()) entry_of(claim.entry, *claim.earlier_signature, true);
@@ -218,12 +244,15 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
       event.fields.emplace_back("client_address_told_by_ssa", request.client_address);
       auto entry = core_.log.append(transaction, event);
       if (!entry) return entry.error();
-      const Occurrence occurrence{.state = signed_now ? OccurrenceState::consumed : doubtful ? OccurrenceState::burned : OccurrenceState::authorised,
+      const Occurrence occurrence{.state = signed_now ? OccurrenceState::consumed
+                                           : doubtful ? OccurrenceState::burned
+                                                      : OccurrenceState::authorised,
                                   .owner = signed_now || doubtful ? core_.incarnation : std::string(),
                                   .suite = signed_now || doubtful ? static_cast<std::uint64_t>(verified->suite) : 0,
                                   .signature = signed_now ? *outcomes[i].signature : Bytes(),
                                   .audit_index = entry->index};
-      if (auto updated = update_occurrence(core_, transaction, verified->loaded->id, claim.position, claim.version, occurrence); !updated) return updated;
+      if (auto updated = update_occurrence(core_, transaction, verified->loaded->id, claim.position, claim.version, occurrence); !updated)
+        return updated;
       if (auto closed = close_reservation(transaction, verified->loaded->id, claim.position); !closed) return closed;
       if (signed_now) entry_of(*entry, *outcomes[i].signature, false);
     }
@@ -251,10 +280,11 @@ Status Signing::burn_open_reservations() {
   };
   std::vector<Open> open;
   auto loaded = core_.database.read([&](storage::Reader& reader) {
-    return reader.query("SELECT authorisation, position FROM open_reservations WHERE node = ?1", {std::string_view(core_.node)}, [&](const storage::Row& row) {
-      open.push_back({row.text(0), static_cast<std::size_t>(row.integer(1))});
-      return true;
-    });
+    return reader.query("SELECT authorisation, position FROM open_reservations WHERE node = ?1", {std::string_view(core_.node)},
+                        [&](const storage::Row& row) {
+                          open.push_back({row.text(0), static_cast<std::size_t>(row.integer(1))});
+                          return true;
+                        });
   });
   if (!loaded) return loaded;
   for (const auto& reservation : open) {
@@ -263,20 +293,30 @@ Status Signing::burn_open_reservations() {
       if (!found && found.error().code != ErrorCode::not_found) return found.error();
       if (!found) {
         // Its row is gone: nothing can be signed for it any more, and that is what is recorded.
-        auto entry = core_.log.append(transaction, Event{.type = EventType::reservation_burned, .actor = "sam:" + core_.node, .subject = reservation.authorisation,
+        auto entry = core_.log.append(transaction, Event{.type = EventType::reservation_burned,
+                                                         .actor = "sam:" + core_.node,
+                                                         .subject = reservation.authorisation,
                                                          .outcome = Outcome::failed,
-                                                         .fields = {{"authorisation", reservation.authorisation}, {"position", std::to_string(reservation.position)}, {"owner", "unknown"}}});
+                                                         .fields = {{"authorisation", reservation.authorisation},
+                                                                    {"position", std::to_string(reservation.position)},
+                                                                    {"owner", "unknown"}}});
         if (!entry) return entry.error();
       } else if (found->occurrence.state == OccurrenceState::reserved) {
         auto occurrence = found->occurrence;
         occurrence.state = OccurrenceState::burned;
-        auto entry = core_.log.append(transaction, Event{.type = EventType::reservation_burned, .actor = "sam:" + core_.node, .subject = reservation.authorisation,
+        auto entry = core_.log.append(transaction, Event{.type = EventType::reservation_burned,
+                                                         .actor = "sam:" + core_.node,
+                                                         .subject = reservation.authorisation,
                                                          .outcome = Outcome::failed,
-                                                         .fields = {{"authorisation", reservation.authorisation}, {"position", std::to_string(reservation.position)},
+                                                         .fields = {{"authorisation", reservation.authorisation},
+                                                                    {"position", std::to_string(reservation.position)},
                                                                     {"owner", occurrence.owner}}});
         if (!entry) return entry.error();
         occurrence.audit_index = entry->index;
-        if (auto updated = update_occurrence(core_, transaction, reservation.authorisation, reservation.position, found->version, occurrence); !updated) return updated;
+        if (auto updated =
+                update_occurrence(core_, transaction, reservation.authorisation, reservation.position, found->version, occurrence);
+            !updated)
+          return updated;
       }
       return close_reservation(transaction, reservation.authorisation, reservation.position);
     });

@@ -28,9 +28,10 @@ class Signing {
     std::optional<Bytes> earlier_signature;
     audit::EntryReference entry;  ///< intent, or redelivery
   };
-  Status reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request, std::vector<Claim>& claims,
-                 std::optional<crypto::PublicKey>& certified);
-  Status claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates, std::vector<Claim>& claims);
+  Status reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request,
+                 std::vector<Claim>& claims, std::optional<crypto::PublicKey>& certified);
+  Status claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates,
+                   std::vector<Claim>& claims);
   Status check_key(storage::Transaction& transaction, const VerifiedRequest& verified, std::optional<crypto::PublicKey>& certified);
   [[nodiscard]] Result<crypto::PublicKey> certified_key(const Bytes& certificate, const crypto::Sha256Digest& digest);
 

@@ -21,9 +21,10 @@ Result<std::shared_ptr<const LoadedAuthorisation>> Verifier::load(const crypto::
   };
   std::optional<Row> row;
   auto loaded = core_.database.read([&](storage::Reader& reader) -> Status {
-    auto found = reader.query_one<Row>("SELECT id, version, record FROM authorisations WHERE sad = ?1", {ByteView(sad_digest)}, [](const storage::Row& columns) {
-      return Row{columns.text(0), static_cast<std::uint64_t>(columns.integer(1)), columns.bytes(2)};
-    });
+    auto found = reader.query_one<Row>("SELECT id, version, record FROM authorisations WHERE sad = ?1", {ByteView(sad_digest)},
+                                       [](const storage::Row& columns) {
+                                         return Row{columns.text(0), static_cast<std::uint64_t>(columns.integer(1)), columns.bytes(2)};
+                                       });
     if (!found) return found.error();
     row = std::move(*found);
     return {};
@@ -34,16 +35,21 @@ Result<std::shared_ptr<const LoadedAuthorisation>> Verifier::load(const crypto::
   if (!content) return content.error();
   auto authorisation = parse_authorisation(content->reveal());
   if (!authorisation) return authorisation.error();
-  if (refused_by("sam.sad.digest", authorisation->sad != sad_digest)) return Error{ErrorCode::sad_invalid, "the authorisation is of another SAD"};
+  if (refused_by("sam.sad.digest", authorisation->sad != sad_digest))
+    return Error{ErrorCode::sad_invalid, "the authorisation is of another SAD"};
   auto key = KeyId::parse(authorisation->transaction.key);
   auto signer = SignerId::parse(authorisation->transaction.signer);
-  if (!key || !signer || encode_base64url(authorisation->nonce) != row->id) return Error{ErrorCode::storage_unavailable, "an authorisation contradicts its row"};
+  if (!key || !signer || encode_base64url(authorisation->nonce) != row->id)
+    return Error{ErrorCode::storage_unavailable, "an authorisation contradicts its row"};
 
   std::multimap<Bytes, std::size_t> positions;
   const auto& documents = authorisation->transaction.documents;
   for (std::size_t position = 0; position < documents.size(); ++position) positions.emplace(documents[position].digest, position);
-  auto kept = std::make_shared<const LoadedAuthorisation>(LoadedAuthorisation{.id = std::move(row->id), .authorisation = std::move(*authorisation), .key = std::move(*key),
-                                                                               .signer = std::move(*signer), .positions = std::move(positions)});
+  auto kept = std::make_shared<const LoadedAuthorisation>(LoadedAuthorisation{.id = std::move(row->id),
+                                                                              .authorisation = std::move(*authorisation),
+                                                                              .key = std::move(*key),
+                                                                              .signer = std::move(*signer),
+                                                                              .positions = std::move(positions)});
   const std::lock_guard lock(mutex_);
   if (cache_.size() >= max_cached) {
     const auto now = core_.clock->now();
@@ -55,19 +61,24 @@ Result<std::shared_ptr<const LoadedAuthorisation>> Verifier::load(const crypto::
 }
 
 Result<VerifiedRequest> Verifier::verify(const protocol::SignRequest& request) {
-  if (request.digests.empty() || request.digests.size() > protocol::max_documents) return Error{ErrorCode::invalid_request, "no digests, or too many"};
+  if (request.digests.empty() || request.digests.size() > protocol::max_documents)
+    return Error{ErrorCode::invalid_request, "no digests, or too many"};
   // The record is found by the digest of the whole token: a SAD that differs in one bit has none.
   auto loaded = load(crypto::sha256(as_bytes(request.sad)));
   if (!loaded) return loaded.error();
   const auto& authorisation = (*loaded)->authorisation;
   const auto& transaction = authorisation.transaction;
   const auto now = core_.clock->now();
-  if (refused_by("sam.sad.expired", now >= authorisation.expires || now < authorisation.issued)) return Error{ErrorCode::sad_expired, "the SAD is over"};
-  if (refused_by("sam.sad.epoch", transaction.epoch != core_.policy.epoch())) return Error{ErrorCode::sad_invalid, "the SAD is of another epoch"};
+  if (refused_by("sam.sad.expired", now >= authorisation.expires || now < authorisation.issued))
+    return Error{ErrorCode::sad_expired, "the SAD is over"};
+  if (refused_by("sam.sad.epoch", transaction.epoch != core_.policy.epoch()))
+    return Error{ErrorCode::sad_invalid, "the SAD is of another epoch"};
   if (refused_by("sam.sad.key", request.key.text() != transaction.key)) return Error{ErrorCode::sad_invalid, "the SAD is for another key"};
-  if (refused_by("sam.sad.client", request.client_id != transaction.client_id)) return Error{ErrorCode::sad_invalid, "the SAD is another client's"};
+  if (refused_by("sam.sad.client", request.client_id != transaction.client_id))
+    return Error{ErrorCode::sad_invalid, "the SAD is another client's"};
   const auto suite_octet = static_cast<std::uint8_t>(request.suite);
-  if (refused_by("sam.sad.suite", std::find(transaction.suites.begin(), transaction.suites.end(), suite_octet) == transaction.suites.end())) {
+  if (refused_by("sam.sad.suite",
+                 std::find(transaction.suites.begin(), transaction.suites.end(), suite_octet) == transaction.suites.end())) {
     return Error{ErrorCode::algorithm_refused, "the signer did not authorise this suite"};
   }
   VerifiedRequest verified{.loaded = *loaded, .suite = request.suite, .candidates = {}};

@@ -42,7 +42,8 @@ class Verifier {
 
   Core& core_;
   std::mutex mutex_;
-  std::map<crypto::Sha256Digest, std::shared_ptr<const LoadedAuthorisation>> cache_;  ///< bounded; the row is looked at again when reserving
+  std::map<crypto::Sha256Digest, std::shared_ptr<const LoadedAuthorisation>>
+      cache_;  ///< bounded; the row is looked at again when reserving
 };
 
 }  // namespace intaglio::sam

@@ -49,16 +49,20 @@ TEST(Algorithms, PssIsTakenAsOpensslWritesIt) {
 
 TEST(Algorithms, PssIsTakenWithoutNullAndWithTheDefaultTrailerWritten) {
   // SEQUENCE { [0] { SEQUENCE { sha256 } } [1] { SEQUENCE { mgf1, SEQUENCE { sha256 } } } [2] { 32 } [3] { 1 } }
-  const auto der = parse_hex("3035a00d300b0609608648016503040201a11a301806092a864886f70d010108300b0609608648016503040201a203020120a303020101");
+  const auto der =
+      parse_hex("3035a00d300b0609608648016503040201a11a301806092a864886f70d010108300b0609608648016503040201a203020120a303020101");
   ASSERT_TRUE(der);
   EXPECT_EQ(suite({"1.2.840.113549.1.1.10", encode_base64(*der), {}}), SignatureSuite::rsa_pss_sha256);
 }
 
 TEST(Algorithms, PssWithAnotherSaltHashOrMaskIsRefused) {
-  const auto salt_20 = parse_hex("3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020114");
-  const auto salt_222 = parse_hex("3035a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a204020200de");
+  const auto salt_20 =
+      parse_hex("3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a203020114");
+  const auto salt_222 =
+      parse_hex("3035a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402010500a204020200de");
   const auto mask_sha1 = parse_hex("3030a00f300d06096086480165030402010500a118301606092a864886f70d010108300906052b0e03021a0500a203020120");
-  const auto mask_sha384 = parse_hex("3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020120");
+  const auto mask_sha384 =
+      parse_hex("3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020120");
   const auto defaults = parse_hex("3000");
   for (const auto& der : {salt_20, salt_222, mask_sha1, mask_sha384, defaults}) {
     ASSERT_TRUE(der);
@@ -86,7 +90,8 @@ TEST(Algorithms, WeakUnknownAndParameterisedSchemesAreRefused) {
 
 TEST(Algorithms, WhatIsOfferedForAKeyIsAcceptedAsSignAlgo) {
   const auto oids = algorithm_oids({SignatureSuite::rsa_pss_sha256, SignatureSuite::rsa_pkcs1_sha256, SignatureSuite::rsa_pkcs1_sha512});
-  const std::vector<std::string> expected{"1.2.840.113549.1.1.10", "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.11", "1.2.840.113549.1.1.13"};
+  const std::vector<std::string> expected{"1.2.840.113549.1.1.10", "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.11",
+                                          "1.2.840.113549.1.1.13"};
   EXPECT_EQ(oids, expected);
   const auto offered = offered_algorithms();
   ASSERT_EQ(offered.algos.size(), offered.params.size());

@@ -96,11 +96,13 @@ std::vector<Case> cases() {
       bad("credentialID of authorize is unknown", authorize, R"({"credentialID":"nobody-1"})", invalid("credentialID")),
       bad("numSignatures missing", authorize, R"({"numSignatures":null})", "Missing (or invalid type) integer parameter numSignatures"),
       bad("numSignatures is a text", authorize, R"({"numSignatures":"1"})", "Missing (or invalid type) integer parameter numSignatures"),
-      bad("numSignatures is a fraction", authorize, R"({"numSignatures":1.5})", "Missing (or invalid type) integer parameter numSignatures"),
+      bad("numSignatures is a fraction", authorize, R"({"numSignatures":1.5})",
+          "Missing (or invalid type) integer parameter numSignatures"),
       bad("numSignatures is zero", authorize, R"({"numSignatures":0})", "Invalid value for parameter numSignatures"),
       bad("numSignatures is negative", authorize, R"({"numSignatures":-1})", "Invalid value for parameter numSignatures"),
       bad("numSignatures is too high", authorize, R"({"numSignatures":101})", "Numbers of signatures is too high"),
-      bad("a PIN for a SCAL2 credential", authorize, "{}", "The credential is not authorized by credentials/authorize: its auth/mode is oauth2code"),
+      bad("a PIN for a SCAL2 credential", authorize, "{}",
+          "The credential is not authorized by credentials/authorize: its auth/mode is oauth2code"),
 
       bad("SAD missing", sign, R"({"SAD":null})", missing("SAD")),
       bad("SAD is an object", sign, R"({"SAD":{}})", missing("SAD")),
@@ -120,9 +122,11 @@ std::vector<Case> cases() {
       bad("a digest without padding", sign, R"({"hashes":[")" + digest43 + R"("]})", "Invalid Base64 hash string parameter"),
       bad("a digest with a line break", sign, R"({"hashes":[")" + digest43.substr(0, 20) + R"(\n)" + digest43.substr(20) + R"(="]})",
           "Invalid Base64 hash string parameter"),
-      bad("a digest in base64url", sign, R"({"hashes":["47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU="]})", "Invalid Base64 hash string parameter"),
+      bad("a digest in base64url", sign, R"({"hashes":["47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU="]})",
+          "Invalid Base64 hash string parameter"),
       bad("a digest of another algorithm", sign, R"({"hashes":[")" + encode_base64(Bytes(48)) + R"("]})", "Invalid digest value length"),
-      bad("a digest that is base64 of base64", sign, R"({"hashes":[")" + encode_base64(as_bytes(digest43 + "=")) + R"("]})", "Invalid digest value length"),
+      bad("a digest that is base64 of base64", sign, R"({"hashes":[")" + encode_base64(as_bytes(digest43 + "=")) + R"("]})",
+          "Invalid digest value length"),
       bad("a digest that was not approved", sign, R"({"hashes":[")" + digest43 + R"(="]})", "Hash is not authorized by the SAD."),
       bad("signAlgo missing", sign, R"({"signAlgo":null})", missing("signAlgo")),
       bad("signAlgo is a number", sign, R"({"signAlgo":1})", missing("signAlgo")),
@@ -130,7 +134,8 @@ std::vector<Case> cases() {
       bad("signAlgo is SHA-1", sign, R"({"signAlgo":"1.2.840.113549.1.1.5"})", invalid("signAlgo")),
       bad("signAlgo of another kind of key", sign, R"({"signAlgo":"1.2.840.10045.4.3.2"})", invalid("signAlgo")),
       bad("PSS without parameters", sign, R"({"signAlgo":"1.2.840.113549.1.1.10"})", missing("signAlgoParams")),
-      bad("PSS with rubbish for parameters", sign, R"({"signAlgo":"1.2.840.113549.1.1.10","signAlgoParams":"AQID"})", invalid("signAlgoParams")),
+      bad("PSS with rubbish for parameters", sign, R"({"signAlgo":"1.2.840.113549.1.1.10","signAlgoParams":"AQID"})",
+          invalid("signAlgoParams")),
       bad("signAlgoParams is an object", sign, R"({"signAlgoParams":{}})", invalid("signAlgoParams")),
       bad("bare RSA without a hash", sign, R"({"signAlgo":"1.2.840.113549.1.1.1"})", missing("hashAlgorithmOID")),
       bad("hashAlgorithmOID is unknown", sign, R"({"hashAlgorithmOID":"1.2.3"})", invalid("hashAlgorithmOID")),
@@ -147,14 +152,18 @@ std::vector<Case> cases() {
       bad("documents missing", open, R"({"documents":null})", "Missing (or invalid type) array parameter documents"),
       bad("documents is an object", open, R"({"documents":{}})", "Missing (or invalid type) array parameter documents"),
       bad("documents is empty", open, R"({"documents":[]})", "Empty documents array"),
-      bad("a document is a text", open, R"({"documents":["one"]})", "Missing (or invalid type) string parameter hash or label of a document"),
+      bad("a document is a text", open, R"({"documents":["one"]})",
+          "Missing (or invalid type) string parameter hash or label of a document"),
       bad("a document without a label", open, R"({"documents":[{"hash":")" + digest43 + R"(="}]})",
           "Missing (or invalid type) string parameter hash or label of a document"),
       bad("a document with a short digest", open, R"({"documents":[{"hash":"AAAA","label":"x"}]})", "Invalid digest value length"),
-      bad("a document with a wrong encoding", open, R"({"documents":[{"hash":")" + digest43 + R"(","label":"x"}]})", "Invalid Base64 hash string parameter"),
+      bad("a document with a wrong encoding", open, R"({"documents":[{"hash":")" + digest43 + R"(","label":"x"}]})",
+          "Invalid Base64 hash string parameter"),
       bad("a label that is empty", open, R"({"documents":[{"hash":")" + digest43 + R"(=","label":""}]})", invalid("label")),
-      bad("a label that is oversized", open, R"({"documents":[{"hash":")" + digest43 + R"(=","label":")" + std::string(257, 'x') + R"("}]})", invalid("label")),
-      bad("a label with a control character", open, R"({"documents":[{"hash":")" + digest43 + R"(=","label":"a\u0007b"}]})", invalid("label")),
+      bad("a label that is oversized", open,
+          R"({"documents":[{"hash":")" + digest43 + R"(=","label":")" + std::string(257, 'x') + R"("}]})", invalid("label")),
+      bad("a label with a control character", open, R"({"documents":[{"hash":")" + digest43 + R"(=","label":"a\u0007b"}]})",
+          invalid("label")),
       bad("suites is a text", open, R"({"suites":"rsa-pss-sha256"})", invalid("suites")),
       bad("suites names an unknown suite", open, R"({"suites":["rsa-md5"]})", invalid("suites")),
       bad("suites names another hash", open, R"({"suites":["rsa-pss-sha512"]})", invalid("suites")),
@@ -195,7 +204,8 @@ TEST_F(BadInput, TheRightBodiesAreRight) {
 }
 
 TEST_F(BadInput, EveryProtectedEndpointAsksForAToken) {
-  const auto other_issuer = must(crypto::make_jws(*world_.token_key, "at+jwt", "k", R"({"iss":"x","aud":"x","client_id":"any","scope":"service","exp":9999999999})"));
+  const auto other_issuer = must(
+      crypto::make_jws(*world_.token_key, "at+jwt", "k", R"({"iss":"x","aud":"x","client_id":"any","scope":"service","exp":9999999999})"));
   for (const auto& path : {list, info, authorize, sign, open, enrol, keys, messages}) {
     SCOPED_TRACE(path);
     const auto body = json::encode(right_.at(path));
@@ -209,10 +219,12 @@ TEST_F(BadInput, EveryProtectedEndpointAsksForAToken) {
     expect_refused(world_.send("POST", path, body, "Bearer " + world_.token("any", "another")), 401, "invalid_token",
                    "The token provided is not a valid OAuth access or refresh token");
   }
-  for (const auto* path : {"/sic/v1/sam", "/sic/v1/receipts/1"}) expect_refused(world_.send("GET", path, "", ""), 400, "invalid_request", malformed_header);
+  for (const auto* path : {"/sic/v1/sam", "/sic/v1/receipts/1"})
+    expect_refused(world_.send("GET", path, "", ""), 400, "invalid_request", malformed_header);
   const auto token = world_.token();
   world_.clock->advance(std::chrono::hours{2});
-  expect_refused(world_.send("POST", list, "{}", "Bearer " + token), 401, "expired_token", "The access or refresh token is expired or has been revoked");
+  expect_refused(world_.send("POST", list, "{}", "Bearer " + token), 401, "expired_token",
+                 "The access or refresh token is expired or has been revoked");
 }
 
 TEST_F(BadInput, EveryEndpointRefusesBodiesThatAreNoObject) {
@@ -237,9 +249,9 @@ TEST_F(BadInput, NullIsTheSameAsAbsentAndUnknownMembersAreIgnored) {
 }
 
 TEST_F(BadInput, MethodsThatAreNotImplementedSaySo) {
-  for (const auto* path : {"/csc/v2/signatures/signDoc", "/csc/v2/signatures/timestamp", "/csc/v2/signatures/signPolling", "/csc/v2/credentials/create",
-                           "/csc/v2/credentials/extendTransaction", "/csc/v2/credentials/getChallenge", "/csc/v2/auth/login", "/csc/v2/oauth2/revoke",
-                           "/csc/v2/nothing", "/csc/v2/oauth2/pushed_authorize"}) {
+  for (const auto* path : {"/csc/v2/signatures/signDoc", "/csc/v2/signatures/timestamp", "/csc/v2/signatures/signPolling",
+                           "/csc/v2/credentials/create", "/csc/v2/credentials/extendTransaction", "/csc/v2/credentials/getChallenge",
+                           "/csc/v2/auth/login", "/csc/v2/oauth2/revoke", "/csc/v2/nothing", "/csc/v2/oauth2/pushed_authorize"}) {
     SCOPED_TRACE(path);
     expect_refused(world_.send("POST", path, "{}", ""), 501, "not_implemented", "The method is not implemented");
   }

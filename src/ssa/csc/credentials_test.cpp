@@ -28,14 +28,16 @@ TEST_F(CredentialsTest, InfoDescribesTheServiceToAnybody) {
   EXPECT_EQ(body.at("specs"), "2.2.0.0");
   EXPECT_EQ(body.at("authType"), json::Value::array({"oauth2client"}));
   EXPECT_EQ(body.at("oauth2"), "https://sign.example/csc/v2");
-  EXPECT_EQ(body.at("methods"), json::Value::array({"info", "oauth2/token", "credentials/list", "credentials/info", "signatures/signHash"}));
+  EXPECT_EQ(body.at("methods"),
+            json::Value::array({"info", "oauth2/token", "credentials/list", "credentials/info", "signatures/signHash"}));
   EXPECT_EQ(body.at("supportedHashTypes"), json::Value::array({"dtbsr"}));
   EXPECT_EQ(body.at("asynchronousOperationMode"), false);
   EXPECT_EQ(body.at("logo"), "https://sign.example/csc/v2/logo");
   const auto& algorithms = body.at("signAlgorithms");
   EXPECT_EQ(algorithms.at("algos").size(), algorithms.at("algoParams").size());
   for (const auto& parameter : algorithms.at("algoParams")) EXPECT_TRUE(parameter.is_string());
-  for (const auto* member : {"name", "region", "lang", "description", "signature_formats", "conformance_levels"}) EXPECT_TRUE(body.contains(member));
+  for (const auto* member : {"name", "region", "lang", "description", "signature_formats", "conformance_levels"})
+    EXPECT_TRUE(body.contains(member));
 }
 
 TEST_F(CredentialsTest, TheLogoOfInfoIsAnImage) {
@@ -51,7 +53,8 @@ TEST_F(CredentialsTest, ListNamesTheCredentialsOfOneSigner) {
 }
 
 TEST_F(CredentialsTest, ListDescribesThemWhenAsked) {
-  const auto body = ask("/csc/v2/credentials/list", {{"userID", "alice"}, {"credentialInfo", true}, {"certificates", "none"}, {"certInfo", true}});
+  const auto body =
+      ask("/csc/v2/credentials/list", {{"userID", "alice"}, {"credentialInfo", true}, {"certificates", "none"}, {"certInfo", true}});
   ASSERT_EQ(body.at("credentialInfos").size(), 2U);
   const auto& first = body.at("credentialInfos")[0];
   EXPECT_EQ(first.at("credentialID"), "alice-rsa");
@@ -67,7 +70,8 @@ TEST_F(CredentialsTest, OnlyValidLeavesOutWhatCannotSignAndSaysSo) {
 }
 
 TEST_F(CredentialsTest, InfoOfAnRsaCredentialHasEveryMemberOfTheTable) {
-  const auto body = ask("/csc/v2/credentials/info", {{"credentialID", "alice-rsa"}, {"certificates", "chain"}, {"certInfo", true}, {"authInfo", true}});
+  const auto body =
+      ask("/csc/v2/credentials/info", {{"credentialID", "alice-rsa"}, {"certificates", "chain"}, {"certInfo", true}, {"authInfo", true}});
   EXPECT_EQ(body.at("key").at("status"), "enabled");
   EXPECT_EQ(body.at("key").at("len"), 3072);
   EXPECT_FALSE(body.at("key").contains("curve"));
@@ -143,12 +147,15 @@ RC_GTEST_PROP(CredentialsProperty, NoAnswerMixesTwoSigners, ()) {
   const auto of_alice = [](const std::string& text) {
     return text.find("alice") != std::string::npos || text.find("Alice") != std::string::npos;
   };
-  const auto of_bob = [](const std::string& text) { return text.find("bob") != std::string::npos || text.find("Bob") != std::string::npos; };
+  const auto of_bob = [](const std::string& text) {
+    return text.find("bob") != std::string::npos || text.find("Bob") != std::string::npos;
+  };
   world.sam->mixes_signers = *rc::gen::weightedElement<bool>({{4, false}, {1, true}});
 
   for (int step = 0; step < 4; ++step) {
     const auto client = any_of({"any", "only-alice"});
-    const auto path = any_of({"/csc/v2/credentials/list", "/csc/v2/credentials/info", "/csc/v2/credentials/authorize", "/csc/v2/signatures/signHash"});
+    const auto path =
+        any_of({"/csc/v2/credentials/list", "/csc/v2/credentials/info", "/csc/v2/credentials/authorize", "/csc/v2/signatures/signHash"});
     auto body = test::World::sign_body(any_of(names), "not-a-sad", {"one"});
     body["userID"] = any_of(names);
     body["numSignatures"] = 1;

@@ -15,54 +15,34 @@ Refusal refusal_of(const Error& error) {
   switch (error.code) {
     case ErrorCode::invalid_request:
       return invalid_request("The request is missing a required parameter, includes an invalid parameter value or is otherwise malformed");
-    case ErrorCode::authentication_failed:
-      return {400, "invalid_authentication_data", "The authentication data is invalid"};
-    case ErrorCode::credential_unknown:
-      return invalid_parameter("credentialID");
-    case ErrorCode::credential_locked:
-      return invalid_request("Credential locked");
-    case ErrorCode::credential_disabled:
-      return invalid_request("The credential identified by credentialID is disabled");
-    case ErrorCode::certificate_invalid:
-      return invalid_request("Invalid certificate status");
+    case ErrorCode::authentication_failed: return {400, "invalid_authentication_data", "The authentication data is invalid"};
+    case ErrorCode::credential_unknown: return invalid_parameter("credentialID");
+    case ErrorCode::credential_locked: return invalid_request("Credential locked");
+    case ErrorCode::credential_disabled: return invalid_request("The credential identified by credentialID is disabled");
+    case ErrorCode::certificate_invalid: return invalid_request("Invalid certificate status");
     case ErrorCode::not_authorised:
     case ErrorCode::sad_invalid:
-    case ErrorCode::replayed:
-      return invalid_parameter("SAD");
-    case ErrorCode::sad_expired:
-      return invalid_request("SAD expired");
-    case ErrorCode::ticket_invalid:
-      return invalid_parameter("ticket");
-    case ErrorCode::ticket_expired:
-      return invalid_request("The transaction is expired");
-    case ErrorCode::binding_mismatch:
-      return invalid_request("What was approved is not what was opened");
-    case ErrorCode::hash_not_authorised:
-      return invalid_request("Hash is not authorized by the SAD.");
-    case ErrorCode::algorithm_refused:
-      return invalid_parameter("signAlgo");
-    case ErrorCode::digest_length:
-      return invalid_request("Invalid digest value length");
-    case ErrorCode::limit_exceeded:
-      return {429, "access_denied", "The limit of signatures for now is reached"};
-    case ErrorCode::not_found:
-      return {404, "not_found", "There is no such object"};
-    case ErrorCode::conflict:
-      return {409, "conflict", "It exists already or was changed meanwhile"};
-    case ErrorCode::unsupported:
-      return {501, "unsupported", "This is not offered"};
-    case ErrorCode::too_large:
-      return invalid_request("A parameter is too large");
+    case ErrorCode::replayed: return invalid_parameter("SAD");
+    case ErrorCode::sad_expired: return invalid_request("SAD expired");
+    case ErrorCode::ticket_invalid: return invalid_parameter("ticket");
+    case ErrorCode::ticket_expired: return invalid_request("The transaction is expired");
+    case ErrorCode::binding_mismatch: return invalid_request("What was approved is not what was opened");
+    case ErrorCode::hash_not_authorised: return invalid_request("Hash is not authorized by the SAD.");
+    case ErrorCode::algorithm_refused: return invalid_parameter("signAlgo");
+    case ErrorCode::digest_length: return invalid_request("Invalid digest value length");
+    case ErrorCode::limit_exceeded: return {429, "access_denied", "The limit of signatures for now is reached"};
+    case ErrorCode::not_found: return {404, "not_found", "There is no such object"};
+    case ErrorCode::conflict: return {409, "conflict", "It exists already or was changed meanwhile"};
+    case ErrorCode::unsupported: return {501, "unsupported", "This is not offered"};
+    case ErrorCode::too_large: return invalid_request("A parameter is too large");
     case ErrorCode::busy:
     case ErrorCode::clock_unsynchronised:
     case ErrorCode::audit_unavailable:
     case ErrorCode::storage_unavailable:
-    case ErrorCode::token_unavailable:
-      return {503, "temporarily_unavailable", "The service is temporarily unavailable"};
+    case ErrorCode::token_unavailable: return {503, "temporarily_unavailable", "The service is temporarily unavailable"};
     case ErrorCode::signature_doubtful:
     case ErrorCode::configuration:
-    case ErrorCode::internal:
-      break;
+    case ErrorCode::internal: break;
   }
   return {500, "server_error", "The service met an unexpected condition"};
 }

@@ -13,7 +13,8 @@ using test::must;
 class SignHashTest : public testing::Test {
  protected:
   /// Refused with this text before the SAM was asked to sign.
-  void expect_early(const http::Response& answer, std::string_view description, unsigned status = 400, std::string_view error = "invalid_request") {
+  void expect_early(const http::Response& answer, std::string_view description, unsigned status = 400,
+                    std::string_view error = "invalid_request") {
     const auto body = must(json::parse(answer.body));
     EXPECT_EQ(answer.status, status) << answer.body;
     EXPECT_EQ(body.at("error"), error);
@@ -94,7 +95,8 @@ TEST_F(SignHashTest, RefusesASadThatWasNotIssuedThroughThisService) {
 }
 
 TEST_F(SignHashTest, RefusesASadThatNamesAnotherListKeyOrSigner) {
-  for (const auto& [member, value] : {std::pair{"dig", encode_base64url(test::digest_of("another list"))}, {"key", std::string("bob-ec")}, {"sub", std::string("bob")}}) {
+  for (const auto& [member, value] :
+       {std::pair{"dig", encode_base64url(test::digest_of("another list"))}, {"key", std::string("bob-ec")}, {"sub", std::string("bob")}}) {
     SCOPED_TRACE(member);
     auto claims = claims_of(world_.sad("alice-rsa", {"one"}));
     claims[member] = value;
@@ -163,10 +165,12 @@ TEST_F(SignHashTest, RefusesACertificateThatIsNotActive) {
 TEST_F(SignHashTest, NamesTheCertificateThatIsExpired) {
   const auto now = world_.clock->now();
   const auto sad = world_.sad("alice-rsa", {"one"});
-  world_.sam->facts("alice-rsa").certificates = {test::make_certificate("Wonder", "Alice", now - std::chrono::hours{2}, now - std::chrono::hours{1})};
+  world_.sam->facts("alice-rsa").certificates = {
+      test::make_certificate("Wonder", "Alice", now - std::chrono::hours{2}, now - std::chrono::hours{1})};
   world_.service->credential_changed(must(KeyId::parse("alice-rsa")));
   expect_early(world_.sign("alice-rsa", sad, {"one"}), "Signing certificate 'O=Wonder,CN=Alice' is expired.");
-  world_.sam->facts("alice-rsa").certificates = {test::make_certificate("", "Alice", now + std::chrono::hours{1}, now + std::chrono::hours{2})};
+  world_.sam->facts("alice-rsa").certificates = {
+      test::make_certificate("", "Alice", now + std::chrono::hours{1}, now + std::chrono::hours{2})};
   world_.service->credential_changed(must(KeyId::parse("alice-rsa")));
   expect_early(world_.sign("alice-rsa", sad, {"one"}), "Signing certificate 'CN=Alice' is expired.");
 }

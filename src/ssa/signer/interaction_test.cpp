@@ -24,7 +24,10 @@ class InteractionTest : public testing::Test {
 };
 
 TEST_F(InteractionTest, ATransactionIsOpenedInTheNameOfTheRegisteredClient) {
-  json::Value body{{"credentialID", "alice-rsa"}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}, {"suites", {"rsa-pss-sha256"}}, {"client_name", "Liar"}};
+  json::Value body{{"credentialID", "alice-rsa"},
+                   {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"},
+                   {"suites", {"rsa-pss-sha256"}},
+                   {"client_name", "Liar"}};
   body["documents"] = json::Value::array();
   body["documents"].push_back({{"hash", encode_base64(test::digest_of("one"))}, {"label", "Kjøpekontrakt.pdf"}});
   const auto answer = must(json::parse(world_.post("/sic/v1/transactions", body).body));
