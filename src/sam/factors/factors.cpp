@@ -62,32 +62,37 @@ Velocity count_documents(FactorState& state, std::int64_t now, std::uint64_t doc
   return sums;
 }
 
+/// Repeats and short periods, runs, keypad walks and famous numbers: what is tried first (800-63B, 5.1.1.2).
+bool is_well_known(ByteView digits) {
+  bool known = false;
+  // A period of up to half the length covers repeats (000000), pairs (121212) and triples (123123).
+  for (std::size_t period = 1; period <= digits.size() / 2; ++period) {
+    bool periodic = true;
+    for (std::size_t i = period; i < digits.size(); ++i) periodic = periodic && digits[i] == digits[i - period];
+    known = known || periodic;
+  }
+  for (const int step : {1, -1, 2, -2, 3, -3}) {
+    bool run = true;
+    for (std::size_t i = 1; i < digits.size(); ++i) run = run && (digits[i] - digits[i - 1] + 10) % 10 == (step + 10) % 10;
+    known = known || run;
+  }
+  static constexpr std::array<std::string_view, 16> list = {"159753", "147258", "258369", "147852", "789456", "456123", "112233", "123321",
+                                                            "696969", "131313", "520520", "314159", "271828", "102030", "123654", "142536"};
+  for (const auto text : list) known = known || same_secret(digits, as_bytes(text));
+  return known;
+}
+
 }  // namespace
 
 Status check_new_pin(const Secret& pin) {
   const auto digits = pin.reveal();
   const Error form{ErrorCode::invalid_request, "a PIN has 6 to 12 digits"};
-  const Error weak{ErrorCode::invalid_request, "this PIN is one of those that are tried first; choose another"};
   if (refused_by("sam.pin.length", digits.size() < 6 || digits.size() > 12)) return form;
   for (const auto digit : digits) {
     if (digit < '0' || digit > '9') return form;
   }
-  // A period of up to half the length covers repeats (000000), pairs (121212) and triples (123123).
-  for (std::size_t period = 1; period <= digits.size() / 2; ++period) {
-    bool periodic = true;
-    for (std::size_t i = period; i < digits.size(); ++i) periodic = periodic && digits[i] == digits[i - period];
-    if (refused_by("sam.pin.blocklist", periodic)) return weak;
-  }
-  for (const int step : {1, -1, 2, -2, 3, -3}) {
-    bool run = true;
-    for (std::size_t i = 1; i < digits.size(); ++i) run = run && (digits[i] - digits[i - 1] + 10) % 10 == (step + 10) % 10;
-    if (refused_by("sam.pin.blocklist", run)) return weak;
-  }
-  static constexpr std::array<std::string_view, 16> known = {"159753", "147258", "258369", "147852", "789456", "456123",
-                                                             "112233", "123321", "696969", "131313", "520520", "314159",
-                                                             "271828", "102030", "123654", "142536"};
-  for (const auto text : known) {
-    if (refused_by("sam.pin.blocklist", same_secret(digits, as_bytes(text)))) return weak;
+  if (refused_by("sam.pin.blocklist", is_well_known(digits))) {
+    return Error{ErrorCode::invalid_request, "this PIN is one of those that are tried first; choose another"};
   }
   return {};
 }
