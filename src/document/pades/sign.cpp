@@ -190,13 +190,13 @@ std::size_t contents_bytes_for(const std::vector<Bytes>& certificates) noexcept 
   return std::min<std::size_t>(total, 1024 * 1024);
 }
 
-Result<PdfFacts> inspect(std::shared_ptr<const PdfSource> document) {
-  auto file = PdfFile::open(std::move(document));
+Result<PdfFacts> inspect(const std::shared_ptr<const PdfSource>& document) {
+  auto file = PdfFile::open(document);
   if (!file) return file.error();
   return facts_of(*file);
 }
 
-Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource> input, const SignatureOptions& options) {
+Result<PreparedPdf> prepare(const std::shared_ptr<const PdfSource>& input, const SignatureOptions& options) {
   if (auto checked = check_options(options); !checked) return checked.error();
   auto file = PdfFile::open(input);
   if (!file) return file.error();

@@ -24,7 +24,7 @@ struct PdfFacts {
 };
 /// Reads the structure; refused (`invalid_request`) with the reason when the document cannot be signed faithfully: encrypted,
 /// damaged, certified against any change, dynamic XFA.
-[[nodiscard]] Result<PdfFacts> inspect(std::shared_ptr<const PdfSource> document);
+[[nodiscard]] Result<PdfFacts> inspect(const std::shared_ptr<const PdfSource>& document);
 
 struct SignatureOptions {
   crypto::HashAlgorithm hash = crypto::HashAlgorithm::sha256;
@@ -55,7 +55,7 @@ class PreparedPdf {
   [[nodiscard]] Result<Bytes> update_with(ByteView cms) const;
 
  private:
-  friend Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource>, const SignatureOptions&);
+  friend Result<PreparedPdf> prepare(const std::shared_ptr<const PdfSource>&, const SignatureOptions&);
   friend Status write_signed(const std::filesystem::path&, const PreparedPdf&, ByteView, Existing);
   PreparedPdf() = default;
   std::shared_ptr<const PdfSource> input_;
@@ -70,7 +70,7 @@ class PreparedPdf {
 };
 
 /// Builds the update and digests document and update in one pass of bounded memory.
-[[nodiscard]] Result<PreparedPdf> prepare(std::shared_ptr<const PdfSource> input, const SignatureOptions& options);
+[[nodiscard]] Result<PreparedPdf> prepare(const std::shared_ptr<const PdfSource>& input, const SignatureOptions& options);
 
 /// Writes input and update, durable and all or nothing: a temporary file beside the output, fsync, rename, fsync of the
 /// folder. Refused: `conflict` when the output exists and is to be kept, or the input changed since prepare;

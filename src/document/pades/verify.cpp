@@ -131,8 +131,8 @@ Status examine(const PdfSource& source, const detail::SignatureField& field, con
 
 }  // namespace
 
-Result<std::vector<SignatureReport>> verify(std::shared_ptr<const PdfSource> document, const std::vector<crypto::Certificate>& anchors,
-                                            UnixTime at) {
+Result<std::vector<SignatureReport>> verify(const std::shared_ptr<const PdfSource>& document,
+                                            const std::vector<crypto::Certificate>& anchors, UnixTime at) {
   auto file = detail::PdfFile::open(document);
   if (!file) return file.error();
   auto fields = file->signatures();

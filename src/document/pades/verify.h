@@ -35,7 +35,7 @@ struct SignatureReport {
 
 /// Every signature of the document in the order of its form. Refused when the document cannot be read; a signature that is not
 /// valid is a report. `at`: the time at which the certificates must be valid. Revocation is not looked at.
-[[nodiscard]] Result<std::vector<SignatureReport>> verify(std::shared_ptr<const PdfSource> document,
+[[nodiscard]] Result<std::vector<SignatureReport>> verify(const std::shared_ptr<const PdfSource>& document,
                                                           const std::vector<crypto::Certificate>& anchors, UnixTime at);
 
 }  // namespace intaglio::document::pades

@@ -25,15 +25,15 @@ std::string write_dictionary(const QpdfHandle& document, const PdfObject& dictio
   std::string out = "<<";
   for (const auto& name : dictionary.keys()) {
     if (overrides.contains(name)) continue;
-    out += " " + write_name(document, name) + " " + dictionary.key(name.c_str()).unparse();
+    out.append(" ").append(write_name(document, name)).append(" ").append(dictionary.key(name.c_str()).unparse());
   }
-  for (const auto& [name, value] : overrides) out += " " + name + " " + value;
+  for (const auto& [name, value] : overrides) out.append(" ").append(name).append(" ").append(value);
   return out + " >>";
 }
 
 std::string write_array_with(const PdfObject& array, const std::string& element) {
   std::string out = "[";
-  for (int i = 0; i < array.size(); ++i) out += " " + array.item(i).unparse();
+  for (int i = 0; i < array.size(); ++i) out.append(" ").append(array.item(i).unparse());
   return out + " " + element + " ]";
 }
 
@@ -59,7 +59,8 @@ std::string IncrementalUpdate::trailer_members(ByteView second_id) {
   std::string out = " /Size " + std::to_string(next_number_) + " /Prev " + std::to_string(file_.last_xref());
   out += " /ID [<" + first + "> <" + encode_hex(second_id) + ">]";
   for (const auto& name : trailer.keys()) {
-    if (!belongs_to_section(name)) out += " " + write_name(file_.document(), name) + " " + trailer.key(name.c_str()).unparse();
+    if (belongs_to_section(name)) continue;
+    out.append(" ").append(write_name(file_.document(), name)).append(" ").append(trailer.key(name.c_str()).unparse());
   }
   return out;
 }

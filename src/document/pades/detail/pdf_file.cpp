@@ -135,7 +135,7 @@ Status PdfFile::undamaged() const {
   return {};
 }
 
-Result<PdfFile> PdfFile::open(std::shared_ptr<const PdfSource> source) {
+Result<PdfFile> PdfFile::open(const std::shared_ptr<const PdfSource>& source) {
   if (source->size() > max_document) return Error{ErrorCode::too_large, "the document has more than 9.9 GB"};
   if (auto header = check_header(*source); !header) return header.error();
   auto last_xref = find_last_xref(*source);

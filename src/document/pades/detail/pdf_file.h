@@ -18,7 +18,7 @@ struct SignatureField {
 /// A PDF that qpdf reads without a single complaint and that is not encrypted.
 class PdfFile {
  public:
-  [[nodiscard]] static Result<PdfFile> open(std::shared_ptr<const PdfSource> source);
+  [[nodiscard]] static Result<PdfFile> open(const std::shared_ptr<const PdfSource>& source);
 
   [[nodiscard]] const QpdfHandle& document() const noexcept { return document_; }
   [[nodiscard]] PdfObject catalog() const;

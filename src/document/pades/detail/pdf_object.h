@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-struct _qpdf_data;
+struct _qpdf_data;  // NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the name that qpdf gave it
 
 namespace intaglio::document::pades::detail {
 
