@@ -51,6 +51,12 @@ export function parseTransaction(encoded) {
   return transaction;
 }
 
+/** The reverse of parseTransaction. */
+export const encodeTransaction = (t) => fields(
+  t.purpose, t.nonce, number(t.epoch), number(t.expires), t.signer, t.key, t.certificate, t.profile, Buffer.from([t.hash]), Buffer.from(t.suites),
+  t.clientId, t.clientName, number(t.documents.length), ...t.documents.flatMap(({ digest, label }) => [digest, label]),
+);
+
 export const consentOf = (transaction, terms, act) =>
   sha256(fields('intaglio/consent/1', transaction, terms.id, terms.version, terms.language, act));
 export const bindingOf = (transaction, consent) => sha256(fields('intaglio/binding/1', transaction, consent));
