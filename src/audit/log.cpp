@@ -118,6 +118,11 @@ Status Core::catch_up(storage::Reader& reader, const Head& anchored, Head& head)
   Status linked;
   auto read = detail::each_entry(reader, anchored.size, head.size, [&](const detail::Entry& entry) {
     linked = detail::verify_link(entry, reached);
+    // The anchor does not know these yet: only the MAC tells a commit of ours from a row that an administrator chained on.
+    const bool ours = !config.entry_mac || same_secret(config.entry_mac(entry.running), entry.mac);
+    if (linked && refused_by("audit.entry_not_ours", !ours)) {
+      linked = unavailable("entry " + std::to_string(entry.index) + " was not written by this log");
+    }
     reached = {entry.index + 1, entry.running};
     return static_cast<bool>(linked);
   });
@@ -149,9 +154,10 @@ Result<EntryReference> Core::append(storage::Transaction& transaction, const Eve
   }
   const auto text = canonical(event, *clock, head->size);
   if (text.size() > detail::max_entry_size) return Error{ErrorCode::too_large, "audit: the event is too large"};
-  detail::Entry entry{head->size, to_bytes(text), {}, {}};
+  detail::Entry entry{head->size, to_bytes(text), {}, {}, {}};
   entry.leaf = detail::hash_of_leaf(entry.event);
   entry.running = detail::next_running(head->running, entry.leaf);
+  if (config.entry_mac) entry.mac = config.entry_mac(entry.running);
   if (auto inserted = detail::insert_entry(transaction, entry); !inserted) {
     note(Part::storage, inserted.error());
     return unavailable(inserted.error());

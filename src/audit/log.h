@@ -25,6 +25,9 @@ struct LogConfig {
   std::string origin;                 ///< C2SP checkpoint origin, one per node
   std::filesystem::path directory;    ///< tiles and checkpoint (C2SP tlog-tiles)
   std::filesystem::path anchor;       ///< {size, running hash}: on another disk than the database
+  /// A MAC under a key that the database's administrators do not have. With it, what stands beyond the anchor after a crash is
+  /// adopted only when this log wrote it; without it, such entries are adopted and told as `audit.recovered`.
+  std::function<Bytes(ByteView)> entry_mac{};
 };
 
 /// The append-only log of one node. Entries are appended inside the caller's transaction; the running hash is in the

@@ -9,9 +9,11 @@
 #include "audit/commitment.h"
 #include "audit/detail/anchor.h"
 #include "audit/detail/checkpoint.h"
+#include "audit/detail/entries.h"
 #include "audit/detail/integrator.h"
 #include "audit/detail/tiles.h"
 #include "base/file.h"
+#include "crypto/symmetric.h"
 #include "json/json.h"
 
 namespace intaglio::audit {
@@ -56,7 +58,7 @@ class LogTest : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  [[nodiscard]] LogConfig config() const { return {origin, folder_ / "log", folder_ / "anchor/sam"}; }
+  [[nodiscard]] LogConfig config() const { return {origin, folder_ / "log", folder_ / "anchor/sam", entry_mac_}; }
   [[nodiscard]] std::filesystem::path database_path() const { return folder_ / "sam.db"; }
 
   [[nodiscard]] Status try_open() {
@@ -113,6 +115,7 @@ class LogTest : public testing::Test {
   }
 
   std::filesystem::path folder_;
+  std::function<Bytes(ByteView)> entry_mac_;
   std::shared_ptr<ManualClock> clock_;
   std::shared_ptr<const crypto::SoftwareKey> key_;
   std::unique_ptr<storage::Database> database_;
@@ -431,6 +434,36 @@ TEST_F(LogTest, ADatabaseAheadOfAnchorAndTilesRecovers) {
   EXPECT_EQ(report.entries, 10U);
 }
 
+/// With a key for entries, what stands beyond the anchor is adopted only when this log wrote it.
+TEST_F(LogTest, WithAnEntryKeyARowThatSomebodyChainedOnBeyondTheAnchorIsRefused) {
+  entry_mac_ = [](ByteView running) { return to_bytes(ByteView(crypto::hmac_sha256(as_bytes("entry key"), running))); };
+  reopen();
+  record_many(3);
+  const auto anchor = read_file(config().anchor, 1 << 20);
+  record_many(2);
+  close();
+  ASSERT_TRUE(write_file_durably(config().anchor, *anchor, 0600));
+  open();
+  EXPECT_EQ(log_->size(), 5U) << "our own entries after a crash are adopted";
+  ASSERT_TRUE(log_->checkpoint_now());
+  close();
+
+  {
+    auto database = *storage::open_sqlite(database_path());
+    ASSERT_TRUE(database->write([&](storage::Transaction& transaction) -> Status {
+      auto last = detail::read_entry(transaction, 4);
+      if (!last) return last.error();
+      detail::Entry forged{5, to_bytes("{}"), {}, {}, {}};
+      forged.leaf = detail::hash_of_leaf(forged.event);
+      forged.running = detail::next_running((*last)->running, forged.leaf);
+      return detail::insert_entry(transaction, forged);
+    }));
+  }
+  const auto opened = try_open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::audit_unavailable);
+}
+
 TEST_F(LogTest, ADatabaseBehindItsAnchorIsRefused) {
   record_many(5);
   ASSERT_TRUE(log_->checkpoint_now());
@@ -539,7 +572,7 @@ TEST_F(LogTest, OnlyWhatTheAnchorVouchesForIsIntegrated) {
   auto head = detail::empty_head(origin);
   ASSERT_TRUE((*database)->write([&](storage::Transaction& transaction) -> Status {
     for (std::uint64_t index = 0; index < 3; ++index) {
-      detail::Entry entry{index, to_bytes(std::to_string(index)), {}, {}};
+      detail::Entry entry{index, to_bytes(std::to_string(index)), {}, {}, {}};
       entry.leaf = detail::hash_of_leaf(entry.event);
       entry.running = detail::next_running(head.running, entry.leaf);
       head = {index + 1, entry.running};

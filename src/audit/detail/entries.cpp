@@ -15,7 +15,7 @@ Hash as_hash(const Bytes& bytes) {
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 Entry entry_of(const storage::Row& row) {
-  return {static_cast<std::uint64_t>(row.integer(0)), row.bytes(1), as_hash(row.bytes(2)), as_hash(row.bytes(3))};
+  return {static_cast<std::uint64_t>(row.integer(0)), row.bytes(1), as_hash(row.bytes(2)), as_hash(row.bytes(3)), row.bytes(4)};
 }
 
 }  // namespace
@@ -24,7 +24,8 @@ const std::vector<storage::Migration>& entry_migrations() {
   static const std::vector<storage::Migration> migrations = {
       {1,
        "CREATE TABLE audit_entries ("
-       "idx INTEGER PRIMARY KEY, event BLOB NOT NULL, leaf BLOB NOT NULL, running BLOB NOT NULL);"
+       "idx INTEGER PRIMARY KEY, event BLOB NOT NULL, leaf BLOB NOT NULL, running BLOB NOT NULL, mac BLOB NOT NULL "
+       "DEFAULT x'');"
        "CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); "
        "END;"
        "CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); "
@@ -58,24 +59,25 @@ Result<std::optional<Hash>> read_running(storage::Reader& reader, std::uint64_t 
 
 Result<std::optional<Entry>> read_entry(storage::Reader& reader, std::uint64_t index) {
   std::optional<Entry> entry;
-  auto read =
-      reader.query("SELECT idx, event, leaf, running FROM audit_entries WHERE idx = ?1", {number(index)}, [&](const storage::Row& row) {
-        entry = entry_of(row);
-        return false;
-      });
+  auto read = reader.query("SELECT idx, event, leaf, running, mac FROM audit_entries WHERE idx = ?1", {number(index)},
+                           [&](const storage::Row& row) {
+                             entry = entry_of(row);
+                             return false;
+                           });
   if (!read) return read.error();
   return entry;
 }
 
 Status insert_entry(storage::Transaction& transaction, const Entry& entry) {
-  auto done = transaction.execute("INSERT INTO audit_entries (idx, event, leaf, running) VALUES (?1, ?2, ?3, ?4)",
-                                  {number(entry.index), ByteView(entry.event), ByteView(entry.leaf), ByteView(entry.running)});
+  auto done =
+      transaction.execute("INSERT INTO audit_entries (idx, event, leaf, running, mac) VALUES (?1, ?2, ?3, ?4, ?5)",
+                          {number(entry.index), ByteView(entry.event), ByteView(entry.leaf), ByteView(entry.running), ByteView(entry.mac)});
   if (!done) return done.error();
   return {};
 }
 
 Status each_entry(storage::Reader& reader, std::uint64_t begin, std::uint64_t end, const std::function<bool(Entry)>& each) {
-  return reader.query("SELECT idx, event, leaf, running FROM audit_entries WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
+  return reader.query("SELECT idx, event, leaf, running, mac FROM audit_entries WHERE idx >= ?1 AND idx < ?2 ORDER BY idx",
                       {number(begin), number(end)}, [&](const storage::Row& row) { return each(entry_of(row)); });
 }
 

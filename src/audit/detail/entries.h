@@ -11,6 +11,7 @@ struct Entry {
   Bytes event;
   Hash leaf;
   Hash running;
+  Bytes mac;  ///< over running, when the log has a key for it; empty otherwise
 };
 
 [[nodiscard]] const std::vector<storage::Migration>& entry_migrations();
