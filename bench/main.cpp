@@ -61,12 +61,13 @@ int main(int count, char** words) {
   const std::string_view stage = words[1];
   const Arguments arguments(std::span(words, static_cast<std::size_t>(count)).subspan(2));
   if (stage == "raw" || stage == "token") {
-    const LocalOptions options{arguments.text("module"), arguments.text("folder"), arguments.numbers("clients"), arguments.number<double>("seconds")};
+    const LocalOptions options{arguments.text("module"), arguments.text("folder"), arguments.numbers("clients"),
+                               arguments.number<double>("seconds")};
     stage == "raw" ? measure_raw(options) : measure_token(options);
     return 0;
   }
-  const RemoteOptions options{arguments.text("name"), arguments.text("plan"), arguments.number<unsigned>("clients"), arguments.number<double>("seconds"),
-                              arguments.number<unsigned>("batch")};
+  const RemoteOptions options{arguments.text("name"), arguments.text("plan"), arguments.number<unsigned>("clients"),
+                              arguments.number<double>("seconds"), arguments.number<unsigned>("batch")};
   if (stage == "wire") {
     measure_wire(options);
   } else if (stage == "https") {

@@ -10,13 +10,14 @@ namespace {
 constexpr std::string_view sha256_oid = "2.16.840.1.101.3.4.2.1";
 
 std::string post(const Plan& plan, std::string_view path, const std::string& body) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(plan.https_port) + "\r\nAuthorization: Bearer " + plan.access_token +
-         "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(plan.https_port) + "\r\nAuthorization: Bearer " +
+         plan.access_token + "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 /// Written by hand: the generator must not cost more than it measures.
 std::string sign_hash_body(const Plan& plan, const Portion& portion) {
-  std::string body = R"({"credentialID":")" + portion.authorisation->credential + R"(","SAD":")" + portion.authorisation->sad + R"(","hashes":[)";
+  std::string body =
+      R"({"credentialID":")" + portion.authorisation->credential + R"(","SAD":")" + portion.authorisation->sad + R"(","hashes":[)";
   for (const auto& digest : portion.digests) {
     if (body.back() != '[') body += ',';
     body += '"' + encode_base64(digest) + '"';
@@ -47,8 +48,12 @@ void measure_wire(const RemoteOptions& options) {
     return [&]() -> unsigned {
       const auto portion = plan.next(options.batch);
       if (!portion) return 0;
-      const protocol::SignRequest request{portion->authorisation->sad, must("credential", KeyId::parse(portion->authorisation->credential)), plan.suite,
-                                          {portion->digests.begin(), portion->digests.end()}, plan.client_id, "127.0.0.1"};
+      const protocol::SignRequest request{portion->authorisation->sad,
+                                          must("credential", KeyId::parse(portion->authorisation->credential)),
+                                          plan.suite,
+                                          {portion->digests.begin(), portion->digests.end()},
+                                          plan.client_id,
+                                          "127.0.0.1"};
       const auto answer = must("SAM", sam->sign(request));
       if (answer.signatures.size() != options.batch) fail("the SAM stopped");
       return options.batch;
@@ -91,7 +96,8 @@ void measure_messages(const RemoteOptions& options) {
     for (std::size_t signer = client; signer < plan.messages.size(); signer += options.clients) {
       for (const auto& message : plan.messages[signer]) mine->push_back(&message);
     }
-    return [&, mine, connection = std::make_shared<HttpsConnection>(context.get(), plan.https_port), next = std::size_t{0}]() mutable -> unsigned {
+    return [&, mine, connection = std::make_shared<HttpsConnection>(context.get(), plan.https_port),
+            next = std::size_t{0}]() mutable -> unsigned {
       if (next == mine->size()) return 0;
       (void)connection->exchange(post(plan, "/sic/v1/messages", R"({"message":")" + *(*mine)[next++] + R"("})"));
       return 1;

@@ -1,5 +1,6 @@
 // Measures signatures a second, stage by stage, in one run on one machine, and says what each stage costs against the limit: the work of the
-// token and the one verification that TC-5 asks for (docs/operate/benchmark.md). usage: node bench/run.mjs [--quick] [--bin DIRECTORY]
+// token and the one verification that TC-5 asks for (docs/operate/benchmark.md). usage:
+// node bench/run.mjs [--quick] [--bin DIRECTORY] [--out REPORT.json] [--folder DIRECTORY]: the folder is where tokens, databases and logs stand.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { X509Certificate } from 'node:crypto';
@@ -8,7 +9,9 @@ import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false }, bin: { type: 'string' }, out: { type: 'string' } } });
+const { values: options } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, bin: { type: 'string' }, out: { type: 'string' }, folder: { type: 'string', default: tmpdir() } },
+});
 const here = import.meta.dirname;
 process.env.INTAGLIO_BIN ??= path.resolve(options.bin ?? path.join(here, '../build/testing/bin'));
 const { System } = await import('../tests/feature/harness/system.mjs');
@@ -25,7 +28,8 @@ const levels = options.quick ? [1, 8] : [1, 8, 32];
 const batchLevels = options.quick ? [8] : [1, 8];
 const batch = 100;
 const listLength = 600;
-const otpWindow = 3;
+const otpSeconds = 30;
+const pinSigners = options.quick ? 24 : 64;
 const keys = [
   { name: 'rsa3072-pss', algorithm: 'rsa3072', suite: 'rsa-pss-sha256', signers: 8 },
   { name: 'p256', algorithm: 'p256', suite: 'ecdsa-sha256', signers: options.quick ? 12 : 32 },
@@ -80,31 +84,45 @@ async function inTurns(list, width, act) {
   return results;
 }
 
+/** The first step whose one-time code the SAM still takes from this signer: each once, in order, at most one off. */
+function freeStep(signer) {
+  const now = Math.floor(Date.now() / 1000 / otpSeconds);
+  // In the second half of a step the one before is left out, so that a code made now is still good when it arrives.
+  const first = (Date.now() / 1000) % otpSeconds < otpSeconds / 2 ? now - 1 : now;
+  const step = Math.max(first, signer.lastStep + 1);
+  return step <= now + 1 ? step : undefined;
+}
+
 class Bench {
+  signers = [];
+
   static async start() {
     const bench = new Bench();
-    bench.system = await System.start({ policy: benchPolicy, configure: { ssa: (text) => text.replace(/^max_sad_seconds = \d+/m, 'max_sad_seconds = 3600') } });
+    // Without the test flavour's clock file, which is read whenever a service asks for the time: what is shipped has none.
+    const realClock = { INTAGLIO_TEST_CLOCK: undefined };
+    bench.system = await System.start({
+      folder: options.folder, policy: benchPolicy, environment: { sam: realClock, pki: realClock, ssa: realClock },
+      configure: { ssa: (text) => text.replace(/^max_sad_seconds = \d+/m, 'max_sad_seconds = 3600') },
+    });
     bench.client = await new Client(bench.system).signIn();
     bench.officer = new Officer(bench.system);
     return bench;
   }
 
-  async enrol() {
-    const most = Math.max(...keys.map((key) => key.signers));
-    this.signers = await inTurns(Array.from({ length: most }), 4, async (_, index) => {
-      const signer = new Signer(this.client, `bench-${index}`);
-      await signer.enrol(await this.officer.createSigner(signer.id, identityOf(signer.id)));
-      signer.keys = {};
-      return signer;
-    });
-    for (const key of keys) {
-      await inTurns(this.signers.slice(0, key.signers), 4, async (signer) => {
-        const credential = await signer.generateKey({ algorithm: key.algorithm, profile: 'bench' });
-        const chain = await this.officer.certify(credential, identityOf(signer.id));
-        const spki = new X509Certificate(chain[0]).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
-        signer.keys[key.name] = { credential, spki };
-      });
-    }
+  async enrol(key) {
+    const signer = new Signer(this.client, `bench-${this.signers.length}`);
+    this.signers.push(signer);
+    signer.keys = {};
+    signer.otp = () => {
+      signer.lastStep = freeStep(signer) ?? signer.lastStep + 1;
+      return totp(signer.seed, signer.lastStep * otpSeconds);
+    };
+    await signer.enrol(await this.officer.createSigner(signer.id, identityOf(signer.id)));
+    const credential = await signer.generateKey({ algorithm: key.algorithm, profile: 'bench' });
+    const chain = await this.officer.certify(credential, identityOf(signer.id));
+    const spki = new X509Certificate(chain[0]).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    signer.keys[key.name] = { credential, spki };
+    return signer;
   }
 
   /** What the load generator is told, apart from its work. */
@@ -121,8 +139,15 @@ class Bench {
     return file;
   }
 
-  authorise(key) {
-    return inTurns(this.signers.slice(0, key.signers), 4, async (signer) => {
+  /** Signers with a free one-time code and a key of this kind, enrolled when there are too few; no clock is moved for them. */
+  async fresh(key, count) {
+    const free = this.signers.filter((signer) => signer.keys[key.name] && freeStep(signer) !== undefined).slice(0, count);
+    const missing = Array.from({ length: count - free.length });
+    return [...free, ...await inTurns(missing, 4, () => this.enrol(key))];
+  }
+
+  authorise(key, signers) {
+    return inTurns(signers, 4, async (signer) => {
       const documents = Array.from({ length: listLength }, () => ({ digest: randomBytes(32), label: 'x' }));
       const { credential, spki } = signer.keys[key.name];
       const sad = await signer.approve({ credential, documents, suites: [key.suite] });
@@ -139,35 +164,24 @@ class Bench {
   }
 
   async sign(stage, key, clients, size = 1) {
-    const authorisations = await this.authorise(key);
+    const authorisations = await this.authorise(key, await this.fresh(key, key.signers));
     const prefix = stage === 'https' ? 'e2e' : stage;
     await this.cell(stage, `${prefix}${size > 1 ? `-x${size}` : ''}.${key.name}.c${clients}`, this.plan(key, { authorisations }), clients, { size });
   }
 
-  /** SAP messages that only wait to be sent: each signer's with three one-time codes, in order. */
+  /** SAP messages that only wait to be sent, one a signer. */
   async messages(clients) {
     const key = keys.at(-1);
-    const { system } = this;
-    const latest = Math.max(...this.signers.map((signer) => signer.lastStep));
-    const now = Math.floor(system.now() / 30);
-    if (latest >= now - 1) system.moveClock((latest - now + 2) * 30 + 1);
-    const middle = Math.floor(system.now() / 30);
-    const messages = await inTurns(this.signers, 4, async (signer) => {
-      const list = [];
-      for (let offset = 0; offset < otpWindow; offset += 1) {
-        const opened = await signer.openSigning({ credential: signer.keys[key.name].credential, documents: [{ digest: randomBytes(32), label: 'x' }] });
-        const code = totp(signer.seed, (middle - 1 + offset) * 30);
-        list.push(await signer.message(opened, [{ type: 'pin', value: signer.pin }, { type: 'totp', value: code }]));
-      }
-      signer.lastStep = middle + 1;
-      return list;
+    const messages = await inTurns(await this.fresh(key, pinSigners), 4, async (signer) => {
+      const documents = [{ digest: randomBytes(32), label: 'x' }];
+      return [(await signer.prepare({ credential: signer.keys[key.name].credential, documents })).message];
     });
-    await this.cell('messages', `pin.c${clients}`, this.plan(key, { messages }), clients, { time: 20 });
+    await this.cell('messages', `pin.c${clients}`, this.plan(key, { messages }), clients, { time: otpSeconds });
   }
 }
 
 async function measureLocal() {
-  const folder = mkdtempSync(path.join(tmpdir(), 'intaglio-bench-'));
+  const folder = mkdtempSync(path.join(options.folder, 'intaglio-bench-'));
   const words = ['module=/usr/lib/softhsm/libsofthsm2.so', `folder=${folder}`, `clients=${levels}`, `seconds=${localSeconds}`];
   try {
     await generate(['raw', ...words]);
@@ -181,14 +195,13 @@ async function measureServices() {
   const bench = await Bench.start();
   try {
     say('services started');
-    await bench.enrol();
-    say(`${bench.signers.length} signers enrolled`);
     for (const key of keys) {
       for (const clients of levels) await bench.sign('wire', key, clients);
       for (const clients of levels) await bench.sign('https', key, clients);
       for (const clients of batchLevels) await bench.sign('https', key, clients, batch);
     }
     for (const clients of [1, 8]) await bench.messages(clients);
+    say(`${bench.signers.length} signers were enrolled`);
     const ends = await bench.system.stopServices();
     for (const [service, { code }] of Object.entries(ends)) if (code !== 0) throw new Error(`${service} ended with ${code}`);
   } catch (error) {
@@ -245,7 +258,7 @@ function makeReport() {
   add('pin.c1.argon2_share', cells.get('argon2.c1').p50 / cells.get('pin.c1').p50, '1');
   add('pin.c8.ratio_to_argon2', pin.rate / cells.get('argon2.c8').rate, '1');
   return {
-    date: new Date().toISOString(), quick: options.quick, seconds, cores, cpu: cpus()[0].model, kernel: release(),
+    date: new Date().toISOString(), quick: options.quick, seconds, cores, cpu: cpus()[0].model, kernel: release(), folder: options.folder,
     effective: 'ops / (wall - cpu of the load generator / cores)', results,
   };
 }

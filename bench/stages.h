@@ -14,7 +14,8 @@ struct LocalOptions {
   double seconds;                ///< of each cell
 };
 
-/// OpenSSL alone, keys in memory: `raw.<suite>.c<clients>`; and Argon2id at the cost of a PIN: `argon2.c<clients>`.
+/// OpenSSL alone, keys in memory: `raw.<suite>.c<clients>`; and Argon2id at the cost of a PIN: `argon2.c<clients>`; and one
+/// durable write to the folder: `sync.c1`.
 void measure_raw(const LocalOptions& options);
 
 /// A token of its own, in this process. `csign.…`: C_SignInit and C_Sign on sessions of our own; `limit.…`: the same and the one

@@ -64,7 +64,8 @@ class RawModule {
 
   [[nodiscard]] CK_OBJECT_HANDLE find_private_key(CK_SESSION_HANDLE session, Bytes id) const {
     CK_OBJECT_CLASS object_class = CKO_PRIVATE_KEY;
-    std::array<CK_ATTRIBUTE, 2> wanted{CK_ATTRIBUTE{CKA_CLASS, &object_class, sizeof object_class}, CK_ATTRIBUTE{CKA_ID, id.data(), id.size()}};
+    std::array<CK_ATTRIBUTE, 2> wanted{CK_ATTRIBUTE{CKA_CLASS, &object_class, sizeof object_class},
+                                       CK_ATTRIBUTE{CKA_ID, id.data(), id.size()}};
     CK_OBJECT_HANDLE found = CK_INVALID_HANDLE;
     CK_ULONG count = 0;
     const bool good = functions_->C_FindObjectsInit(session, wanted.data(), wanted.size()) == CKR_OK &&
