@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/random.h"
@@ -19,6 +20,7 @@
 namespace intaglio::apps::ssa {
 namespace {
 
+constexpr std::string_view version = "0.1.0";
 constexpr std::size_t secret_pool_bytes = std::size_t{1} << 20U;
 constexpr auto revocation_push_interval = std::chrono::minutes(5);
 constexpr auto stop_grace = std::chrono::seconds(10);
@@ -98,11 +100,33 @@ Result<Opened> open_all(const Settings& settings) {
   return opened;
 }
 
-Status record(audit::Log& log, audit::EventType type, const Settings& settings,
-              const std::vector<std::pair<std::string, std::string>>& fields) {
-  auto recorded = log.record({type, "intaglio-ssa", settings.name, audit::Outcome::success, fields});
-  return recorded ? Status() : Status(recorded.error());
-}
+/// What this process says of its start and end in its own log; the subject is this run of it.
+class RunRecord {
+ public:
+  RunRecord(Opened& opened, const Settings& settings, std::string run)
+      : opened_(opened), actor_("ssa:" + settings.name), subject_(settings.name + "/" + run) {}
+
+  Status started(const Settings& settings) {
+    return record(audit::EventType::process_started, {{"configuration", encode_base64url(crypto::sha256(as_bytes(settings.effective)))},
+                                                      {"clock", settings.clock == ClockSource::kernel ? "kernel" : "declared"},
+                                                      {"synchronised", opened_.clock->synchronised() ? "yes" : "no"},
+                                                      {"flavour", testing_build ? "testing" : "release"},
+                                                      {"version", std::string(version)}});
+  }
+  Status stopped() {
+    if (auto recorded = record(audit::EventType::process_stopped, {}); !recorded) return recorded;
+    auto checkpoint = opened_.log->checkpoint_now();
+    return checkpoint ? Status() : Status(checkpoint.error());
+  }
+
+ private:
+  Status record(audit::EventType type, std::vector<std::pair<std::string, std::string>> fields) {
+    auto recorded = opened_.log->record({type, actor_, subject_, audit::Outcome::success, std::move(fields)});
+    return recorded ? Status() : Status(recorded.error());
+  }
+  Opened& opened_;
+  std::string actor_, subject_;
+};
 
 /// Revocations reach the SAM with the request that makes them; this repeats the list in force, for what was missed.
 void push_revocation_data(const Opened& opened) {
@@ -121,8 +145,10 @@ Status serve(Settings settings) {
   if (!clients) return clients.error();
   auto opened = open_all(settings);
   if (!opened) return opened.error();
-  const auto digest = encode_base64url(crypto::sha256(as_bytes(settings.effective)));
-  if (auto done = record(*opened->log, audit::EventType::process_started, settings, {{"configuration_digest", digest}}); !done) return done;
+  const auto run = crypto::random_id();
+  if (!run) return run.error();
+  RunRecord run_record(*opened, settings, *run);
+  if (auto recorded = run_record.started(settings); !recorded) return recorded;
 
   const auto registered = std::make_shared<const oauth::Clients>(std::move(*clients));
   const auto& issuer = settings.service.description.base_url;
@@ -159,7 +185,7 @@ Status serve(Settings settings) {
   log::info("stopping");
   (*public_server)->stop(stop_grace);
   (*registration_server)->stop(stop_grace);
-  return record(*opened->log, audit::EventType::process_stopped, settings, {});
+  return run_record.stopped();
 }
 
 Status print_client_secret() {
@@ -196,7 +222,7 @@ Status run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   intaglio::apps::ssa::Arguments arguments;
   CLI::App app{"intaglio-ssa: the server signing application. It speaks CSC to the world and relays to the SAM what it cannot read."};
-  app.set_version_flag("--version", "intaglio-ssa 0.1.0");
+  app.set_version_flag("--version", "intaglio-ssa " + std::string(intaglio::apps::ssa::version));
   auto* config = app.add_option("--config", arguments.config, "configuration file (deploy/examples/ssa.toml)");
   app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");

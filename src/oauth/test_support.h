@@ -25,7 +25,10 @@ T must(Result<T> result) {
 class TemporaryDatabase {
  public:
   TemporaryDatabase() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-ssa-test-XXXXXX").string();
+    // In memory where there is such a folder: these tests are not about durability.
+    const std::filesystem::path memory = "/dev/shm";
+    const auto parent = std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+    std::string pattern = (parent / "intaglio-ssa-test-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
     folder_ = pattern;
     open();

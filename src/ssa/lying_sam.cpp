@@ -266,6 +266,7 @@ class LyingSam final : public SamService {
 
   static std::string forged_sad(const protocol::SignRequest& request) {
     std::vector<protocol::DocumentDigest> documents;
+    documents.reserve(request.digests.size());
     for (const auto& digest : request.digests) documents.push_back({digest, "forged"});
     return forged_jws("intaglio-sad+jwt", "liar",
                       {{"jti", "forged"},

@@ -28,6 +28,18 @@ bool fits_purpose(std::string_view typ, protocol::Purpose purpose) noexcept {
   return false;
 }
 
+/// What the SAM refused of a SAP message. Its words are those of CSC, except where CSC would speak of a SAD.
+http::Response refuse_message(const http::Request& request, const Error& error) {
+  switch (error.code) {
+    case ErrorCode::invalid_request:
+    case ErrorCode::not_authorised:
+    case ErrorCode::replayed:
+      log::refusal("message.refused", error, {{"request", request.request_id}});
+      return csc::answer(csc::invalid_parameter("message"));
+    default: return refuse(request, error);
+  }
+}
+
 http::Response json_of(const json::Value& body) { return http::json_answer(json::encode(body)); }
 
 }  // namespace
@@ -124,7 +136,7 @@ http::Response Interaction::relay_message(const http::Request& request, const ht
 
 http::Response Interaction::relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
   const auto authorised = rooms_.sam->authorise(message);
-  if (!authorised) return refuse(request, authorised.error());
+  if (!authorised) return refuse_message(request, authorised.error());
   const auto claims = rooms_.filter->read(authorised->sad);
   if (!claims) return refuse(request, {ErrorCode::internal, "the SAM's SAD: " + claims.error().detail});
   const auto stored = rooms_.transactions->answered(kept.content.nonce, IssuedSad{claims->jti, kept.content.nonce, claims->expires});
@@ -135,7 +147,7 @@ http::Response Interaction::relay_sign(const http::Request& request, std::string
 
 http::Response Interaction::relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
   const auto enrolled = rooms_.sam->enrol_factors(message);
-  if (!enrolled) return refuse(request, enrolled.error());
+  if (!enrolled) return refuse_message(request, enrolled.error());
   // The factors stand: the answer goes out even if our own note of it fails.
   if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
     log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});
@@ -149,7 +161,7 @@ http::Response Interaction::relay_key(const http::Request& request, std::string_
   const auto signer = SignerId::parse(kept.content.signer);
   if (!signer) return refuse(request, {ErrorCode::internal, "a kept transaction names no signer"});
   const auto generated = rooms_.sam->generate_key(message);
-  if (!generated) return refuse(request, generated.error());
+  if (!generated) return refuse_message(request, generated.error());
   if (const auto pending = rooms_.key_generated(*generated, *signer); !pending) return refuse(request, pending.error());
   if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
     log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});

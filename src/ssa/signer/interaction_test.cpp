@@ -130,6 +130,14 @@ TEST_F(InteractionTest, AWrongFactorLeavesTheTransactionOpenForTheNextMessage) {
   EXPECT_EQ(world_.relay(world_.message(t.nonce)).status, 200U);
 }
 
+TEST_F(InteractionTest, AMessageThatTheSamHasSeenBeforeIsAnInvalidMessage) {
+  const auto t = world_.open("alice-rsa", {"one"});
+  for (const auto code : {ErrorCode::replayed, ErrorCode::invalid_request, ErrorCode::not_authorised}) {
+    world_.sam->failure = Error{code, "a detail that stays inside"};
+    expect_refused(world_.relay(world_.message(t.nonce)), 400, "Invalid parameter message");
+  }
+}
+
 TEST_F(InteractionTest, ASadThatTheSamDidNotSignIsNotPassedOn) {
   const auto t = world_.open("alice-rsa", {"one"});
   world_.sam->sad_type = "JWT";
