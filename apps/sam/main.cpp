@@ -69,7 +69,7 @@ Result<Opened> open_all(Settings settings, bool make) {
   auto sealer = sealed::Sealer::open(*opened.database, opened.token, opened.keys->sealing, opened.clock);
   if (!sealer) return sealer.error();
   opened.sealer = std::move(*sealer);
-  opened.settings.audit.entry_mac = [sealer = opened.sealer](ByteView running) {
+  opened.settings.audit.entry_mac = [sealer = opened.sealer.get()](ByteView running) {
     return sealer->blind_index("audit_entries", "running", running);
   };
   auto log = audit::Log::open(opened.settings.audit, *opened.database, opened.keys->checkpoint, opened.clock);

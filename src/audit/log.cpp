@@ -293,7 +293,7 @@ struct Log::State {
 
 Result<std::unique_ptr<Log>> Log::open(LogConfig config, storage::Database& database, std::shared_ptr<const crypto::Signer> signer,
                                        std::shared_ptr<const Clock> clock) {
-  auto core = std::make_shared<Core>(std::move(config), database, signer, std::move(clock));
+  auto core = std::make_shared<Core>(std::move(config), database, std::move(signer), std::move(clock));
   if (auto opened = core->open(); !opened) return opened.error();
   database.on_commit([weak = std::weak_ptr(core)]() -> Status {
     const auto alive = weak.lock();

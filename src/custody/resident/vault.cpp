@@ -1,5 +1,7 @@
 #include "custody/resident/vault.h"
 
+#include <mutex>
+
 #include "base/check.h"
 #include "base/log.h"
 #include "crypto/certificate.h"
