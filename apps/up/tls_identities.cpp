@@ -26,7 +26,7 @@ using Bio = std::unique_ptr<BIO, decltype(&BIO_free_all)>;
 const Error library_error{ErrorCode::internal, "OpenSSL refuses to make a TLS identity"};
 
 Result<Key> make_key() {
-  Key key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), EVP_PKEY_free);
   if (!key) return library_error;
   return key;
 }
