@@ -32,13 +32,12 @@ enum class Part { storage, anchor, integration, tampering };
 
 /// Shared with the commit hook, which the database keeps for its own life.
 struct Core {
-  Core(LogConfig configuration, storage::Database& owner, const std::shared_ptr<const crypto::Signer>& signer,
-       std::shared_ptr<const Clock> time)
+  Core(LogConfig configuration, storage::Database& owner, std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clock> time)
       : config(std::move(configuration)),
         database(owner),
         clock(std::move(time)),
         empty(detail::empty_head(config.origin)),
-        integrator(config.origin, config.directory, owner, signer) {}
+        integrator(config.origin, config.directory, owner, std::move(signer)) {}
 
   const LogConfig config;
   storage::Database& database;
