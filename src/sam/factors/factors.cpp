@@ -97,8 +97,8 @@ Status check_new_pin(const Secret& pin) {
   return {};
 }
 
-Factors::Factors(const Policy& policy, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, const Pepper& pepper,
-                 std::shared_ptr<const Clock> clock)
+Factors::Factors(const Policy& policy, storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer,
+                 const Pepper& pepper, std::shared_ptr<const Clock> clock)
     : policy_(policy),
       database_(database),
       sealer_(sealer),

@@ -40,7 +40,7 @@ class FactorsProven {
 /// Evaluates PIN and TOTP together, with attempts charged durably before the costly part and no oracle in the answer.
 class Factors {
  public:
-  Factors(const Policy& policy, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, const Pepper& pepper,
+  Factors(const Policy& policy, storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Pepper& pepper,
           std::shared_ptr<const Clock> clock);
 
   /// Consumes the message id (`replayed`), charges the attempt, evaluates. authentication_failed for every wrong or missing
