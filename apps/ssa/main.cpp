@@ -103,7 +103,7 @@ Result<Opened> open_all(const Settings& settings) {
 /// What this process says of its start and end in its own log; the subject is this run of it.
 class RunRecord {
  public:
-  RunRecord(Opened& opened, const Settings& settings, std::string run)
+  RunRecord(Opened& opened, const Settings& settings, const std::string& run)
       : opened_(opened), actor_("ssa:" + settings.name), subject_(settings.name + "/" + run) {}
 
   Status started(const Settings& settings) {
