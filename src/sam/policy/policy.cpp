@@ -17,7 +17,7 @@ Error wrong(std::string what) { return {ErrorCode::configuration, "policy: " + s
 Status only_members(const Value& object, std::string_view where, const std::set<std::string, std::less<>>& known) {
   if (!object.is_object()) return wrong(std::string(where) + " is not an object");
   for (const auto& [name, value] : object.items()) {
-    if (known.count(name) == 0) return wrong(std::string(where) + " has the unknown member " + name);
+    if (!known.contains(name)) return wrong(std::string(where) + " has the unknown member " + name);
   }
   return {};
 }
