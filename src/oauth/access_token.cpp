@@ -80,8 +80,7 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view s
 
 Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTime now) const {
   auto payload = crypto::verify_jws(token, token_type, signer_->public_key());
-  if (refused_by("oauth.token.signature", !payload)) return Error{ErrorCode::not_authorised, "not an access token of ours"};
-  if (!payload) return Error{ErrorCode::not_authorised, "the access token has no readable payload"};
+  if (!payload) return Error{ErrorCode::not_authorised, "not an access token of ours: " + payload.error().detail};
   auto claims = json::parse(*payload);
   if (!claims) return Error{ErrorCode::not_authorised, "the payload of the access token is not JSON"};
   const auto issuer = json::text_member(*claims, "iss");

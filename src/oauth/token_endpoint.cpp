@@ -143,8 +143,7 @@ Status TokenEndpoint::check_assertion(const Client& client, std::string_view ass
     return because("the typ of the assertion is that of another kind of token");
   }
   const auto payload = crypto::verify_jws(assertion, header->typ, *client.key);
-  if (refused_by("oauth.assertion.signature", !payload)) return because("the assertion is not signed with the client's key");
-  if (!payload) return because("the assertion is unreadable");
+  if (!payload) return because("the assertion is not signed with the client's key: " + payload.error().detail);
   const auto claims = json::parse(*payload);
   if (!claims) return because("the payload of the assertion is not JSON");
   const auto issuer = json::text_member(*claims, "iss");

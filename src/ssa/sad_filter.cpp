@@ -70,8 +70,8 @@ Result<KnownSad::Claims> SadFilter::read(std::string_view sad) {
   const auto key = keys_->sad_key();
   if (!key) return key.error();
   const auto payload = crypto::verify_jws(sad, sad_type, *key);
-  if (refused_by("ssa.sad.signature", !payload)) return invalid("the SAD is not signed by the SAM");
-  if (!payload) return invalid("the SAD is unreadable");
+  // No name to switch this off by: without its signature there is no payload (mutant jws.signature).
+  if (!payload) return invalid("the SAD is not signed by the SAM: " + payload.error().detail);
   const auto claims = json::parse(*payload);
   if (!claims) return invalid("the payload of the SAD is not JSON");
   const auto jti = json::text_member(*claims, "jti");

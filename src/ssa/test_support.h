@@ -125,6 +125,7 @@ class FakeSam final : public protocol::SamService {
       answer.signatures.push_back(
           {signature_of(request.key.text(), digest), "intaglio/sam/test", answer.signatures.size(), crypto::sha256(digest), false});
     }
+    if (one_too_few) answer.signatures.pop_back();
     return answer;
   }
   /// Names the key, so that a test sees whose it is.
@@ -162,6 +163,7 @@ class FakeSam final : public protocol::SamService {
   Result<protocol::CredentialFacts> credential(const KeyId& key) override {
     ++lookups;
     if (failure) return *failure;
+    if (answers_for_another) return credentials.back();
     for (const auto& one : credentials) {
       if (one.key == key) return one;
     }
@@ -191,6 +193,8 @@ class FakeSam final : public protocol::SamService {
   std::function<void(json::Value&)> change_sad;
   std::optional<Error> failure;           ///< every call is refused with it
   std::optional<std::size_t> stop_after;  ///< a batch stops after so many signatures
+  bool one_too_few = false;               ///< a signature less than asked, and no word of it
+  bool answers_for_another = false;       ///< tells of another credential than the one asked for
   bool mixes_signers = false;             ///< lists everybody's credentials to anybody
   unsigned signs = 0, messages = 0, lookups = 0;
   std::optional<protocol::SignRequest> last_sign;

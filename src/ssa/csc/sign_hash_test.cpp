@@ -208,6 +208,29 @@ TEST_F(SignHashTest, RefusesASuiteThatWasNotApprovedOrThatTheKeyHasNot) {
   expect_early(world_.post("/csc/v2/signatures/signHash", body), "Invalid parameter signAlgo");
 }
 
+TEST_F(SignHashTest, RefusesASuiteThatTheKeyHasNoLonger) {
+  const auto sad = world_.sad("alice-rsa", {"one"});
+  world_.sam->facts("alice-rsa").suites = {crypto::SignatureSuite::rsa_pss_sha256};
+  world_.service->credential_changed(must(KeyId::parse("alice-rsa")));
+  expect_early(world_.sign("alice-rsa", sad, {"one"}), "Invalid parameter signAlgo");
+}
+
+TEST_F(SignHashTest, RefusesACredentialThatHasBecomeAnotherSigners) {
+  const auto sad = world_.sad("alice-rsa", {"one"});
+  world_.sam->facts("alice-rsa").signer = must(SignerId::parse("bob"));
+  world_.service->credential_changed(must(KeyId::parse("alice-rsa")));
+  expect_early(world_.sign("alice-rsa", sad, {"one"}), "Invalid parameter credentialID");
+}
+
+TEST_F(SignHashTest, PassesOnNeitherFactsOfAnotherCredentialNorAnotherNumberOfSignatures) {
+  const auto sad = world_.sad("alice-rsa", {"one", "two"});
+  world_.sam->one_too_few = true;
+  EXPECT_EQ(world_.sign("alice-rsa", sad, {"one", "two"}).status, 500U);
+  world_.sam->answers_for_another = true;
+  world_.service->credential_changed(must(KeyId::parse("alice-rsa")));
+  EXPECT_EQ(world_.post("/csc/v2/credentials/info", {{"credentialID", "alice-rsa"}}).status, 500U);
+}
+
 TEST_F(SignHashTest, TellsWhatTheSamRefusedInTheWordsOfTheApi) {
   const std::vector<std::tuple<ErrorCode, unsigned, std::string, std::string>> rows{
       {ErrorCode::sad_invalid, 400, "invalid_request", "Invalid parameter SAD"},
