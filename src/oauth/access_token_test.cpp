@@ -133,5 +133,14 @@ TEST(BoundedCache, ForgetsTheOldestAndWhatHasEnded) {
   EXPECT_LE(cache.size(), 2U);
 }
 
+TEST(BoundedCache, KeepsNothingThatHasEndedOnceSomethingNewComes) {
+  BoundedCache<int> cache(100);
+  const auto now = test::test_start;
+  for (int i = 0; i < 50; ++i) cache.insert(crypto::sha256(as_bytes(std::to_string(i))), i, now + std::chrono::seconds{1}, now);
+  EXPECT_EQ(cache.size(), 50U);
+  cache.insert(crypto::sha256(as_bytes("new")), 1, now + std::chrono::seconds{9}, now + std::chrono::seconds{1});
+  EXPECT_EQ(cache.size(), 1U);
+}
+
 }  // namespace
 }  // namespace intaglio::oauth

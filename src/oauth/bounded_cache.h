@@ -13,7 +13,8 @@
 namespace intaglio::oauth {
 
 /// What has been checked once and may be forgotten at any time: values under the SHA-256 of what was checked, until a moment.
-/// Holds at most `capacity` entries; the oldest leaves first. Thread-safe; a value is copied out, so it should be small.
+/// Holds at most `capacity` entries; the oldest leaves first, and what has ended leaves with the next insertion. Thread-safe; a
+/// value is copied out, so it should be small.
 template <typename Value>
 class BoundedCache {
  public:
@@ -35,7 +36,7 @@ class BoundedCache {
       found->second = Entry{value, until};
       return value;
     }
-    while (!order_.empty() && entries_.size() >= capacity_) {
+    while (!order_.empty() && (entries_.size() >= capacity_ || entries_.at(order_.front()).until <= now)) {
       entries_.erase(order_.front());
       order_.pop_front();
     }

@@ -10,7 +10,7 @@ namespace intaglio::ssa {
 namespace {
 
 constexpr std::string_view sad_type = "intaglio-sad+jwt";
-constexpr std::size_t max_known_sads = 65536;
+constexpr std::size_t max_known_sads = 16384;
 /// The SAM's clock and ours are both synchronised; this is what is left.
 constexpr std::chrono::seconds clock_skew{5};
 
