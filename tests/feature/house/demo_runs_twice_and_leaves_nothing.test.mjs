@@ -7,11 +7,11 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { binaries, repository, run, runAside, until } from '../harness/system.mjs';
 
-/** Processes whose command line names the folder. */
+/** Programs of ours that run for this folder, by process id. */
 const running = (folder) => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((name) => {
   try {
-    const words = readFileSync(`/proc/${name}/cmdline`, 'utf8');
-    return words.includes(folder) && words.includes('intaglio-');
+    const [program, ...words] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+    return path.basename(program).startsWith('intaglio') && words.some((word) => word.includes(folder));
   } catch {
     return false;
   }
@@ -22,7 +22,10 @@ describe('make demo', () => {
   before(() => {
     folder = mkdtempSync(path.join(tmpdir(), 'intaglio-demo-'));
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => {
+    for (const pid of running(folder)) process.kill(Number(pid), 'SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
   const demo = { program: path.join(repository, 'tools/demo'), environment: () => ({ INTAGLIO_BIN: binaries, INTAGLIO_RUN: folder }) };
 
   for (const time of ['first', 'second']) {
