@@ -1,5 +1,6 @@
 #include "custody/key_store.h"
 
+#include "base/check.h"
 #include "crypto/certificate.h"
 #include "crypto/digest.h"
 
@@ -154,6 +155,8 @@ Result<std::optional<StoredKey>> KeyStore::with_certificate(storage::Reader& rea
   if (!*row) return std::optional<StoredKey>();
   auto stored = opened((*row)->id, (*row)->version, (*row)->sealed);
   if (!stored) return stored.error();
+  // The index is only a hint of the database: the sealed record says whose certificate it is.
+  if (refused_by("custody.certificate-index", certificate_index(stored->record) != index)) return std::optional<StoredKey>();
   return std::optional<StoredKey>(std::move(*stored));
 }
 

@@ -8,6 +8,7 @@
 #include "crypto/signer.h"
 #include "custody/key_store.h"
 #include "custody/vault.h"
+#include "sam/authority/revocations.h"
 #include "sam/factors/factors.h"
 #include "sam/policy/policy.h"
 #include "sam/sap/keys.h"
@@ -31,6 +32,7 @@ struct Core {
   Factors& factors;
   SapKeys& sap_keys;
   std::shared_ptr<const crypto::Signer> identity_key, sad_key;
+  std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();  ///< filled at start
 
   /// Refuses whatever must not happen without a trustworthy clock and a log that takes entries (TC-10).
   [[nodiscard]] Status ready() const;

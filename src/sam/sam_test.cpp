@@ -125,6 +125,21 @@ Bytes issue(const crypto::SoftwareKey& ca, ByteView csr, UnixTime now, std::uint
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
 
+/// A list of the test CA that names these serial numbers (RFC 5280, 5.1).
+Bytes revocation_list(const crypto::SoftwareKey& ca, UnixTime now, std::uint64_t number, const std::vector<std::uint64_t>& serials) {
+  namespace der = crypto::der;
+  const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
+  std::vector<Bytes> members{der::integer(1), algorithm, *crypto::encode_name({{"2.5.4.3", "Test CA"}}), der::time(now),
+                             der::time(now + std::chrono::hours(24))};
+  std::vector<Bytes> revoked;
+  for (const auto serial : serials) revoked.push_back(der::sequence({der::integer(serial), der::time(now)}));
+  if (!revoked.empty()) members.push_back(der::sequence(revoked));
+  const auto extension = der::sequence({der::oid("2.5.29.20"), der::octet_string(der::integer(number))});
+  members.push_back(der::explicit_tag(0, der::sequence({extension})));
+  const auto tbs = der::sequence(members);
+  return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+}
+
 struct Signer {
   SignerId id;
   std::string pin;
@@ -294,29 +309,39 @@ class SamTest : public ::testing::Test {
         sap_message(protocol::Purpose::enrol, opened, {.activation_code = code, .new_pin = pin, .answer_key = &answer_key}));
   }
 
-  Signer enrolled_signer(const std::string& id, std::chrono::hours certificate_life = std::chrono::hours(1000)) {
+  /// Opens the answer to an enrolment or to a change of factors.
+  static Secret seed_of(const crypto::SoftwareKey& device, const protocol::Enrolled& enrolled) {
+    const auto answer = *crypto::open_jwe(device, "intaglio-enrol-answer+jwe", enrolled.sealed_answer);
+    return Secret(*parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>()));
+  }
+  Signer enrolled_without_key(const std::string& id) {
     const auto code = create_signer(id);
     const auto device = *crypto::SoftwareKey::generate();
     const auto enrolled = enrol(id, code, "493817", device->public_key());
     if (!enrolled) ADD_FAILURE() << enrolled.error().detail;
-    const auto answer = *crypto::open_jwe(*device, "intaglio-enrol-answer+jwe", enrolled->sealed_answer);
-    const auto seed = *parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>());
-    Signer signer{*SignerId::parse(id), "493817", Secret(seed), *KeyId::parse("none")};
-
+    return {*SignerId::parse(id), "493817", seed_of(*device, *enrolled), *KeyId::parse("none")};
+  }
+  Result<protocol::KeyGenerated> new_key(const Signer& signer) {
     const auto opened = *sam_->open_key_generation({.signer = signer.id,
                                                     .algorithm = crypto::KeyAlgorithm::p256,
                                                     .profile = "direct-resident",
                                                     .client_id = "sca",
                                                     .client_name = "SCA"});
-    const auto generated = sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
+    return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
+  }
+  Result<protocol::CredentialFacts> bind(const KeyId& key, const Bytes& certificate) {
+    const auto digest = crypto::sha256(certificate);
+    return sam_->bind_certificate({.operator_request = operator_request(
+                                       {{"op", "bind-certificate"}, {"key", key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
+                                   .certificates = {certificate}});
+  }
+
+  Signer enrolled_signer(const std::string& id, std::chrono::hours certificate_life = std::chrono::hours(1000)) {
+    auto signer = enrolled_without_key(id);
+    const auto generated = new_key(signer);
     if (!generated) ADD_FAILURE() << generated.error().detail;
     signer.key = generated->key;
-    const auto certificate = issue(*ca_key_, generated->csr, clock_->now(), ++serial_, certificate_life);
-    const auto digest = crypto::sha256(certificate);
-    const auto bound = sam_->bind_certificate(
-        {.operator_request =
-             operator_request({{"op", "bind-certificate"}, {"key", signer.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
-         .certificates = {certificate}});
+    const auto bound = bind(signer.key, issue(*ca_key_, generated->csr, clock_->now(), ++serial_, certificate_life));
     if (!bound) ADD_FAILURE() << bound.error().detail;
     return signer;
   }
@@ -767,6 +792,87 @@ TEST_F(SamTest, OnlyTheCertificateOfThisKeyAndThisPersonFromAPinnedCaIsBound) {
   expect_refused(bind(issue(*ca_key_, other_csr, clock_->now(), 8, std::chrono::hours(10))), ErrorCode::certificate_invalid);
   expect_refused(open_for(Signer{alice.id, alice.pin, alice.seed.clone(), generated.key}, {"contract"}), ErrorCode::credential_disabled);
   EXPECT_TRUE(bind(issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))));
+}
+
+TEST_F(SamTest, ARevokedCertificateSignsNothingFromThenOn) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  const auto opened = *open_for(alice, {"invoice"});
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_})));
+  EXPECT_TRUE(sam_->credential(alice.key)->certificate_revoked);
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)})),
+                 ErrorCode::certificate_invalid);
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, AListIsTakenFromItsCaOnlyAndNeverAnOlderOne) {
+  const auto alice = enrolled_signer("alice");
+  const auto stranger = *crypto::SoftwareKey::generate();
+  expect_refused(sam_->put_revocation_data(revocation_list(*stranger, clock_->now(), 1, {serial_})), ErrorCode::not_authorised);
+  EXPECT_TRUE(approve(alice, {"contract"}));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {serial_})));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {serial_})));
+  expect_refused(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {})), ErrorCode::replayed);
+}
+
+TEST_F(SamTest, ACertificateThatWasRevokedBeforeItIsBoundIsRefused) {
+  const auto next = serial_ + 1;
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {next})));
+  const auto refused_bind = [&](const std::string& id) {
+    const auto signer = enrolled_without_key(id);
+    const auto generated = *new_key(signer);
+    return bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), next, std::chrono::hours(10)));
+  };
+  expect_refused(refused_bind("alice"), ErrorCode::certificate_invalid);
+  close();
+  open();
+  expect_refused(refused_bind("bob"), ErrorCode::certificate_invalid);
+}
+
+TEST_F(SamTest, TC8_ARevocationHoldsWithoutTheIndexOfTheDatabase) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  const auto opened = *open_for(alice, {"invoice"});
+  ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("UPDATE keys SET certificate = NULL", {});
+    return done ? Status() : Status(done.error());
+  }));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_})));
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)})),
+                 ErrorCode::certificate_invalid);
+  close();
+  open();
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  expect_refused(approve(alice, {"contract"}), ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, TC8_AnExchangedIndexRevokesTheRightKeyAndNoOther) {
+  const auto alice = enrolled_signer("alice");
+  const auto serial_of_alice = serial_;
+  const auto bob = enrolled_signer("bob");
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    std::map<std::string, Bytes> indexes;
+    auto read = transaction.query("SELECT id, certificate FROM keys", {}, [&](const storage::Row& row) {
+      indexes[row.text(0)] = row.bytes(1);
+      return true;
+    });
+    if (!read) return read;
+    const auto put = [&](const KeyId& key, storage::Parameter index) {
+      auto done = transaction.execute("UPDATE keys SET certificate = ?2 WHERE id = ?1", {std::string_view(key.text()), index});
+      return done ? Status() : Status(done.error());
+    };
+    if (auto cleared = put(alice.key, nullptr); !cleared) return cleared;
+    if (auto moved = put(bob.key, ByteView(indexes[alice.key.text()])); !moved) return moved;
+    return put(alice.key, ByteView(indexes[bob.key.text()]));
+  }));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_of_alice})));
+  expect_refused(approve(alice, {"contract"}), ErrorCode::certificate_invalid);
+  EXPECT_FALSE(sam_->credential(bob.key)->certificate_revoked);
+  EXPECT_TRUE(approve(bob, {"contract"}));
 }
 
 TEST_F(SamTest, ASuspendedKeyDoesNotSignUntilAnOperatorLiftsIt) {

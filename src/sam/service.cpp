@@ -37,6 +37,7 @@ Result<json::Value> jwk_of(const crypto::PublicKey& key) {
 }  // namespace
 
 Status Sam::start() {
+  if (auto loaded = core_.revocations->load(core_.database, core_.sealer, core_.policy); !loaded) return loaded;
   if (auto burned = signing_.burn_open_reservations(); !burned) return burned;
   if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) return refreshed;

@@ -50,6 +50,9 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   if (refused_by("sam.authorise.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
   auto parsed = crypto::Certificate::parse_der(record.certificates.front());
   if (!parsed) return parsed.error();
+  // The record may not know: its row was found by an index that the database keeps in clear.
+  if (refused_by("sam.authorise.crl", core.revocations->contains(*parsed)))
+    return Error{ErrorCode::certificate_invalid, "a revocation list names the certificate"};
   const auto now = core.clock->now();
   if (refused_by("sam.authorise.validity", now < parsed->not_before() || now > parsed->not_after())) {
     return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};

@@ -49,6 +49,7 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
   const std::vector<crypto::Certificate> intermediates(chain.begin() + 1, chain.end());
   if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path))
     return refuse(path.error().detail);
+  if (refused_by("sam.bind.crl", core.revocations->contains(leaf))) return refuse("the certificate is revoked");
   if (refused_by("sam.bind.validity", now < leaf.not_before() || now > leaf.not_after())) return refuse("the certificate is not valid now");
   if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))
     return policy;
@@ -238,23 +239,10 @@ Status put_revocation_data(Core& core, ByteView crl) {
   if (auto verified = crypto::verify_crl(crl, *issuer); refused_by("sam.crl.signature", !verified))
     return Error{ErrorCode::not_authorised, verified.error().detail};
 
-  const sealed::Table state(core.sealer, "sam_state");
-  const auto name = "crl-" + encode_base64url(crypto::sha256(list->issuer_der));
   return core.database.write([&](storage::Transaction& transaction) -> Status {
-    auto earlier = state.find(transaction, name);
-    if (!earlier) return earlier.error();
-    Bytes record;
-    append_field(record, list->number);
-    append_field(record, static_cast<std::uint64_t>(unix_seconds(list->next_update)));
-    if (*earlier) {
-      auto number = FieldReader((*earlier)->content.reveal()).number();
-      if (!number) return number.error();
-      if (refused_by("sam.crl.number", list->number < *number)) return Error{ErrorCode::replayed, "a newer list is known"};
-      if (list->number == *number) return {};
-      if (auto updated = state.update(transaction, name, (*earlier)->version, record); !updated) return updated;
-    } else if (auto inserted = state.insert(transaction, name, record); !inserted) {
-      return inserted;
-    }
+    const auto news = core.revocations->take(transaction, core.sealer, *list);
+    if (!news) return news.error();
+    if (!*news) return {};
     for (const auto& revoked : list->revoked) {
       auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
       if (!stored) return stored.error();

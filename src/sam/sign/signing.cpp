@@ -104,24 +104,30 @@ Status Signing::check_key(storage::Transaction& transaction, const VerifiedReque
 
 Result<crypto::PublicKey> Signing::certified_key(const Bytes& certificate, const crypto::Sha256Digest& digest) {
   const auto now = core_.clock->now();
-  const auto in_time = [&](const Certified& found) -> Result<crypto::PublicKey> {
+  const auto in_force = [&](const Certified& found) -> Result<crypto::PublicKey> {
     if (refused_by("sam.sign.validity", now < found.not_before || now > found.not_after))
       return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
+    if (refused_by("sam.sign.crl", core_.revocations->contains(found.issuer_der, found.serial_hex)))
+      return Error{ErrorCode::certificate_invalid, "a revocation list names the certificate"};
     return found.key;
   };
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = certified_.find(digest); found != certified_.end()) return in_time(found->second);
+    if (const auto found = certified_.find(digest); found != certified_.end()) return in_force(found->second);
   }
   auto parsed = crypto::Certificate::parse_der(certificate);
   if (!parsed) return parsed.error();
   auto key = parsed->public_key();
   if (!key) return key.error();
-  const Certified made{std::move(*key), parsed->not_before(), parsed->not_after()};
+  const Certified made{.key = std::move(*key),
+                       .not_before = parsed->not_before(),
+                       .not_after = parsed->not_after(),
+                       .issuer_der = parsed->issuer_der(),
+                       .serial_hex = parsed->serial_hex()};
   const std::lock_guard lock(mutex_);
   if (certified_.size() >= max_certified) certified_.clear();
   certified_.insert_or_assign(digest, made);
-  return in_time(made);
+  return in_force(made);
 }
 
 Status Signing::claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates,

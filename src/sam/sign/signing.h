@@ -38,6 +38,8 @@ class Signing {
   struct Certified {
     crypto::PublicKey key;
     UnixTime not_before, not_after;
+    Bytes issuer_der;
+    std::string serial_hex;
   };
   Core& core_;
   Verifier verifier_;

@@ -1,0 +1,108 @@
+#include "sam/authority/revocations.h"
+
+#include <mutex>
+
+#include "base/check.h"
+#include "crypto/digest.h"
+
+namespace intaglio::sam {
+namespace {
+
+using Serials = std::set<std::string, std::less<>>;
+
+constexpr std::size_t max_serial_octets = 32;  // RFC 5280 allows 20; what parses is kept
+
+/// What is sealed of an issuer: number and end of its newest list, and what it names.
+struct Known {
+  std::uint64_t number;
+  std::uint64_t next_update;
+  Serials serials;
+};
+
+sealed::Table state_table(const std::shared_ptr<const sealed::Sealer>& sealer) { return {sealer, "sam_state"}; }
+std::string record_name(ByteView issuer_der) { return "crl-" + encode_base64url(crypto::sha256(issuer_der)); }
+
+Result<Bytes> encode(const Known& known) {
+  Bytes out;
+  append_field(out, known.number);
+  append_field(out, known.next_update);
+  append_field(out, std::uint64_t{known.serials.size()});
+  for (const auto& serial : known.serials) {
+    auto octets = parse_hex(serial);
+    if (!octets || octets->size() > max_serial_octets) return Error{ErrorCode::invalid_request, "a serial number of no length that can be"};
+    append_field(out, *octets);
+  }
+  return out;
+}
+
+Result<Known> parse(ByteView encoded) {
+  const Error malformed{ErrorCode::storage_unavailable, "the record of a revocation list is malformed"};
+  FieldReader in(encoded);
+  const auto number = in.number();
+  const auto next_update = in.number();
+  if (!number || !next_update) return malformed;
+  Known known{*number, *next_update, {}};
+  // A record of before serials were kept ends here: the next list fills it.
+  if (in.end()) return known;
+  const auto count = in.number();
+  if (!count) return malformed;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    const auto serial = in.bytes(max_serial_octets);
+    if (!serial) return malformed;
+    known.serials.insert(known.serials.end(), encode_hex(*serial));
+  }
+  if (!in.end()) return malformed;
+  return known;
+}
+
+}  // namespace
+
+Status Revocations::load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy) {
+  return database.read([&](storage::Reader& reader) -> Status {
+    for (const auto& anchor : policy.ca_anchors()) {
+      const auto issuer = anchor.subject_der();
+      auto record = state_table(sealer).find(reader, record_name(issuer));
+      if (!record) return record.error();
+      if (!*record) continue;
+      auto known = parse((*record)->content.reveal());
+      if (!known) return known.error();
+      const std::unique_lock lock(mutex_);
+      serials_.insert_or_assign(issuer, std::move(known->serials));
+    }
+    return {};
+  });
+}
+
+Result<bool> Revocations::take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
+                               const crypto::RevocationList& list) {
+  const auto state = state_table(sealer);
+  const auto name = record_name(list.issuer_der);
+  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}};
+  for (const auto& revoked : list.revoked) known.serials.insert(revoked.serial_hex);
+  const auto encoded = encode(known);
+  if (!encoded) return encoded.error();
+  auto earlier = state.find(transaction, name);
+  if (!earlier) return earlier.error();
+  if (*earlier) {
+    const auto before = parse((*earlier)->content.reveal());
+    if (!before) return before.error();
+    if (refused_by("sam.crl.number", known.number < before->number)) return Error{ErrorCode::replayed, "a newer list is known"};
+  }
+  {
+    const std::unique_lock lock(mutex_);
+    serials_.insert_or_assign(list.issuer_der, std::move(known.serials));
+  }
+  // The SSA repeats the list in force: the same again costs no write.
+  if (*earlier && as_text((*earlier)->content.reveal()) == as_text(*encoded)) return false;
+  auto kept = *earlier ? state.update(transaction, name, (*earlier)->version, *encoded) : state.insert(transaction, name, *encoded);
+  if (!kept) return kept.error();
+  return true;
+}
+
+bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = serials_.find(to_bytes(issuer_der));
+  return found != serials_.end() && found->second.contains(serial_hex);
+}
+
+}  // namespace intaglio::sam

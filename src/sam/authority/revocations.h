@@ -1,0 +1,38 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <shared_mutex>
+#include <string>
+
+#include "crypto/certificate.h"
+#include "crypto/revocation.h"
+#include "sam/policy/policy.h"
+#include "sealed/table.h"
+
+namespace intaglio::sam {
+
+/// Every serial number that the newest list of each CA anchor names, whether or not a key has that certificate yet: the order in which
+/// certificate and list arrive decides nothing, nor does a column that the database keeps in clear. Sealed with the number of the list; in
+/// memory for the signing path. Thread-safe.
+class Revocations {
+ public:
+  /// Reads what is sealed, for each CA anchor of the policy. At start.
+  Status load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy);
+
+  /// Within a transaction: takes a list that was verified, in memory too, before anything else is signed; false when it is the one that
+  /// is known. `replayed` when a newer one is.
+  [[nodiscard]] Result<bool> take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
+                                  const crypto::RevocationList& list);
+
+  [[nodiscard]] bool contains(ByteView issuer_der, std::string_view serial_hex) const;
+  [[nodiscard]] bool contains(const crypto::Certificate& certificate) const {
+    return contains(certificate.issuer_der(), certificate.serial_hex());
+  }
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::map<Bytes, std::set<std::string, std::less<>>> serials_;  ///< by issuer name, DER
+};
+
+}  // namespace intaglio::sam
