@@ -44,7 +44,7 @@ struct Core {
   const std::shared_ptr<const Clock> clock;
   const Head empty;
 
-  // Of the writer thread alone.
+  // Of whoever is in the database's transaction or its commit hook: one thread at a time.
   Head committed{};            ///< what the last commit left
   std::vector<Head> pending;   ///< what was appended since; the end of it may have been rolled back
 
@@ -165,7 +165,7 @@ Result<EntryReference> Core::append(storage::Transaction& transaction, const Eve
   return EntryReference{config.origin, entry.index, entry.leaf};
 }
 
-/// On the writer thread, after the commit and before its callers are released.
+/// After the commit and before its callers are released.
 Status Core::committed_hook() {
   cure(Part::storage);
   if (pending.empty()) return {};
@@ -240,7 +240,7 @@ void Core::maintain() {
       auto mark = detail::read_tree_mark(transaction);
       if (!mark) return mark.error();
       if (auto written = detail::write_tree_mark(transaction, *mark); !written) return written;
-      // On the writer thread: what the last commit left is what the anchor lacks.
+      // Inside the transaction: what the last commit left is what the anchor lacks.
       auto stored = anchor->store(committed);
       if (!stored) return stored;
       cure(Part::anchor);

@@ -1,6 +1,7 @@
 #include "http/worker_pool.h"
 
 #include <exception>
+#include <utility>
 
 #include "base/log.h"
 
@@ -15,31 +16,42 @@ WorkerPool::~WorkerPool() {
     const std::lock_guard lock(mutex_);
     ending_ = true;
     queue_.clear();
+    for (auto* worker : resting_) worker->woken.notify_one();
   }
-  changed_.notify_all();
   for (auto& thread : threads_) thread.join();
 }
 
 bool WorkerPool::submit(std::function<void()> job) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (ending_ || queue_.size() >= max_queue_) return false;
-    queue_.push_back(std::move(job));
+  const std::lock_guard lock(mutex_);
+  if (ending_) return false;
+  if (!resting_.empty()) {
+    auto* worker = resting_.back();
+    resting_.pop_back();
+    worker->job = std::move(job);
+    worker->woken.notify_one();
+    return true;
   }
-  changed_.notify_one();
+  if (queue_.size() >= max_queue_) return false;
+  queue_.push_back(std::move(job));
   return true;
 }
 
+WorkerPool::Job WorkerPool::take(Resting& self) {
+  std::unique_lock lock(mutex_);
+  if (!ending_ && queue_.empty()) {
+    resting_.push_back(&self);
+    self.woken.wait(lock, [&] { return ending_ || self.job; });
+    return std::exchange(self.job, nullptr);
+  }
+  if (queue_.empty()) return nullptr;
+  auto job = std::move(queue_.front());
+  queue_.pop_front();
+  return job;
+}
+
 void WorkerPool::run() {
-  while (true) {
-    std::function<void()> job;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return ending_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
-    }
+  Resting self;
+  while (const auto job = take(self)) {
     try {
       job();
     } catch (const std::exception& exception) {

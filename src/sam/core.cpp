@@ -31,7 +31,7 @@ constexpr std::string_view schema = R"(
     authorisation TEXT NOT NULL,
     position INTEGER NOT NULL,
     node TEXT NOT NULL,
-    PRIMARY KEY (authorisation, position));
+    PRIMARY KEY (authorisation, position)) WITHOUT ROWID;
 )";
 
 }  // namespace

@@ -62,20 +62,20 @@ struct Migration {
   std::string_view sql;  ///< several statements
 };
 
-/// A database of one owner. One writer thread owns the only read-write connection, groups the waiting work of all callers
-/// into one commit (each in its own savepoint) and checkpoints; readers are read-only connections.
+/// A database of one owner. There is one read-write connection; the work of all callers who wait for it goes into one commit (each
+/// in its own savepoint); readers are read-only connections.
 class Database {
  public:
   virtual ~Database() = default;
 
-  /// Runs `work` in the writer's transaction. Success returns only after the commit that holds it is durable and after
+  /// Runs `work` in the writer's transaction, on this thread or another, one work at a time. Success returns only after the commit that holds it is durable and after
   /// every commit hook has run; a refusal by `work` rolls its savepoint back and nothing of it remains.
   /// storage_unavailable when the commit failed (full or read-only disk): nothing of it remains, and the next call tries afresh.
   /// `busy` when too many callers wait. Must not be called by `work` or by a commit hook (panic); `read` may.
   virtual Status write(const std::function<Status(Transaction&)>& work) = 0;
   /// Runs `work` on a read-only snapshot.
   virtual Status read(const std::function<Status(Reader&)>& work) = 0;
-  /// Called on the writer thread after each durable commit and before any of its callers is released. When it refuses,
+  /// Called after each durable commit, before any of its callers is released and before the next transaction. When it refuses,
   /// the callers of that commit get its error: what they did stands, but its outcome is not released (trust-core, 4).
   virtual void on_commit(std::function<Status()> hook) = 0;
   /// Forward only, each migration in a transaction of its own; refused (`configuration`) when the database is newer than the

@@ -1,6 +1,6 @@
 #include "storage/sqlite/writer.h"
 
-#include <semaphore>
+#include <algorithm>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -14,9 +14,27 @@ constexpr std::size_t max_group = 256;
 /// 16 MiB of 4 KiB pages: large enough that a page which is written often is copied rarely.
 constexpr int checkpoint_frames = 4096;
 
-/// What a calling thread sleeps on. Shared, because the writer may still be inside release() when the caller is gone.
-struct Waiter {
-  std::binary_semaphore done{0};
+/// What a calling thread sleeps on: at once, where a semaphore of the library would spin first, for a disk that is slower than any spin.
+/// Shared, because the writer may still be inside release() when the caller is gone.
+class Waiter {
+ public:
+  void release() {
+    {
+      const std::lock_guard lock(mutex_);
+      released_ = true;
+    }
+    changed_.notify_one();
+  }
+  void acquire() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return released_; });
+    released_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool released_ = false;
 };
 
 std::shared_ptr<Waiter> waiter_of_this_thread() {
@@ -38,6 +56,7 @@ class WriterTransaction final : public Transaction {
 
 }  // namespace
 
+/// Lives on the stack of its caller.
 struct Writer::Request {
   const std::function<Status(Transaction&)>& work;
   std::shared_ptr<Waiter> waiter;
@@ -49,25 +68,39 @@ Writer::Writer(std::filesystem::path path, std::unique_ptr<Connection> connectio
 
 Writer::~Writer() {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     stopping_ = true;
+    turn_free_.wait(lock, [this] { return turn_ == Turn::nobody; });
   }
-  work_waits_.notify_all();
+  work_waits_.notify_one();
   thread_.join();
 }
 
 Status Writer::write(const std::function<Status(Transaction&)>& work) {
-  if (std::this_thread::get_id() == thread_.get_id()) panic("storage: write() inside write() or inside a commit hook");
-  const auto waiter = waiter_of_this_thread();
-  Request request{work, waiter, {}};
+  if (std::this_thread::get_id() == at_work_.load()) panic("storage: write() inside write() or inside a commit hook");
+  Request request{work, nullptr, {}};
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (stopping_) return Error{ErrorCode::storage_unavailable, "storage: the database is being closed"};
-    if (queue_.size() >= max_waiting) return Error{ErrorCode::busy, "storage: too many callers wait for the writer"};
-    queue_.push_back(&request);
+    if (turn_ != Turn::nobody) {
+      if (queue_.size() >= max_waiting) return Error{ErrorCode::busy, "storage: too many callers wait for the writer"};
+      const auto waiter = request.waiter = waiter_of_this_thread();
+      queue_.push_back(&request);
+      lock.unlock();
+      waiter->acquire();
+      return std::move(request.status);
+    }
+    turn_ = Turn::caller;
   }
-  work_waits_.notify_one();
-  waiter->done.acquire();
+  carry({&request});
+  const std::lock_guard lock(mutex_);
+  if (!queue_.empty() || checkpoint_due_) {
+    turn_ = Turn::writer;
+    work_waits_.notify_one();
+  } else {
+    turn_ = Turn::nobody;
+    if (stopping_) turn_free_.notify_one();
+  }
   return std::move(request.status);
 }
 
@@ -77,27 +110,41 @@ void Writer::on_commit(std::function<Status()> hook) {
 }
 
 void Writer::serve() {
-  Group group;
-  while (take(group)) {
-    commit(group);
-    // The request dies with its caller's stack frame as soon as it is released.
-    for (auto* request : group) {
-      const auto waiter = std::move(request->waiter);
-      waiter->done.release();
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_waits_.wait(lock, [this] { return turn_ == Turn::writer || (stopping_ && turn_ == Turn::nobody); });
+    if (turn_ == Turn::nobody) return;
+    while (!queue_.empty() || checkpoint_due_) {
+      const Group group = take();
+      lock.unlock();
+      carry(group);
+      for (auto* request : group) {
+        // The request dies with its caller's stack frame as soon as it is released; what it sleeps on does not.
+        const auto waiter = std::move(request->waiter);
+        waiter->release();
+      }
+      if (std::exchange(checkpoint_due_, false)) checkpoint();
+      lock.lock();
     }
-    checkpoint_when_due();
+    turn_ = Turn::nobody;
+    if (stopping_) turn_free_.notify_one();
   }
 }
 
-bool Writer::take(Group& group) {
-  group.clear();
-  std::unique_lock lock(mutex_);
-  work_waits_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-  while (!queue_.empty() && group.size() < max_group) {
-    group.push_back(queue_.front());
-    queue_.pop_front();
-  }
-  return !group.empty();
+Writer::Group Writer::take() {
+  const auto count = std::min(queue_.size(), max_group);
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  Group group(queue_.begin(), end);
+  queue_.erase(queue_.begin(), end);
+  return group;
+}
+
+void Writer::carry(const Group& group) {
+  if (group.empty()) return;
+  at_work_ = std::this_thread::get_id();
+  commit(group);
+  note_log_frames();
+  at_work_ = std::thread::id();
 }
 
 void Writer::commit(const Group& group) {
@@ -172,12 +219,17 @@ void Writer::abandon(const Group& group, const Error& error) {
   log::error("storage.commit_failed", {{"path", path_.string()}, {"detail", error.detail}});
 }
 
-void Writer::checkpoint_when_due() {
+void Writer::note_log_frames() {
   if (!connection_) return;
   const int frames = connection_->log_frames();
   if (frames < last_frames_) checkpoint_at_ = checkpoint_frames;
   last_frames_ = frames;
-  if (frames < checkpoint_at_) return;
+  checkpoint_due_ = frames >= checkpoint_at_;
+}
+
+void Writer::checkpoint() {
+  if (!connection_) return;
+  const int frames = connection_->log_frames();
   if (auto done = connection_->checkpoint(); !done) log::refusal("storage.checkpoint_failed", done.error(), {{"path", path_.string()}});
   checkpoint_at_ = frames + checkpoint_frames;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -9,8 +10,9 @@
 
 namespace intaglio::storage::sqlite {
 
-/// The only read-write connection and the thread that owns it. Work that waits while a commit is on its way goes into the next
-/// one together, each in a savepoint; so the rate grows with the callers while each commit costs one flush.
+/// The only read-write connection. A caller who finds it free commits by himself, which costs no change of thread; what arrives
+/// meanwhile is carried on by a thread of ours, all that waits in one commit, each work in a savepoint, until nothing waits: so the
+/// rate grows with the callers while each commit costs one flush.
 class Writer {
  public:
   Writer(std::filesystem::path path, std::unique_ptr<Connection> connection);
@@ -27,30 +29,39 @@ class Writer {
   using Group = std::vector<Request*>;
 
   void serve();
-  /// False when there is nothing left to do.
-  [[nodiscard]] bool take(Group& group);
+  /// With the lock held: what waits, up to a bound.
+  [[nodiscard]] Group take();
+  /// Commits and runs the hooks, by the one who has the turn.
+  void carry(const Group& group);
   void commit(const Group& group);
   /// Runs each work; how many are to be kept, or the failure that spoils the transaction.
   [[nodiscard]] Result<std::size_t> run(const Group& group);
   Status run_one(Request& request, bool alone);
   Status run_hooks();
   void abandon(const Group& group, const Error& error);
-  void checkpoint_when_due();
+  void note_log_frames();
+  void checkpoint();
   Status statement(std::string_view sql);
 
   const std::filesystem::path path_;
-  std::unique_ptr<Connection> connection_;
-  int last_frames_ = 0;
-  int checkpoint_at_;
 
   std::mutex hooks_mutex_;
   std::vector<std::function<Status()>> hooks_;
 
+  // Of the thread that has the turn.
+  std::unique_ptr<Connection> connection_;
+  int last_frames_ = 0;
+  int checkpoint_at_;
+  bool checkpoint_due_ = false;
+  std::atomic<std::thread::id> at_work_;
+
   std::mutex mutex_;
-  std::condition_variable work_waits_;
   std::deque<Request*> queue_;
+  enum class Turn { nobody, caller, writer } turn_ = Turn::nobody;
   bool stopping_ = false;
-  std::jthread thread_;
+  std::condition_variable turn_free_;
+  std::condition_variable work_waits_;
+  std::thread thread_;
 };
 
 }  // namespace intaglio::storage::sqlite
