@@ -69,6 +69,9 @@ struct VerifyReport {
 };
 [[nodiscard]] Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database,
                                               const crypto::PublicKey& signer);
+/// Whether a receipt may go to who says that this leaf hash came with a signature: refused as `not_found`, like an entry that does
+/// not exist, when it is another entry's or no outcome of a signature. Counting through the indexes shows nobody else's entries.
+[[nodiscard]] Status check_receipt_holder(std::string_view receipt_json, const crypto::Sha256Digest& leaf);
 /// Checks one receipt against a checkpoint key: the signer's own, without any access to the server.
 [[nodiscard]] Status verify_receipt(std::string_view receipt_json, std::string_view origin, const crypto::PublicKey& signer);
 

@@ -43,6 +43,21 @@ void as_administrator(const std::filesystem::path& path, std::string_view sql) {
   as_administrator(**database, sql);
 }
 
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+Fields intent_at(int position) {
+  return {
+      {"authorisation", "a1"}, {"position", std::to_string(position)}, {"suite", "rsa-pss-sha256"}, {"digest", "d"}, {"certificate", "c"}};
+}
+
+Fields outcome_of(const EntryReference& intent, int position) {
+  auto fields = intent_at(position);
+  fields.insert(fields.end(), {{"intent", std::to_string(intent.index)}, {"client", "demo"}, {"client_address_told_by_ssa", "192.0.2.1"}});
+  return fields;
+}
+
+Fields burned_at(int position) { return {{"authorisation", "a1"}, {"position", std::to_string(position)}, {"owner", "incarnation"}}; }
+
 class LogTest : public testing::Test {
  protected:
   LogTest() : clock_(std::make_shared<ManualClock>(from_unix_seconds(1'790'000'000))) {
@@ -83,7 +98,7 @@ class LogTest : public testing::Test {
     close();
     open();
   }
-  EntryReference record(EventType type = EventType::signer_created, std::vector<std::pair<std::string, std::string>> fields = {}) {
+  EntryReference record(EventType type = EventType::signer_created, Fields fields = {{"request", "r"}}) {
     auto done = log_->record({type, "operator:ra-1", "alice", Outcome::success, std::move(fields)});
     EXPECT_TRUE(done) << done.error().detail;
     return *done;
@@ -91,8 +106,8 @@ class LogTest : public testing::Test {
   void record_many(int count) {
     EXPECT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
       for (int at = 0; at < count; ++at) {
-        auto done = log_->append(transaction,
-                                 {EventType::signer_created, "operator:ra-1", "signer", Outcome::success, {{"at", std::to_string(at)}}});
+        auto done = log_->append(
+            transaction, {EventType::signer_created, "operator:ra-1", "signer", Outcome::success, {{"request", std::to_string(at)}}});
         if (!done) return done.error();
       }
       return {};
@@ -102,6 +117,21 @@ class LogTest : public testing::Test {
     auto report = verify_log(config(), database_path(), key_->public_key());
     EXPECT_TRUE(report) << report.error().detail;
     return *report;
+  }
+  /// What verification says of the log as it is now.
+  [[nodiscard]] std::vector<std::string> findings_now() {
+    EXPECT_TRUE(log_->checkpoint_now());
+    return verify().findings;
+  }
+  [[nodiscard]] std::string first_finding() {
+    const auto findings = findings_now();
+    return findings.empty() ? "" : findings.front();
+  }
+  [[nodiscard]] static std::string entry(const EntryReference& reference) { return "entry " + std::to_string(reference.index); }
+  void restart_empty() {
+    close();
+    for (const auto& file : std::filesystem::directory_iterator(folder_)) std::filesystem::remove_all(file.path());
+    open();
   }
   /// The log closed in order, changed by an administrator, verified.
   [[nodiscard]] std::string first_finding_after(const std::string& sql) {
@@ -123,12 +153,13 @@ class LogTest : public testing::Test {
 };
 
 TEST_F(LogTest, AnEntryIsTheHashOfItsCanonicalEvent) {
-  const auto reference = record(EventType::key_generated, {{"spki", "abc"}, {"algorithm", "rsa3072"}});
+  const auto reference = record(EventType::key_suspended, {{"reason", "a \"lost\" phone in Αθήνα"}, {"change", "suspended"}});
   EXPECT_EQ(reference.log, origin);
   EXPECT_EQ(reference.index, 0U);
   const std::string event =
-      R"({"actor":"operator:ra-1","clock":"declared","fields":{"algorithm":"rsa3072","spki":"abc"},"index":0,"outcome":"success",)"
-      R"("subject":"alice","time":"2026-09-21T14:13:20.000Z","type":"key.generated"})";
+      R"({"actor":"operator:ra-1","clock":"declared","fields":{"change":"suspended","reason":"a \"lost\" phone in Αθήνα"},"index":0,)"
+      R"("outcome":"success","subject":"alice","time":"2026-09-21T14:13:20.000Z","type":"key.suspended"})";
+  EXPECT_EQ(json::encode(*json::parse(event)), event) << "the canonical form is that of the json room";
   Bytes leaf = {0};
   append(leaf, as_bytes(event));
   EXPECT_EQ(reference.leaf, crypto::sha256(leaf));
@@ -138,7 +169,7 @@ TEST_F(LogTest, AnEntryIsTheHashOfItsCanonicalEvent) {
 TEST_F(LogTest, WhatIsRolledBackIsNotInTheLogAndLeavesNoGap) {
   record();
   EXPECT_FALSE(database_->write([&](storage::Transaction& transaction) -> Status {
-    EXPECT_TRUE(log_->append(transaction, {EventType::key_generated, "a", "b", Outcome::success, {}}));
+    EXPECT_TRUE(log_->append(transaction, {EventType::key_destroyed, "a", "b", Outcome::success, {{"reason", "r"}}}));
     return Error{ErrorCode::limit_exceeded, ""};
   }));
   EXPECT_EQ(log_->size(), 1U);
@@ -164,6 +195,19 @@ TEST_F(LogTest, AReceiptIsVerifiedWithoutTheServer) {
     EXPECT_TRUE(verify_receipt(*receipt, origin, key_->public_key()));
   }
   EXPECT_EQ(log_->receipt(300).error().code, ErrorCode::not_found);
+}
+
+TEST_F(LogTest, TheReceiptOfASignatureIsForWhoKnowsItsLeaf) {
+  const auto intent = record(EventType::signature_intent, intent_at(0));
+  const auto made = record(EventType::signature_made, outcome_of(intent, 0));
+  ASSERT_TRUE(log_->checkpoint_now());
+  const auto of_intent = *log_->receipt(intent.index);
+  const auto of_signature = *log_->receipt(made.index);
+  EXPECT_TRUE(check_receipt_holder(of_signature, made.leaf));
+  for (const auto& refused : {check_receipt_holder(of_signature, intent.leaf), check_receipt_holder(of_intent, intent.leaf)}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::not_found);
+  }
 }
 
 TEST_F(LogTest, AReceiptThatWasChangedInAnyMemberIsRefused) {
@@ -297,9 +341,9 @@ TEST_F(LogTest, AnEntryOfAForeignTypeIsNamed) {
 
 TEST_F(LogTest, AnEditedEntryIsNamed) {
   record_many(300);
-  EXPECT_EQ(
-      first_finding_after("UPDATE audit_entries SET event = CAST(replace(event, '\"at\":\"17\"', '\"at\":\"71\"') AS BLOB) WHERE idx = 17"),
-      "entry 17 was edited: its hash differs");
+  EXPECT_EQ(first_finding_after(
+                "UPDATE audit_entries SET event = CAST(replace(event, '\"request\":\"17\"', '\"request\":\"71\"') AS BLOB) WHERE idx = 17"),
+            "entry 17 was edited: its hash differs");
 }
 
 TEST_F(LogTest, ADroppedEntryIsNamed) {
@@ -344,7 +388,7 @@ TEST_F(LogTest, AForgedHistoryIsNamedByTheTree) {
       return true;
     }));
     for (auto& [index, event] : rows) {
-      if (index == 100) event[event.size() - 3] = 'x';
+      if (index == 100) event[22] = '9';  // operator:ra-9
       const auto leaf = detail::hash_of_leaf(event);
       running = detail::next_running(running, leaf);
       EXPECT_TRUE(transaction.execute("UPDATE audit_entries SET event = ?2, leaf = ?3, running = ?4 WHERE idx = ?1",
@@ -382,33 +426,90 @@ TEST_F(LogTest, ChangedTilesBundlesCheckpointsAndAnchorsAreNoticed) {
 }
 
 TEST_F(LogTest, IntentsAndOutcomesAreReconciled) {
-  const auto occurrence = [](int position) {
-    return std::vector<std::pair<std::string, std::string>>{{"authorisation", "a1"}, {"position", std::to_string(position)}};
-  };
-  const auto outcome = [](std::uint64_t intent) {
-    return std::vector<std::pair<std::string, std::string>>{{"intent", std::to_string(intent)}};
-  };
-  const auto first = record(EventType::signature_intent, occurrence(0)).index;
-  const auto second = record(EventType::signature_intent, occurrence(1)).index;
-  record(EventType::signature_intent, occurrence(2));
-  const auto fourth = record(EventType::signature_intent, occurrence(3)).index;
-  record(EventType::signature_made, outcome(first));
-  record(EventType::signature_burned, outcome(second));
-  record(EventType::reservation_burned, occurrence(2));
-  record(EventType::signature_refused);
+  std::vector<EntryReference> intents;
+  for (int position = 0; position < 5; ++position) intents.push_back(record(EventType::signature_intent, intent_at(position)));
+  record(EventType::signature_made, outcome_of(intents[0], 0));
+  record(EventType::signature_redelivered, intent_at(0));
+  record(EventType::signature_burned, outcome_of(intents[1], 1));
+  record(EventType::reservation_burned, burned_at(2));
+  // A definite refusal gives the occurrence back: it may be reserved and signed later.
+  record(EventType::signature_refused, outcome_of(intents[3], 3));
+  record(EventType::signature_made, outcome_of(record(EventType::signature_intent, intent_at(3)), 3));
+  record(EventType::signature_refused, {{"client", "demo"}, {"reason", "sad_invalid"}, {"sad", "s"}});
   ASSERT_TRUE(log_->checkpoint_now());
-  auto report = verify();
-  EXPECT_TRUE(report.good);
-  EXPECT_EQ(report.signatures, 1U);
+  const auto report = verify();
+  EXPECT_TRUE(report.good) << report.findings.front();
+  EXPECT_EQ(report.signatures, 2U);
   EXPECT_EQ(report.open_intents, 1U);
-  record(EventType::signature_made, outcome(fourth));
-  const auto again = record(EventType::signature_made, outcome(fourth)).index;
-  ASSERT_TRUE(log_->checkpoint_now());
-  report = verify();
-  EXPECT_EQ(report.open_intents, 0U);
-  ASSERT_FALSE(report.good);
-  EXPECT_EQ(report.findings.front(),
-            "entry " + std::to_string(again) + " is the outcome of an intent that is not open: " + std::to_string(fourth));
+}
+
+TEST_F(LogTest, AnOutcomeThatSaysAnotherThingThanItsIntentIsNamed) {
+  for (const std::string name : {"authorisation", "position", "suite", "digest", "certificate"}) {
+    const auto intent = record(EventType::signature_intent, intent_at(0));
+    auto fields = outcome_of(intent, 0);
+    std::find_if(fields.begin(), fields.end(), [&](const auto& field) { return field.first == name; })->second = "another";
+    const auto outcome = record(EventType::signature_refused, fields);
+    EXPECT_EQ(first_finding(), entry(outcome) + " differs in \"" + name + "\" from its intent, " + entry(intent));
+    restart_empty();
+  }
+  for (const std::string name : {"actor", "subject"}) {
+    const auto intent = record(EventType::signature_intent, intent_at(0));
+    auto outcome = log_->record({EventType::signature_made, name == "actor" ? "signer:mallory" : "operator:ra-1",
+                                 name == "subject" ? "another-key" : "alice", Outcome::success, outcome_of(intent, 0)});
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(first_finding(), entry(*outcome) + " differs in \"" + name + "\" from its intent, " + entry(intent));
+    restart_empty();
+  }
+}
+
+TEST_F(LogTest, AnOutcomeWithoutAnOpenIntentIsNamed) {
+  const auto intent = record(EventType::signature_intent, intent_at(0));
+  record(EventType::signature_refused, outcome_of(intent, 0));
+  const auto second = record(EventType::signature_made, outcome_of(intent, 0));
+  EXPECT_EQ(first_finding(), entry(second) + " is the outcome of an intent that is not open: 0");
+  restart_empty();
+  const auto nowhere = record(EventType::signature_burned, outcome_of({origin, 77, {}}, 0));
+  EXPECT_EQ(first_finding(), entry(nowhere) + " is the outcome of an intent that is not open: 77");
+  restart_empty();
+  const auto burned = record(EventType::reservation_burned, burned_at(0));
+  EXPECT_EQ(first_finding(), entry(burned) + " burns a reservation that is not open");
+  restart_empty();
+  const auto redelivered = record(EventType::signature_redelivered, intent_at(0));
+  EXPECT_EQ(first_finding(), entry(redelivered) + " returns a signature again that no entry says was made");
+}
+
+TEST_F(LogTest, ASecondSignatureOfOneOccurrenceIsNamed) {
+  const auto both = [&](EventType first, EventType second) {
+    const auto one = record(EventType::signature_intent, intent_at(0));
+    const auto other = record(EventType::signature_intent, intent_at(0));
+    const auto used = record(first, outcome_of(one, 0));
+    const auto again = record(second, outcome_of(other, 0));
+    const auto findings = findings_now();
+    EXPECT_EQ(findings.front(), entry(other) + " reserves an occurrence that is reserved by " + entry(one));
+    EXPECT_EQ(findings.back(), entry(again) + (second == EventType::signature_made ? " signs" : " burns") + " an occurrence that was " +
+                                   (first == EventType::signature_made ? "signed by " : "burned by ") + entry(used));
+    restart_empty();
+  };
+  both(EventType::signature_made, EventType::signature_made);
+  both(EventType::signature_burned, EventType::signature_made);
+  both(EventType::signature_made, EventType::signature_burned);
+  const auto made = record(EventType::signature_made, outcome_of(record(EventType::signature_intent, intent_at(0)), 0));
+  const auto later = record(EventType::signature_intent, intent_at(0));
+  EXPECT_EQ(first_finding(), entry(later) + " reserves an occurrence that was signed by " + entry(made));
+}
+
+TEST_F(LogTest, AnEventThatTheCatalogueDoesNotKnowIsNeverStored) {
+  for (const Fields& fields :
+       {Fields{}, Fields{{"request", "r"}, {"pin", "1"}}, Fields{{"request", "r"}, {"request", "r"}}, Fields{{"identity", "i"}}}) {
+    auto refused = log_->record({EventType::signer_created, "operator:ra-1", "alice", Outcome::success, fields});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::internal);
+  }
+  EXPECT_EQ(log_->size(), 0U);
+  EXPECT_EQ(record(EventType::signer_created, {{"request", "r"}, {"identity", "i"}}).index, 0U);
+  EXPECT_TRUE(check_fields("signer.created", {"identity", "request"}));
+  EXPECT_FALSE(check_fields("signer.created", {"identity"}));
+  EXPECT_FALSE(check_fields("signer.invented", {}));
 }
 
 /// kill -9 between commit and anchor, or between anchor and tiles: the database is ahead.
@@ -531,7 +632,8 @@ TEST_F(LogTest, EntriesThatWereChangedBeforeTheirIntegrationAreNotIntegrated) {
         "UPDATE audit_entries SET running = zeroblob(32) WHERE idx = 1"}) {
     // The entries arrive and change in one commit, before the thread that integrates can see them.
     ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
-      for (int at = 0; at < 3; ++at) EXPECT_TRUE(log_->append(transaction, {EventType::key_generated, "a", "b", Outcome::success, {}}));
+      for (int at = 0; at < 3; ++at)
+        EXPECT_TRUE(log_->append(transaction, {EventType::key_destroyed, "a", "b", Outcome::success, {{"reason", "r"}}}));
       EXPECT_TRUE(transaction.execute("DROP TRIGGER audit_entries_no_update", {}));
       EXPECT_TRUE(transaction.execute(sql, {}));
       return {};
@@ -613,7 +715,7 @@ TEST_F(LogTest, SomebodyWhoMovesTheEndOfTheLogWhileItServesStopsIt) {
   record_many(5);
   ASSERT_TRUE(log_->checkpoint_now());
   as_administrator(*database_, "DELETE FROM audit_entries WHERE idx = 4");
-  auto refused = log_->record({EventType::key_generated, "a", "b", Outcome::success, {}});
+  auto refused = log_->record({EventType::key_destroyed, "a", "b", Outcome::success, {{"reason", "r"}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::audit_unavailable);
   EXPECT_FALSE(log_->healthy());
@@ -629,7 +731,7 @@ TEST_F(LogTest, ATileFolderThatCannotBeWrittenStopsTheLogUntilItCan) {
   EXPECT_FALSE(log_->checkpoint_now());
   ASSERT_FALSE(log_->healthy());
   EXPECT_EQ(log_->healthy().error().code, ErrorCode::audit_unavailable);
-  auto refused = log_->record({EventType::key_generated, "a", "b", Outcome::success, {}});
+  auto refused = log_->record({EventType::key_destroyed, "a", "b", Outcome::success, {{"reason", "r"}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::audit_unavailable);
   std::filesystem::remove(config().directory);
@@ -657,7 +759,7 @@ TEST_F(LogTest, ManyWritersMakeOneChain) {
 }
 
 TEST_F(LogTest, AnEventThatIsTooLargeIsRefused) {
-  auto refused = log_->record({EventType::key_generated, "a", "b", Outcome::success, {{"x", std::string(70000, 'x')}}});
+  auto refused = log_->record({EventType::key_destroyed, "a", "b", Outcome::success, {{"reason", std::string(70000, 'x')}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::too_large);
   EXPECT_TRUE(log_->healthy());
@@ -672,7 +774,7 @@ TEST(Commitment, HidesTheValueAndIsOpenedWithTheSalt) {
   EXPECT_EQ(commitment("Maria", salt).find("Maria"), std::string::npos);
 }
 
-TEST(Catalogue, HoldsExactlyTheEventTypes) {
+TEST(Catalogue, HoldsExactlyTheEventTypesAndTheirFields) {
   auto content = read_file(std::filesystem::path(INTAGLIO_SOURCE_DIR) / "api/audit/events.json", 1 << 20);
   ASSERT_TRUE(content);
   auto catalogue = json::parse(as_text(*content));
@@ -680,6 +782,15 @@ TEST(Catalogue, HoldsExactlyTheEventTypes) {
   std::vector<std::string> written;
   for (const auto& event : (*catalogue)["events"]) {
     written.push_back(event["type"].get<std::string>());
+    const auto names = fields_of(static_cast<EventType>(written.size() - 1));
+    std::vector<std::string_view> known = names.required;
+    known.insert(known.end(), names.optional.begin(), names.optional.end());
+    std::sort(known.begin(), known.end());
+    std::vector<std::string_view> documented;
+    for (const auto& field : event["fields"].items()) documented.emplace_back(field.key());
+    EXPECT_EQ(documented, known) << written.back();
+    const auto optional = event.value("optional", std::vector<std::string>());
+    EXPECT_TRUE(std::equal(optional.begin(), optional.end(), names.optional.begin(), names.optional.end())) << written.back();
     EXPECT_TRUE(event["fields"].is_object() && event["meaning"].is_string() && event["subject"].is_string()) << written.back();
   }
   std::vector<std::string> types;

@@ -139,8 +139,8 @@ class SamService {
 
   [[nodiscard]] virtual Result<std::vector<CredentialFacts>> list_credentials(const SignerId& signer) = 0;
   [[nodiscard]] virtual Result<CredentialFacts> credential(const KeyId& key) = 0;
-  /// JSON (audit::Log::receipt).
-  [[nodiscard]] virtual Result<std::string> receipt(std::uint64_t index) = 0;
+  /// JSON (audit::Log::receipt): only for who knows the leaf hash that came with the signature.
+  [[nodiscard]] virtual Result<std::string> receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) = 0;
   /// JSON: state, clock source, epoch, custody declarations, audit size, token, counters.
   [[nodiscard]] virtual Result<std::string> status() = 0;
   /// JSON: {"sam":"…","identity":jwk,"sad":jwk,"checkpoint":jwk,"log":"origin"}: what the SSA verifies SADs with.

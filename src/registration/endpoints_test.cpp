@@ -75,7 +75,7 @@ class FakeSam final : public protocol::SamService {
   }
   Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId&) override { return unexpected(); }
   Result<protocol::CredentialFacts> credential(const KeyId&) override { return unexpected(); }
-  Result<std::string> receipt(std::uint64_t) override { return unexpected(); }
+  Result<std::string> receipt(std::uint64_t, const crypto::Sha256Digest&) override { return unexpected(); }
   Result<std::string> status() override { return unexpected(); }
   Result<std::string> public_keys() override { return unexpected(); }
 

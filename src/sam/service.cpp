@@ -178,7 +178,12 @@ Result<protocol::CredentialFacts> Sam::credential(const KeyId& key) {
   return std::move(*facts);
 }
 
-Result<std::string> Sam::receipt(std::uint64_t index) { return core_.log.receipt(index); }
+Result<std::string> Sam::receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) {
+  auto receipt = core_.log.receipt(index);
+  if (!receipt) return receipt;
+  if (auto theirs = audit::check_receipt_holder(*receipt, leaf); !theirs) return theirs.error();
+  return receipt;
+}
 
 Result<std::string> Sam::status() {
   const auto synchronised = core_.clock->synchronised();

@@ -42,7 +42,7 @@ class Sam final : public protocol::SamService {
   Status put_revocation_data(ByteView crl) override;
   [[nodiscard]] Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId& signer) override;
   [[nodiscard]] Result<protocol::CredentialFacts> credential(const KeyId& key) override;
-  [[nodiscard]] Result<std::string> receipt(std::uint64_t index) override;
+  [[nodiscard]] Result<std::string> receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) override;
   [[nodiscard]] Result<std::string> status() override;
   [[nodiscard]] Result<std::string> public_keys() override;
 

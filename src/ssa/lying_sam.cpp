@@ -216,7 +216,7 @@ class LyingSam final : public SamService {
     return sam_->list_credentials(signer);
   }
   Result<protocol::CredentialFacts> credential(const KeyId& key) override { return sam_->credential(key); }
-  Result<std::string> receipt(std::uint64_t index) override { return sam_->receipt(index); }
+  Result<std::string> receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) override { return sam_->receipt(index, leaf); }
   Result<std::string> status() override { return sam_->status(); }
   Result<std::string> public_keys() override { return sam_->public_keys(); }
 

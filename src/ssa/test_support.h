@@ -169,9 +169,10 @@ class FakeSam final : public protocol::SamService {
     }
     return Error{ErrorCode::credential_unknown, "no such key"};
   }
-  Result<std::string> receipt(std::uint64_t index) override {
+  Result<std::string> receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) override {
     if (failure) return *failure;
-    if (index > 10) return Error{ErrorCode::not_found, "not integrated"};
+    if (index > 10 || leaf != crypto::sha256(as_bytes("entry " + std::to_string(index))))
+      return Error{ErrorCode::not_found, "not integrated"};
     return R"({"index":)" + std::to_string(index) + "}";
   }
   Result<std::string> status() override { return std::string("{}"); }
@@ -273,7 +274,9 @@ class World {
                                     const std::string& authorization) const {
     http::Request request;
     request.method = method;
-    request.path = path;
+    const auto question = path.find('?');
+    request.path = path.substr(0, question);
+    if (question != std::string::npos) request.query = path.substr(question + 1);
     request.headers["content-type"] = "application/json";
     if (!authorization.empty()) request.headers["authorization"] = authorization;
     request.body = body;

@@ -232,8 +232,11 @@ Status fetch_receipt(const Service& service, const ClientSettings& settings, con
                      const std::filesystem::path& file, const Progress& progress) {
   using clock = std::chrono::steady_clock;
   const auto until = clock::now() + settings.receipt_time;
+  const auto leaf = parse_base64(reference.leaf);
+  if (!leaf) return incomplete("a readable leaf hash");
+  const auto address = "/sic/v1/receipts/" + std::to_string(reference.index) + "?leaf=" + encode_base64url(*leaf);
   for (;;) {
-    auto receipt = service.get("/sic/v1/receipts/" + std::to_string(reference.index));
+    auto receipt = service.get(address);
     if (receipt) {
       if (auto checked = check_receipt(service, settings, reference, *receipt); !checked) return checked;
       auto written = write_file_durably(file, as_bytes(json::encode(*receipt) + "\n"), 0644);
@@ -245,7 +248,7 @@ Status fetch_receipt(const Service& service, const ClientSettings& settings, con
     if (receipt.error().code != ErrorCode::not_found) return receipt.error();
     if (clock::now() >= until) {
       return problem(ErrorCode::not_found, "the log has not integrated the entry yet",
-                     "the signature is made; fetch the receipt later from /sic/v1/receipts/" + std::to_string(reference.index));
+                     "the signature is made; fetch the receipt later from " + address);
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }

@@ -2,6 +2,7 @@
 
 #include "audit/log.h"
 #include "base/check.h"
+#include "base/secret.h"
 #include "json/json.h"
 
 namespace intaglio::audit {
@@ -59,6 +60,20 @@ Result<std::string> make_receipt(const Entry& entry, const Checkpoint& checkpoin
 }
 
 }  // namespace detail
+
+Status check_receipt_holder(std::string_view receipt_json, const crypto::Sha256Digest& leaf) {
+  const Error not_theirs{ErrorCode::not_found, "audit: the entry is not one that the caller was given"};
+  const auto receipt = json::parse(receipt_json, {.max_bytes = max_receipt_size});
+  if (!receipt) return receipt.error();
+  const auto text = json::text_member(*receipt, "event", detail::max_entry_size);
+  if (!text) return text.error();
+  if (refused_by("audit.receipt_holder", !same_secret(detail::hash_of_leaf(as_bytes(*text)), leaf))) return not_theirs;
+  const auto event = json::parse(*text, {.max_bytes = detail::max_entry_size});
+  const auto type = event ? json::text_member(*event, "type") : event.error();
+  const bool signature = type && (*type == name_of(EventType::signature_made) || *type == name_of(EventType::signature_redelivered));
+  if (refused_by("audit.receipt_kind", !signature)) return not_theirs;
+  return {};
+}
 
 Status verify_receipt(std::string_view receipt_json, std::string_view origin, const crypto::PublicKey& signer) {
   auto receipt = json::parse(receipt_json, {.max_bytes = max_receipt_size});

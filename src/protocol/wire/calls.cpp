@@ -48,6 +48,12 @@ Status suspend(SamService& sam, Request& request, v1::Answer& answer) {
   return put(sam.suspend_key(input->key, input->reason), *answer.mutable_done());
 }
 
+Status receipt(SamService& sam, Request& request, v1::Answer& answer) {
+  const auto input = read(request.receipt());
+  if (!input) return input.error();
+  return put(sam.receipt(input->index, input->leaf), *answer.mutable_json());
+}
+
 using Sam = SamService;
 
 // One line for each operation of the SAM, and none for anything else.
@@ -93,7 +99,7 @@ constexpr auto calls = std::to_array<Call>({
     {Request::kCredential, "credential",
      [](Sam& sam, Request& q,
         v1::Answer& a) { return through(sam, &Sam::credential, KeyId::parse(q.credential()), *a.mutable_credential()); }},
-    {Request::kReceipt, "receipt", [](Sam& sam, Request& q, v1::Answer& a) { return put(sam.receipt(q.receipt()), *a.mutable_json()); }},
+    {Request::kReceipt, "receipt", receipt},
     {Request::kStatus, "status", [](Sam& sam, Request&, v1::Answer& a) { return put(sam.status(), *a.mutable_json()); }},
     {Request::kPublicKeys, "public_keys", [](Sam& sam, Request&, v1::Answer& a) { return put(sam.public_keys(), *a.mutable_json()); }},
 });

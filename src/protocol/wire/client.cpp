@@ -163,8 +163,8 @@ class Client final : public SamService {
   Result<CredentialFacts> credential(const KeyId& key) override {
     return facts([&](v1::Request& call) { call.set_credential(key.text()); });
   }
-  Result<std::string> receipt(std::uint64_t index) override {
-    return json([&](v1::Request& call) { call.set_receipt(index); });
+  Result<std::string> receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) override {
+    return json([&](v1::Request& call) { write(ReceiptRequest{index, leaf}, *call.mutable_receipt()); });
   }
   Result<std::string> status() override {
     return json([](v1::Request& call) { call.mutable_status(); });

@@ -184,6 +184,13 @@ Result<Suspension> read(const v1::Suspension& message) {
   return Suspension{*std::move(key), message.reason()};
 }
 
+Result<ReceiptRequest> read(const v1::ReceiptRequest& message) {
+  ReceiptRequest request{message.index(), {}};
+  if (const auto checked = check_bytes(message.leaf(), request.leaf.size(), request.leaf.size(), "leaf"); !checked) return checked.error();
+  std::copy_n(as_bytes(message.leaf()).begin(), request.leaf.size(), request.leaf.begin());
+  return request;
+}
+
 Result<Opened> read(const v1::Opened& message) {
   const auto checked = all_of({check_ascii(message.ticket(), 1, max_ticket_bytes, "ticket"),
                                check_bytes(message.transaction(), 1, max_ticket_bytes, "transaction"),
@@ -311,6 +318,11 @@ void write(const SignRequest& value, v1::SignRequest& message) {
 void write(const CertificateBinding& value, v1::CertificateBinding& message) {
   message.set_operator_request(value.operator_request);
   for (const auto& certificate : value.certificates) message.add_certificates(field(certificate));
+}
+
+void write(const ReceiptRequest& value, v1::ReceiptRequest& message) {
+  message.set_index(value.index);
+  message.set_leaf(field(value.leaf));
 }
 
 void write(const Suspension& value, v1::Suspension& message) {

@@ -17,6 +17,11 @@ struct Suspension {
   std::string reason;
 };
 [[nodiscard]] Result<Suspension> read(const v1::Suspension& message);
+struct ReceiptRequest {
+  std::uint64_t index;
+  crypto::Sha256Digest leaf;
+};
+[[nodiscard]] Result<ReceiptRequest> read(const v1::ReceiptRequest& message);
 /// SAP messages, operators' requests, SADs: printable ASCII, 1 byte to 64 KiB.
 [[nodiscard]] Result<std::string> read_token(const std::string& text);
 [[nodiscard]] Result<Bytes> read_revocation_data(const std::string& bytes);
@@ -36,6 +41,7 @@ void write(const OpenKeyGeneration& value, v1::OpenKeyGeneration& message);
 void write(const SignRequest& value, v1::SignRequest& message);
 void write(const CertificateBinding& value, v1::CertificateBinding& message);
 void write(const Suspension& value, v1::Suspension& message);
+void write(const ReceiptRequest& value, v1::ReceiptRequest& message);
 
 void write(const Opened& value, v1::Opened& message);
 void write(const Authorised& value, v1::Authorised& message);

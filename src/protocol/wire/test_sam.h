@@ -90,7 +90,8 @@ class TestSam final : public SamService {
     return std::vector<CredentialFacts>{some_facts(*KeyId::parse("key-1")), second};
   }
   Result<CredentialFacts> credential(const KeyId& key) override { return some_facts(key); }
-  Result<std::string> receipt(std::uint64_t index) override {
+  Result<std::string> receipt(std::uint64_t index, const crypto::Sha256Digest& leaf) override {
+    if (leaf != crypto::sha256(as_bytes("leaf"))) return Error{ErrorCode::not_found, "another leaf"};
     if (index == 0) return std::string(2 * 1024 * 1024, ' ');
     return "{\"index\":" + std::to_string(index) + "}";
   }

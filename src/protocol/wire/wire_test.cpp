@@ -14,6 +14,8 @@
 namespace intaglio::protocol::wire {
 namespace {
 
+const auto leaf = crypto::sha256(as_bytes("leaf"));
+
 KeyId key(std::string_view text) { return *KeyId::parse(text); }
 SignerId signer(std::string_view text) { return *SignerId::parse(text); }
 
@@ -111,7 +113,8 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_EQ(remote->suspend_key(key("key-2"), "lost phone").error().code, ErrorCode::credential_unknown);
   EXPECT_TRUE(remote->resume_key("resume"));
   EXPECT_TRUE(remote->put_revocation_data(as_bytes("crl")));
-  EXPECT_EQ(*remote->receipt(41), "{\"index\":41}");
+  EXPECT_EQ(*remote->receipt(41, leaf), "{\"index\":41}");
+  EXPECT_EQ(remote->receipt(41, crypto::sha256({})).error().code, ErrorCode::not_found) << "the leaf reaches the SAM";
   EXPECT_EQ(*remote->status(), "{\"state\":\"serving\"}");
   EXPECT_EQ(*remote->public_keys(), "{\"sam\":\"test\"}");
 }
@@ -276,7 +279,7 @@ TEST_F(Wire, ServesManyCallersAtOnceWithoutMixingTheirAnswers) {
     callers.emplace_back([&, caller] {
       for (unsigned i = 0; i < 50; ++i) {
         const auto index = 1 + caller * 1000 + i;
-        const auto answer = remote->receipt(index);
+        const auto answer = remote->receipt(index, leaf);
         if (!answer || *answer != "{\"index\":" + std::to_string(index) + "}") ++wrong;
       }
     });
@@ -291,7 +294,7 @@ TEST_F(Wire, SendsNothingThatDoesNotFitIntoAFrame) {
   auto request = open_signing();
   request.documents.assign(max_documents, {Bytes(48, 1), std::string(256, 'x')});
   EXPECT_EQ(remote->open_signing(request).error().code, ErrorCode::too_large);
-  EXPECT_EQ(remote->receipt(0).error().code, ErrorCode::too_large) << "nor does the SAM answer with it";
+  EXPECT_EQ(remote->receipt(0, leaf).error().code, ErrorCode::too_large) << "nor does the SAM answer with it";
   EXPECT_TRUE(remote->status());
 }
 

@@ -257,12 +257,17 @@ TEST_F(BadInput, MethodsThatAreNotImplementedSaySo) {
   }
 }
 
-TEST_F(BadInput, ReceiptsAreAskedByNumber) {
-  EXPECT_EQ(world_.get("/sic/v1/receipts/7").status, 200U);
+TEST_F(BadInput, ReceiptsAreAskedByNumberAndLeaf) {
+  const auto leaf_of = [](const std::string& index) { return "?leaf=" + encode_base64url(crypto::sha256(as_bytes("entry " + index))); };
+  EXPECT_EQ(world_.get("/sic/v1/receipts/7" + leaf_of("7")).status, 200U);
   for (const auto* index : {"x", "-1", "1x", "99999999999999999999999"}) {
-    expect_refused(world_.get(std::string("/sic/v1/receipts/") + index), 400, "invalid_request", invalid("index"));
+    expect_refused(world_.get(std::string("/sic/v1/receipts/") + index + leaf_of("7")), 400, "invalid_request", invalid("index"));
   }
-  expect_refused(world_.get("/sic/v1/receipts/11"), 404, "not_found", "There is no such object");
+  for (const auto* query : {"", "?", "?leaf=", "?leaf=AAAA", "?leaf=%zz", "?leaves=AAAA"}) {
+    expect_refused(world_.get(std::string("/sic/v1/receipts/7") + query), 400, "invalid_request", invalid("leaf"));
+  }
+  expect_refused(world_.get("/sic/v1/receipts/7" + leaf_of("8")), 404, "not_found", "There is no such object");
+  expect_refused(world_.get("/sic/v1/receipts/11" + leaf_of("11")), 404, "not_found", "There is no such object");
 }
 
 TEST_F(BadInput, APinInTheBodyIsNeitherAcceptedNorEchoed) {

@@ -1,5 +1,6 @@
 #include "ssa/signer/interaction.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/check.h"
@@ -173,7 +174,12 @@ http::Response Interaction::receipt(const http::Request& request, std::string_vi
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(index.data(), index.data() + index.size(), number);
   if (error != std::errc{} || end != index.data() + index.size()) return csc::answer(csc::invalid_parameter("index"));
-  auto receipt = rooms_.sam->receipt(number);
+  const auto text = http::form_value(request.query, "leaf");
+  const auto bytes = text ? parse_base64url(*text) : text.error();
+  crypto::Sha256Digest leaf{};
+  if (!bytes || bytes->size() != leaf.size()) return csc::answer(csc::invalid_parameter("leaf"));
+  std::copy(bytes->begin(), bytes->end(), leaf.begin());
+  auto receipt = rooms_.sam->receipt(number, leaf);
   return receipt ? http::json_answer(std::move(*receipt)) : refuse(request, receipt.error());
 }
 

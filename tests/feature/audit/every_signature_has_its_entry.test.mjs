@@ -44,7 +44,7 @@ describe('audit', () => {
     const { answer } = await alice.sign(['with a receipt']);
     const [entry] = answer.auditReceipts;
     const receipt = await until('the receipt', async () => {
-      const fetched = await client.get(`/sic/v1/receipts/${entry.index}`);
+      const fetched = await client.get(`/sic/v1/receipts/${entry.index}?leaf=${Buffer.from(entry.leaf, 'base64').toString('base64url')}`);
       return fetched.status === 200 && fetched.json;
     });
     const leaf = hash(Buffer.from([0]), Buffer.from(receipt.event));
@@ -59,6 +59,28 @@ describe('audit', () => {
     assert.equal(verified.status, 0, verified.stderr);
     writeFileSync(file, JSON.stringify({ ...receipt, event: receipt.event.replace('alice', 'mallo') }));
     assert.notEqual(run(path.join(binaries, 'intaglio'), ['audit', 'receipt', file, '--key', system.path('sam/checkpoint.jwk')]).status, 0);
+  });
+
+  it('shows an entry only to who was given its leaf with the signature, and says nothing more to anyone else', async () => {
+    const { answer } = await alice.sign(['for its holder alone']);
+    const [entry] = answer.auditReceipts;
+    const leaf = Buffer.from(entry.leaf, 'base64');
+    await until('the receipt', () => sam.receipt(entry.index, leaf).catch(() => undefined));
+    const another = Buffer.from(leaf.map((byte, at) => (at === 31 ? byte ^ 1 : byte)));
+    const refusal = (index, given) => sam.receipt(index, given).then(() => assert.fail('a receipt'), (error) => error.message);
+    assert.equal(await refusal(entry.index, another), await refusal(1_000_000, leaf), 'at the SAM itself');
+    for (const [index, given] of [[entry.index, another], [entry.index - 1, leaf], [1_000_000, leaf]]) {
+      const refused = await client.get(`/sic/v1/receipts/${index}?leaf=${given.toString('base64url')}`);
+      assert.equal(refused.status, 404);
+      assert.equal(refused.json.error, 'not_found');
+    }
+    assert.equal((await client.get(`/sic/v1/receipts/${entry.index}`)).status, 400);
+    // The entry before is the intent: its leaf can be computed by who reads the log, and is nobody's receipt.
+    const { DatabaseSync } = await import('node:sqlite');
+    const database = new DatabaseSync(system.path('sam/sam.db'), { readOnly: true });
+    const { event } = database.prepare('SELECT event FROM audit_entries WHERE idx = ?').get(entry.index - 1);
+    database.close();
+    assert.equal(await refusal(entry.index - 1, hash(Buffer.from([0]), Buffer.from(event))), await refusal(1_000_000, leaf));
   });
 
   it('counts as many signatures of the token as entries of the log', async () => {

@@ -167,7 +167,7 @@ export class FalseService {
       case '/sic/v1/keys': return this.#open({ purpose: 'key', suites: [keyAlgorithms.indexOf(body.algorithm) + 1] });
       case '/sic/v1/messages': return this.#message(body);
       case '/csc/v2/signatures/signHash': return this.#signHash(body);
-      case '/sic/v1/receipts/5': return { log: 'test/log', index: 5, leaf: 'bGVhZg==', event: '{}', inclusion: [], checkpoint: '', ...this.lie.receipt };
+      case '/sic/v1/receipts/5?leaf=bGVhZg': return { log: 'test/log', index: 5, leaf: 'bGVhZg==', event: '{}', inclusion: [], checkpoint: '', ...this.lie.receipt };
       case '/ra/v1/signers':
         return { signerID: 'ada', activationCode: await this.seal({ signer: this.lie.activationSigner ?? 'ada', code: 'ABCDEFGHIJKLMNOP' }, 'intaglio-activation+jwe', this.operator.jwk) };
       case '/ra/v1/requests/cred': return this.#request();

@@ -122,8 +122,8 @@ export class Sam {
     return this.json(16, []);
   }
 
-  receipt(index) {
-    return this.json(15, index);
+  receipt(index, leaf) {
+    return this.json(15, [[1, index], [2, leaf]]);
   }
 
   /** C_Sign calls made with signers' keys since the SAM's start. */
