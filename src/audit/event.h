@@ -55,6 +55,15 @@ struct Event {
   Outcome outcome;
   std::vector<std::pair<std::string, std::string>> fields;
 };
+/// What events of a type say: each required field once, each optional one at most once, no other.
+struct FieldNames {
+  std::vector<std::string_view> required, optional;
+};
+[[nodiscard]] FieldNames fields_of(EventType type);
+/// Refused (`internal`): an event with a field that the catalogue does not know, one field twice, or one missing.
+[[nodiscard]] Status check_fields(const Event& event);
+/// The same of what was read; also refused: a name that is no type.
+[[nodiscard]] Status check_fields(std::string_view type, const std::vector<std::string_view>& names);
 [[nodiscard]] std::string canonical(const Event& event, const Clock& clock, std::uint64_t index);
 
 }  // namespace intaglio::audit

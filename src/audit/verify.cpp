@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 
@@ -41,23 +42,38 @@ class Findings {
   std::multimap<std::uint64_t, std::string> found_;
 };
 
-/// Each intent has one outcome at most, each outcome its intent.
+std::string text_of(const json::Value& object, std::string_view name) {
+  auto text = json::text_member(object, name, detail::max_entry_size);
+  return text ? std::move(*text) : std::string();
+}
+
+/// Each outcome is of one open intent and says the same as it; each occurrence (authorisation and position) is signed at most
+/// once, and never again when it was burned (TC-4).
 class Reconciliation {
  public:
-  void see(std::uint64_t index, const json::Value& event, Findings& findings) {
+  explicit Reconciliation(Findings& findings) noexcept : findings_(findings) {}
+
+  void see(std::uint64_t index, const json::Value& event) {
     const auto type = text_of(event, "type");
     const auto* fields = json::member(event, "fields");
     if (fields == nullptr) return;
     if (type == name_of(EventType::signature_intent)) {
-      open_.emplace(index, Occurrence{text_of(*fields, "authorisation"), text_of(*fields, "position")});
-    } else if (type == name_of(EventType::signature_made) || type == name_of(EventType::signature_burned)) {
-      if (type == name_of(EventType::signature_made)) ++signatures_;
-      close(index, text_of(*fields, "intent"), findings);
+      reserve(index, facts_of(event, *fields));
+    } else if (type == name_of(EventType::signature_made)) {
+      ++signatures_;
+      use(index, facts_of(event, *fields), false);
+      close(index, event, *fields);
+    } else if (type == name_of(EventType::signature_burned)) {
+      use(index, facts_of(event, *fields), true);
+      close(index, event, *fields);
     } else if (type == name_of(EventType::signature_refused)) {
       // A refusal before the intent names none.
-      if (const auto intent = text_of(*fields, "intent"); !intent.empty()) close(index, intent, findings);
+      if (json::member(*fields, "intent") != nullptr) close(index, event, *fields);
+    } else if (type == name_of(EventType::signature_redelivered)) {
+      const auto found = used_.find(facts_of(event, *fields).occurrence());
+      if (found == used_.end() || found->second.burned) add(index, "returns a signature again that no entry says was made");
     } else if (type == name_of(EventType::reservation_burned)) {
-      burn({text_of(*fields, "authorisation"), text_of(*fields, "position")});
+      burn(index, {text_of(*fields, "authorisation"), text_of(*fields, "position")});
     }
   }
   [[nodiscard]] std::uint64_t signatures() const noexcept { return signatures_; }
@@ -66,26 +82,80 @@ class Reconciliation {
  private:
   using Occurrence = std::pair<std::string, std::string>;
 
-  static std::string text_of(const json::Value& object, std::string_view name) {
-    auto text = json::text_member(object, name);
-    return text ? std::move(*text) : std::string();
+  /// What intent and outcome say alike, by name.
+  struct Facts {
+    static constexpr std::array names{"authorisation", "position", "suite", "digest", "certificate", "actor", "subject"};
+    std::array<std::string, names.size()> values;
+    [[nodiscard]] Occurrence occurrence() const { return {values[0], values[1]}; }
+  };
+  struct Use {
+    std::uint64_t index;
+    bool burned;
+    [[nodiscard]] std::string told() const { return (burned ? "burned by " : "signed by ") + entry_name(index); }
+  };
+
+  static Facts facts_of(const json::Value& event, const json::Value& fields) {
+    Facts facts;
+    for (std::size_t at = 0; at < Facts::names.size(); ++at) facts.values[at] = text_of(at < 5 ? fields : event, Facts::names[at]);
+    return facts;
   }
-  void close(std::uint64_t index, const std::string& intent, Findings& findings) {
+
+  void add(std::uint64_t index, const std::string& what) { findings_.add(index, entry_name(index) + ' ' + what); }
+
+  void reserve(std::uint64_t index, Facts facts) {
+    const auto occurrence = facts.occurrence();
+    const auto used = used_.find(occurrence);
+    if (used != used_.end()) add(index, "reserves an occurrence that was " + used->second.told());
+    const auto [reserved, fresh] = reserved_.emplace(occurrence, index);
+    if (!fresh) {
+      add(index, "reserves an occurrence that is reserved by " + entry_name(reserved->second));
+      reserved->second = index;
+    }
+    open_.emplace(index, std::move(facts));
+  }
+
+  void use(std::uint64_t index, const Facts& facts, bool burned) {
+    const auto [used, fresh] = used_.emplace(facts.occurrence(), Use{index, burned});
+    if (!fresh) add(index, std::string(burned ? "burns" : "signs") + " an occurrence that was " + used->second.told());
+  }
+
+  void close(std::uint64_t index, const json::Value& event, const json::Value& fields) {
+    const auto intent = text_of(fields, "intent");
     std::uint64_t number = Findings::whole_log;
     std::from_chars(intent.data(), intent.data() + intent.size(), number);
     const auto found = open_.find(number);
     if (found == open_.end()) {
-      findings.add(index, entry_name(index) + " is the outcome of an intent that is not open: " + (intent.empty() ? "none named" : intent));
-    } else {
-      open_.erase(found);
+      add(index, "is the outcome of an intent that is not open: " + (intent.empty() ? "none named" : intent));
+      return;
     }
-  }
-  void burn(const Occurrence& occurrence) {
-    const auto found = std::find_if(open_.begin(), open_.end(), [&](const auto& candidate) { return candidate.second == occurrence; });
-    if (found != open_.end()) open_.erase(found);
+    const auto facts = facts_of(event, fields);
+    for (std::size_t at = 0; at < Facts::names.size(); ++at) {
+      if (facts.values[at] != found->second.values[at])
+        add(index, std::string("differs in \"") + Facts::names[at] + "\" from its intent, " + entry_name(number));
+    }
+    release(found);
   }
 
-  std::map<std::uint64_t, Occurrence> open_;
+  void burn(std::uint64_t index, const Occurrence& occurrence) {
+    const auto reserved = reserved_.find(occurrence);
+    if (reserved == reserved_.end()) {
+      add(index, "burns a reservation that is not open");
+      return;
+    }
+    used_.emplace(occurrence, Use{index, true});
+    release(open_.find(reserved->second));
+  }
+
+  void release(std::map<std::uint64_t, Facts>::iterator intent) {
+    const auto reserved = reserved_.find(intent->second.occurrence());
+    if (reserved != reserved_.end() && reserved->second == intent->first) reserved_.erase(reserved);
+    open_.erase(intent);
+  }
+
+  Findings& findings_;
+  std::map<std::uint64_t, Facts> open_;            ///< by the index of the intent
+  std::map<Occurrence, std::uint64_t> reserved_;  ///< the same, by occurrence
+  std::map<Occurrence, Use> used_;
   std::uint64_t signatures_ = 0;
 };
 
@@ -162,7 +232,17 @@ class Verification {
     }
     auto own = json::integer_member(*event, "index");
     if (!own || static_cast<std::uint64_t>(*own) != entry.index) findings_.add(entry.index, name + " says that it is another entry");
-    intents_.see(entry.index, *event, findings_);
+    check_kind(entry.index, *event);
+    intents_.see(entry.index, *event);
+  }
+
+  void check_kind(std::uint64_t index, const json::Value& event) {
+    std::vector<std::string_view> names;
+    if (const auto* fields = json::member(event, "fields"); fields != nullptr && fields->is_object()) {
+      for (auto field = fields->begin(); field != fields->end(); ++field) names.emplace_back(field.key());
+    }
+    const auto known = check_fields(text_of(event, "type"), names);
+    if (!known) findings_.add(index, entry_name(index) + " is not of the catalogue: " + known.error().detail);
   }
 
   /// The tree over what the entries hold now; compared with the tiles as they fill and with the checkpoint at its size.
@@ -233,7 +313,7 @@ class Verification {
   const crypto::PublicKey& signer_;
   const detail::Tiles tiles_;
   Findings findings_;
-  Reconciliation intents_;
+  Reconciliation intents_{findings_};
   std::optional<Head> anchor_;
   std::optional<detail::Checkpoint> checkpoint_;
   Head head_;

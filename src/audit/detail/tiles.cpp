@@ -52,7 +52,7 @@ std::string Tiles::encode_index(std::uint64_t index) {
     return std::string(3 - text.size(), '0') + text;
   };
   std::string text = three_digits(index % 1000);
-  while ((index /= 1000) > 0) text = 'x' + three_digits(index % 1000) + '/' + text;
+  while ((index /= 1000) > 0) text.insert(0, 'x' + three_digits(index % 1000) + '/');
   return text;
 }
 
@@ -138,7 +138,8 @@ Result<Hash> Tiles::range_hash(std::uint64_t size, std::uint64_t begin, std::uin
     return hash_of_node(*left, *right);
   }
   const auto height = static_cast<unsigned>(std::countr_zero(count));
-  const unsigned level = height / tile_height;
+  // A count of 64 bits has no level above 7.
+  const unsigned level = std::min(height / tile_height, 7U);
   const auto first = begin >> (tile_height * level);
   const auto in_tile = static_cast<std::size_t>(count >> (tile_height * level));
   const auto index = first / tile_width;
