@@ -141,6 +141,10 @@ Status Core::check_head(const Head& head) {
 }
 
 Result<EntryReference> Core::append(storage::Transaction& transaction, const Event& event) {
+  if (auto known = check_fields(event); refused_by("audit.catalogue", !known)) {
+    log::refusal("audit.uncatalogued", known.error());
+    return known.error();
+  }
   if (auto ready = healthy(); !ready) return ready.error();
   auto head = detail::read_head(transaction, empty);
   if (!head) {
