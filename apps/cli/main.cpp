@@ -166,23 +166,81 @@ void add_key(CLI::App& program, const Clock& clock) {
       "\nPrints the credentialID, which the registration authority certifies next (intaglio ra certify).\n\nExample:\n"
       "  intaglio key new --client client.toml --signer ada --algorithm rsa3072");
   app->callback([options, &clock] { chosen = [options, &clock] { return new_key(*options, clock); }; });
+
+  const auto add_change = [&](const char* name, protocol::KeyChange change, const char* about, const char* footer) {
+    auto changed = std::make_shared<ChangeKeyOptions>();
+    changed->change = change;
+    auto* command = key->add_subcommand(name, about);
+    add_client(*command, changed->client_file);
+    command->add_option("--credential", changed->credential, "the credential, as `intaglio key new` printed it")
+        ->required()
+        ->type_name("ID");
+    command->add_flag("--yes", changed->yes, "for scripts: the signer agreed already; implied when PIN and seed come from files");
+    add_factors(*command, changed->factors);
+    command->footer(footer);
+    command->callback([changed, &clock] { chosen = [changed, &clock] { return change_key(*changed, clock); }; });
+  };
+  add_change("suspend", protocol::KeyChange::suspend, "Suspend a credential of your own; only the registration authority lifts that",
+             "\nExample:\n  intaglio key suspend --client client.toml --credential cred-1");
+  add_change("destroy", protocol::KeyChange::destroy, "Destroy a key of your own, for good",
+             "\nExample:\n  intaglio key destroy --client client.toml --credential cred-1");
+}
+
+void add_signer(CLI::App& program, const Clock& clock) {
+  auto* signer = program.add_subcommand("signer", "The signer's own factors");
+  signer->require_subcommand(1);
+  const auto add_change = [&](const char* name, const char* about) {
+    auto options = std::make_shared<ChangeFactorsOptions>();
+    auto* app = signer->add_subcommand(name, about);
+    add_client(*app, options->client_file);
+    app->add_option("--signer", options->signer, "the signer's id")->required()->type_name("ID");
+    app->add_flag("--yes", options->yes, "for scripts: the signer agreed already; implied when all secrets come from files");
+    add_factors(*app, options->factors);
+    app->callback([options, &clock] { chosen = [options, &clock] { return change_factors(*options, clock); }; });
+    return std::pair(app, options);
+  };
+  auto [pin, pin_options] = add_change("change-pin", "Choose a new PIN, with the old one and a one-time code");
+  pin_options->change_pin = true;
+  pin->add_option("--new-pin-file", pin_options->new_pin_file,
+                  "for scripts: read the new PIN from this file, mode 0600; else it is asked for twice")
+      ->type_name("FILE");
+  pin->footer("\nExample:\n  intaglio signer change-pin --client client.toml --signer ada");
+  auto [seed, seed_options] = add_change("change-seed", "Get a new seed for one-time codes, with PIN and a code of the old one");
+  seed_options->change_seed = true;
+  seed->add_option("--seed-file", seed_options->seed_file, "for scripts: keep the new TOTP seed (base32) in this new file, mode 0600")
+      ->type_name("FILE");
+  seed->add_flag("--no-qr", seed_options->no_qr, "do not draw the QR code");
+  seed->footer(
+      "\nThe old seed ends at once; the new one is shown once.\n\nExample:\n"
+      "  intaglio signer change-seed --client client.toml --signer ada");
 }
 
 void add_ra(CLI::App& program, const Clock& clock) {
   auto* ra = program.add_subcommand("ra", "Registration authority: signers, certificates, states of keys");
   ra->require_subcommand(1);
 
-  auto signer = std::make_shared<CreateSignerOptions>();
-  auto* create = ra->add_subcommand("signer-create", "Create a signer; the activation code comes back sealed to the operator");
-  add_operator(*create, signer->operator_file);
-  create->add_option("--signer", signer->signer, "the new signer's id")->required()->type_name("ID");
-  create->add_option("--identity", signer->identity_file, "JSON: givenName, surname, country, serialNumber, optionally email")
-      ->required()
-      ->type_name("FILE.json");
-  create->add_option("--code-out", signer->code_out, "write the activation code to this file, mode 0600; else it is shown")
-      ->type_name("FILE");
-  create->footer("\nExample:\n  intaglio ra signer-create --operator operator.toml --signer ada --identity ada.json --code-out ada.code");
-  create->callback([signer, &clock] { chosen = [signer, &clock] { return create_signer(*signer, clock); }; });
+  const auto add_registration = [&](const char* name, const char* about, const char* footer) {
+    auto options = std::make_shared<CreateSignerOptions>();
+    auto* app = ra->add_subcommand(name, about);
+    add_operator(*app, options->operator_file);
+    app->add_option("--signer", options->signer, "the signer's id")->required()->type_name("ID");
+    app->add_option("--identity", options->identity_file, "JSON: givenName, surname, country, serialNumber, optionally email")
+        ->required()
+        ->type_name("FILE.json");
+    app->add_option("--code-out", options->code_out, "write the activation code to this file, mode 0600; else it is shown")
+        ->type_name("FILE");
+    app->footer(footer);
+    return std::pair(app, options);
+  };
+  auto [create, created] = add_registration(
+      "signer-create", "Create a signer; the activation code comes back sealed to the operator",
+      "\nExample:\n  intaglio ra signer-create --operator operator.toml --signer ada --identity ada.json --code-out ada.code");
+  create->callback([options = created, &clock] { chosen = [options, &clock] { return create_signer(*options, clock); }; });
+  auto [reset, to_reset] =
+      add_registration("reset-factors", "Reset the factors of a person who was identified anew: the keys are destroyed",
+                       "\nRevoke the certificates of the destroyed keys too (intaglio ra revoke).\n\nExample:\n"
+                       "  intaglio ra reset-factors --operator operator.toml --signer ada --identity ada.json --code-out ada.code");
+  reset->callback([options = to_reset, &clock] { chosen = [options, &clock] { return reset_factors(*options, clock); }; });
 
   auto request = std::make_shared<CertifyOptions>();
   auto* certify_app = ra->add_subcommand("certify", "Have a signer's key certified, and bind the certificate");
@@ -209,7 +267,7 @@ void add_ra(CLI::App& program, const Clock& clock) {
       add_state("suspend", "Suspend a credential: it signs nothing until it is resumed",
                 "\nExample:\n  intaglio ra suspend --operator operator.toml --credential cred-1 --reason \"phone lost\"");
   suspend->add_option("--reason", suspended->reason, "stands in the audit log")->required()->type_name("TEXT");
-  suspend->callback([options = suspended] { chosen = [options] { return suspend_key(*options); }; });
+  suspend->callback([options = suspended, &clock] { chosen = [options, &clock] { return suspend_key(*options, clock); }; });
   auto [resume, resumed] =
       add_state("resume", "Lift a suspension", "\nExample:\n  intaglio ra resume --operator operator.toml --credential cred-1");
   resume->callback([options = resumed, &clock] { chosen = [options, &clock] { return resume_key(*options, clock); }; });
@@ -257,6 +315,7 @@ int main(int argc, char** argv) {
   add_verify(program, *clock);
   add_enrol(program, *clock);
   add_key(program, *clock);
+  add_signer(program, *clock);
   add_audit(program);
   add_ra(program, *clock);
   add_siblings(program);

@@ -16,6 +16,9 @@ constexpr auto purposes = std::to_array<std::pair<Purpose, std::string_view>>({
     {Purpose::sign, "sign"},
     {Purpose::enrol, "enrol"},
     {Purpose::key, "key"},
+    {Purpose::factors, "factors"},
+    {Purpose::suspend, "suspend"},
+    {Purpose::destroy, "destroy"},
 });
 
 Error refused(std::string_view what) { return {ErrorCode::invalid_request, "transaction: " + std::string(what)}; }
@@ -43,8 +46,8 @@ class Parser {
 };
 
 Status check_suites(const Transaction& transaction) {
-  if (transaction.purpose == Purpose::enrol) {
-    return transaction.suites.empty() ? Status{} : refused("an enrolment has no suites");
+  if (transaction.purpose != Purpose::sign && transaction.purpose != Purpose::key) {
+    return transaction.suites.empty() ? Status{} : refused("only a signature and a new key have suites");
   }
   if (transaction.purpose == Purpose::key) {
     const bool one_algorithm = transaction.suites.size() == 1 && transaction.suites[0] >= 1 && transaction.suites[0] <= 6;
@@ -75,8 +78,8 @@ Status check_documents(const Transaction& transaction) {
 
 Status check_names(const Transaction& transaction) {
   if (auto id = SignerId::parse(transaction.signer); !id) return id.error();
-  if (transaction.purpose == Purpose::enrol) {
-    if (!transaction.key.empty()) return refused("an enrolment has no key");
+  if (transaction.purpose == Purpose::enrol || transaction.purpose == Purpose::factors) {
+    if (!transaction.key.empty()) return refused("factors have no key");
   } else if (auto id = KeyId::parse(transaction.key); !id) {
     return id.error();
   }

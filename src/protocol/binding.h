@@ -8,8 +8,8 @@
 /// T, consent and binding exactly as api/sap/README.md writes them down; vectors in tests/data/sap/.
 namespace intaglio::protocol {
 
-enum class Purpose { sign, enrol, key };
-[[nodiscard]] std::string_view name_of(Purpose purpose) noexcept;  ///< "sign", "enrol", "key"
+enum class Purpose { sign, enrol, key, factors, suspend, destroy };
+[[nodiscard]] std::string_view name_of(Purpose purpose) noexcept;  ///< "sign", "enrol", …
 [[nodiscard]] Result<Purpose> parse_purpose(std::string_view name);
 
 /// T: the TC-3 fields without consent. Canonical: each field is a 4-byte big-endian length and its bytes, in this order.
@@ -19,7 +19,7 @@ struct Transaction {
   std::uint64_t epoch;
   UnixTime expires;
   std::string signer;
-  std::string key;             ///< credential; for purpose key the id that the new key will have; empty for enrol
+  std::string key;             ///< credential; for purpose key the id that the new key will have; empty for enrol and factors
   Bytes certificate_digest;    ///< SHA-256 of the certificate, or empty
   std::string profile;
   std::uint8_t hash;           ///< crypto::HashAlgorithm; 0 when there are no documents

@@ -169,6 +169,10 @@ TEST(Transaction, RefusesWhatBreaksTheTableOfFields) {
        }},
       {"key algorithm 7", [](auto& t) { t = key_generation(), t.suites = {7}; }},
       {"key of an enrolment", [](auto& t) { t = enrolment(), t.key = "key-1"; }},
+      {"key of a change of factors", [](auto& t) { t = enrolment(), t.purpose = Purpose::factors, t.key = "key-1"; }},
+      {"no key to suspend", [](auto& t) { t = enrolment(), t.purpose = Purpose::suspend; }},
+      {"no key to destroy", [](auto& t) { t = enrolment(), t.purpose = Purpose::destroy; }},
+      {"suites of a destruction", [](auto& t) { t = enrolment(), t.purpose = Purpose::destroy, t.key = "key-1", t.suites = {1}; }},
       {"suites of an enrolment", [](auto& t) { t = enrolment(), t.suites = {1}; }},
   };
   for (const auto& [what, change] : changes) {
@@ -214,7 +218,8 @@ TEST(Text, IsUtf8WithoutTricks) {
 }
 
 TEST(Purpose, IsReadByItsNameAlone) {
-  for (const auto purpose : {Purpose::sign, Purpose::enrol, Purpose::key}) EXPECT_EQ(*parse_purpose(name_of(purpose)), purpose);
+  for (const auto purpose : {Purpose::sign, Purpose::enrol, Purpose::key, Purpose::factors, Purpose::suspend, Purpose::destroy})
+    EXPECT_EQ(*parse_purpose(name_of(purpose)), purpose);
   EXPECT_FALSE(parse_purpose("Sign"));
   EXPECT_FALSE(parse_purpose(""));
   EXPECT_EQ(name_of(KeyState::suspended), "suspended");

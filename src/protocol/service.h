@@ -35,7 +35,7 @@ struct OpenSigning {
   std::vector<DocumentDigest> documents;
   std::string client_id, client_name;
 };
-/// First factors of a signer who holds an activation code.
+/// First factors of a signer who holds an activation code, or a change of factors by a signer who has them.
 struct OpenEnrolment {
   SignerId signer;
   std::string client_id, client_name;
@@ -45,6 +45,14 @@ struct OpenKeyGeneration {
   SignerId signer;
   crypto::KeyAlgorithm algorithm;
   std::string profile;
+  std::string client_id, client_name;
+};
+
+/// What a signer may do with a key of his own beside signing. There is no way back from `destroy`.
+enum class KeyChange : std::uint8_t { suspend = 1, destroy = 2 };
+struct OpenKeyChange {
+  KeyId key;
+  KeyChange change;
   std::string client_id, client_name;
 };
 
@@ -120,19 +128,27 @@ class SamService {
   [[nodiscard]] virtual Result<Opened> open_signing(const OpenSigning& request) = 0;
   [[nodiscard]] virtual Result<Opened> open_enrolment(const OpenEnrolment& request) = 0;
   [[nodiscard]] virtual Result<Opened> open_key_generation(const OpenKeyGeneration& request) = 0;
+  [[nodiscard]] virtual Result<Opened> open_factor_change(const OpenEnrolment& request) = 0;
+  [[nodiscard]] virtual Result<Opened> open_key_change(const OpenKeyChange& request) = 0;
 
-  /// SAP messages: compact JWE, typ intaglio-sap-sign+jwe, intaglio-sap-enrol+jwe, intaglio-sap-key+jwe.
+  /// SAP messages: compact JWE, typ intaglio-sap-sign+jwe, -enrol, -key, -factors, and -suspend or -destroy for change_key.
   [[nodiscard]] virtual Result<Authorised> authorise(std::string_view sap_message) = 0;
   [[nodiscard]] virtual Result<Enrolled> enrol_factors(std::string_view sap_message) = 0;
   [[nodiscard]] virtual Result<KeyGenerated> generate_key(std::string_view sap_message) = 0;
+  [[nodiscard]] virtual Result<Enrolled> change_factors(std::string_view sap_message) = 0;
+  virtual Status change_key(std::string_view sap_message) = 0;
 
   [[nodiscard]] virtual Result<SignAnswer> sign(const SignRequest& request) = 0;
 
   /// JWS of a registered RA operator, typ intaglio-ra+jwt, {op create-signer, …}.
   [[nodiscard]] virtual Result<SignerCreated> create_signer(std::string_view operator_request) = 0;
+  /// {op reset-factors, …}: all keys of the signer end, and he enrols again with a new activation code (TC-7).
+  [[nodiscard]] virtual Result<SignerCreated> reset_factors(std::string_view operator_request) = 0;
   [[nodiscard]] virtual Result<CredentialFacts> bind_certificate(const CertificateBinding& binding) = 0;
   /// Fails safe: the SSA itself may suspend; lifting it needs an operator's request {op resume-key}.
   virtual Status suspend_key(const KeyId& key, std::string_view reason) = 0;
+  /// {op suspend-key}: the same on an operator's word.
+  virtual Status suspend_by_operator(std::string_view operator_request) = 0;
   virtual Status resume_key(std::string_view operator_request) = 0;
   /// A CRL of a pinned CA: revoked keys stop at once.
   virtual Status put_revocation_data(ByteView crl) = 0;

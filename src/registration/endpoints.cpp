@@ -70,6 +70,7 @@ void Endpoints::add_routes(http::Router& router) {
                [this, handler](const Request& q, const PathParameters&) { return (this->*handler)(q); });
   };
   post("/ra/v1/signers", &Endpoints::create_signer);
+  post("/ra/v1/resets", &Endpoints::reset_factors);
   router.add("GET", "/ra/v1/requests/{credentialID}", Access::operator_certificate,
              [this](const Request& q, const PathParameters& path) { return pending_request(q, path["credentialID"]); });
   post("/ra/v1/certificates", &Endpoints::issue_certificate);
@@ -87,6 +88,20 @@ Response Endpoints::create_signer(const Request& request) const {
   log::info("registration.signer_created",
             {{"request", request.request_id}, {"operator", asked->operator_id}, {"signer", created->signer.text()}});
   return json_of({{"signerID", created->signer.text()}, {"activationCode", created->sealed_activation_code}});
+}
+
+Response Endpoints::reset_factors(const Request& request) const {
+  const auto asked = operator_request(request, "reset-factors");
+  if (!asked) return refuse(request, asked.error());
+  const auto reset = parts_.sam->reset_factors(asked->compact);
+  if (!reset) return refuse(request, reset.error());
+  log::info("registration.factors_reset",
+            {{"request", request.request_id}, {"operator", asked->operator_id}, {"signer", reset->signer.text()}});
+  // The keys ended: what is remembered of them is forgotten. The SAM refuses them whether or not we know.
+  if (const auto keys = parts_.sam->list_credentials(reset->signer)) {
+    for (const auto& facts : *keys) parts_.credential_changed(facts.key);
+  }
+  return json_of({{"signerID", reset->signer.text()}, {"activationCode", reset->sealed_activation_code}});
 }
 
 Response Endpoints::pending_request(const Request& request, std::string_view credential) const {
@@ -148,6 +163,7 @@ Response Endpoints::bind_certificate(const Request& request) const {
 Response Endpoints::suspend(const Request& request) const {
   const auto body = body_of(request);
   if (!body) return refuse(request, body.error());
+  if (json::member(*body, "request") != nullptr) return suspend_by_operator(request);
   const auto key = key_member(*body, "credentialID");
   if (!key) return refuse(request, key.error());
   const auto reason = json::text_member(*body, "reason", max_reason_length);
@@ -156,6 +172,18 @@ Response Endpoints::suspend(const Request& request) const {
   if (!suspended) return refuse(request, suspended.error());
   parts_.credential_changed(*key);
   log::info("registration.key_suspended", {{"request", request.request_id}, {"credential", key->text()}});
+  return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::suspended)}});
+}
+
+Response Endpoints::suspend_by_operator(const Request& request) const {
+  const auto asked = operator_request(request, "suspend-key");
+  if (!asked) return refuse(request, asked.error());
+  const auto key = key_member(asked->payload, "key");
+  if (!key) return refuse(request, key.error());
+  const auto suspended = parts_.sam->suspend_by_operator(asked->compact);
+  if (!suspended) return refuse(request, suspended.error());
+  parts_.credential_changed(*key);
+  note("registration.key_suspended", request, *asked, *key);
   return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::suspended)}});
 }
 

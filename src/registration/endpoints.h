@@ -27,10 +27,12 @@ class Endpoints {
 
  private:
   [[nodiscard]] http::Response create_signer(const http::Request& request) const;
+  [[nodiscard]] http::Response reset_factors(const http::Request& request) const;
   [[nodiscard]] http::Response pending_request(const http::Request& request, std::string_view credential) const;
   [[nodiscard]] http::Response issue_certificate(const http::Request& request) const;
   [[nodiscard]] http::Response bind_certificate(const http::Request& request) const;
   [[nodiscard]] http::Response suspend(const http::Request& request) const;
+  [[nodiscard]] http::Response suspend_by_operator(const http::Request& request) const;
   [[nodiscard]] http::Response resume(const http::Request& request) const;
   [[nodiscard]] http::Response revoke(const http::Request& request) const;
 

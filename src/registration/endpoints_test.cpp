@@ -38,6 +38,10 @@ class FakeSam final : public protocol::SamService {
   Result<protocol::Opened> open_signing(const protocol::OpenSigning&) override { return unexpected(); }
   Result<protocol::Opened> open_enrolment(const protocol::OpenEnrolment&) override { return unexpected(); }
   Result<protocol::Opened> open_key_generation(const protocol::OpenKeyGeneration&) override { return unexpected(); }
+  Result<protocol::Opened> open_factor_change(const protocol::OpenEnrolment&) override { return unexpected(); }
+  Result<protocol::Opened> open_key_change(const protocol::OpenKeyChange&) override { return unexpected(); }
+  Result<protocol::Enrolled> change_factors(std::string_view) override { return unexpected(); }
+  Status change_key(std::string_view) override { return unexpected(); }
   Result<protocol::Authorised> authorise(std::string_view) override { return unexpected(); }
   Result<protocol::Enrolled> enrol_factors(std::string_view) override { return unexpected(); }
   Result<protocol::KeyGenerated> generate_key(std::string_view) override { return unexpected(); }
@@ -47,6 +51,7 @@ class FakeSam final : public protocol::SamService {
     if (failure) return *failure;
     return protocol::SignerCreated{must(SignerId::parse("alice")), "sealed-code"};
   }
+  Result<protocol::SignerCreated> reset_factors(std::string_view request) override { return create_signer(request); }
   Result<protocol::CredentialFacts> bind_certificate(const protocol::CertificateBinding& binding) override {
     calls.push_back(binding.operator_request);
     bound = binding.certificates;
@@ -65,6 +70,10 @@ class FakeSam final : public protocol::SamService {
     calls.push_back("suspend " + key.text() + " " + std::string(reason));
     return failure && !suspends_always ? Status(*failure) : Status();
   }
+  Status suspend_by_operator(std::string_view request) override {
+    calls.emplace_back(request);
+    return failure ? Status(*failure) : Status();
+  }
   Status resume_key(std::string_view request) override {
     calls.emplace_back(request);
     return failure ? Status(*failure) : Status();
@@ -73,7 +82,17 @@ class FakeSam final : public protocol::SamService {
     calls.push_back("crl " + std::string(as_text(crl)));
     return failure ? Status(*failure) : Status();
   }
-  Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId&) override { return unexpected(); }
+  Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId& signer) override {
+    return std::vector<protocol::CredentialFacts>{{must(KeyId::parse("key-1")),
+                                                   signer,
+                                                   protocol::KeyState::destroyed,
+                                                   crypto::KeyAlgorithm::rsa3072,
+                                                   {},
+                                                   {},
+                                                   false,
+                                                   "direct-resident",
+                                                   1}};
+  }
   Result<protocol::CredentialFacts> credential(const KeyId&) override { return unexpected(); }
   Result<std::string> receipt(std::uint64_t, const crypto::Sha256Digest&) override { return unexpected(); }
   Result<std::string> status() override { return unexpected(); }
@@ -184,9 +203,25 @@ TEST_F(RegistrationTest, ASignerIsCreatedByTheSamWithTheOperatorsOwnRequest) {
   EXPECT_EQ(sam_->calls, std::vector<std::string>{jws});
 }
 
+TEST_F(RegistrationTest, FactorsAreResetByTheSamAndTheKeysAreForgottenHere) {
+  const auto jws = request("reset-factors", {{"signer", "alice"}});
+  expect_refused(post("/ra/v1/resets", request("create-signer", {{"signer", "alice"}})), 400, "invalid_request");
+  EXPECT_EQ(post("/ra/v1/resets", jws).body, R"({"activationCode":"sealed-code","signerID":"alice"})");
+  EXPECT_EQ(sam_->calls, std::vector<std::string>{jws});
+  EXPECT_EQ(changed_, std::vector<std::string>{"key-1"});
+}
+
+TEST_F(RegistrationTest, AnOperatorsOwnRequestSuspendsAKey) {
+  const auto jws = request("suspend-key", {{"key", "key-1"}, {"reason", "phone lost"}});
+  expect_refused(post("/ra/v1/suspensions", request("resume-key", {{"key", "key-1"}})), 400, "invalid_request");
+  EXPECT_EQ(post("/ra/v1/suspensions", jws).body, R"({"credentialID":"key-1","state":"suspended"})");
+  EXPECT_EQ(sam_->calls, std::vector<std::string>{jws});
+  EXPECT_EQ(changed_, std::vector<std::string>{"key-1"});
+}
+
 TEST_F(RegistrationTest, EveryRouteAsksForAClientCertificate) {
-  for (const auto* path :
-       {"/ra/v1/signers", "/ra/v1/certificates", "/ra/v1/bindings", "/ra/v1/suspensions", "/ra/v1/resumptions", "/ra/v1/revocations"}) {
+  for (const auto* path : {"/ra/v1/signers", "/ra/v1/resets", "/ra/v1/certificates", "/ra/v1/bindings", "/ra/v1/suspensions",
+                           "/ra/v1/resumptions", "/ra/v1/revocations"}) {
     EXPECT_GE(send("POST", path, "{}", false).status, 400U) << path;
     EXPECT_EQ(send("POST", path, "{}", false).body.find("signerID"), std::string::npos);
   }

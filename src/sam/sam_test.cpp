@@ -57,14 +57,20 @@ class MemoryVault final : public custody::KeyVault {
   }
   Status destroy(const KeyId& key) override {
     const std::lock_guard lock(mutex_);
+    if (destroys_nothing) return Error{ErrorCode::token_unavailable, "told to refuse"};
     keys_.erase(key);
     return {};
+  }
+  bool holds(const KeyId& key) {
+    const std::lock_guard lock(mutex_);
+    return keys_.contains(key);
   }
   std::string key_authorisation() const override { return "emulated"; }
 
   int signatures = 0;
   int refusals_left = 0;
   bool refusals_are_definite = true;
+  bool destroys_nothing = false;
   Bytes last_digest;
 
  private:
@@ -76,10 +82,13 @@ class MemoryPepper final : public Pepper {
  public:
   Result<Secret> mac(ByteView data) const override {
     ++evaluations;
+    if (std::exchange(runs_before, runs_before - 1) == 1) before();
     const auto digest = crypto::hmac_sha256(as_bytes("pepper"), data);
     return Secret(digest);
   }
   mutable std::atomic<int> evaluations{0};
+  mutable int runs_before = 0;  ///< at the evaluation of this number from now on, `before` runs first
+  std::function<void()> before;
 };
 
 class MemoryAgreementKeys final : public AgreementKeys {
@@ -252,6 +261,7 @@ class SamTest : public ::testing::Test {
     std::string act = "typed-yes";
     std::string id = *crypto::random_id();
     const crypto::PublicKey* answer_key = nullptr;
+    bool new_seed = false;
     std::function<void(Value&)> tamper{};
     std::string typ{};
   };
@@ -275,6 +285,7 @@ class SamTest : public ::testing::Test {
                      {"consent", encode_base64url(consent)},
                      {"binding", encode_base64url(protocol::binding_digest(opened.transaction, consent))},
                      {"factors", factors}};
+    if (message.new_seed) payload["new_seed"] = true;
     if (message.answer_key != nullptr) payload["epk"] = *json::parse(*crypto::encode_jwk(*message.answer_key));
     if (message.tamper) message.tamper(payload);
     const auto transaction = *protocol::parse_transaction(opened.transaction);
@@ -290,16 +301,38 @@ class SamTest : public ::testing::Test {
     return std::string(as_text(code.reveal()));
   }
 
+  static Value identity_of(const std::string& id, const std::string& surname = "Example") {
+    return {{"givenName", "Alice"}, {"surname", surname}, {"country", "NO"}, {"serialNumber", "PNONO-" + id}};
+  }
+  std::string code_in(const crypto::SoftwareKey& printer, const protocol::SignerCreated& created) {
+    const auto plaintext = *crypto::open_jwe(printer, "intaglio-activation+jwe", created.sealed_activation_code);
+    return json::parse(as_text(plaintext.reveal()))->at("code").get<std::string>();
+  }
+  std::string registration(const crypto::SoftwareKey& printer, const std::string& op, const std::string& id, const Value& identity) {
+    return operator_request(
+        {{"op", op}, {"signer", id}, {"identity", identity}, {"deliver_to", *json::parse(*crypto::encode_jwk(printer.public_key()))}});
+  }
   std::string create_signer(const std::string& id) {
     const auto printer = *crypto::SoftwareKey::generate();
-    const Value identity = {{"givenName", "Alice"}, {"surname", "Example"}, {"country", "NO"}, {"serialNumber", "PNONO-" + id}};
-    auto created = sam_->create_signer(operator_request({{"op", "create-signer"},
-                                                         {"signer", id},
-                                                         {"identity", identity},
-                                                         {"deliver_to", *json::parse(*crypto::encode_jwk(printer->public_key()))}}));
+    auto created = sam_->create_signer(registration(*printer, "create-signer", id, identity_of(id)));
     if (!created) ADD_FAILURE() << created.error().detail;
-    const auto plaintext = *crypto::open_jwe(*printer, "intaglio-activation+jwe", created->sealed_activation_code);
-    return json::parse(as_text(plaintext.reveal()))->at("code").get<std::string>();
+    return code_in(*printer, *created);
+  }
+  Result<std::string> reset(const std::string& id, const Value& identity) {
+    const auto printer = *crypto::SoftwareKey::generate();
+    auto done = sam_->reset_factors(registration(*printer, "reset-factors", id, identity));
+    if (!done) return done.error();
+    return code_in(*printer, *done);
+  }
+  Result<protocol::Enrolled> change(const Signer& signer, Message message) {
+    const auto opened = *sam_->open_factor_change({.signer = signer.id, .client_id = "sca", .client_name = "SCA"});
+    return sam_->change_factors(sap_message(protocol::Purpose::factors, opened, message));
+  }
+  Status change_key(const Signer& signer, protocol::KeyChange what, const std::string& pin) {
+    auto opened = sam_->open_key_change({.key = signer.key, .change = what, .client_id = "sca", .client_name = "SCA"});
+    if (!opened) return opened.error();
+    const auto purpose = what == protocol::KeyChange::suspend ? protocol::Purpose::suspend : protocol::Purpose::destroy;
+    return sam_->change_key(sap_message(purpose, *opened, {.pin = pin, .otp = otp(signer)}));
   }
 
   Result<protocol::Enrolled> enrol(const std::string& id, const std::string& code, const std::string& pin,
@@ -310,8 +343,9 @@ class SamTest : public ::testing::Test {
   }
 
   /// Opens the answer to an enrolment or to a change of factors.
-  static Secret seed_of(const crypto::SoftwareKey& device, const protocol::Enrolled& enrolled) {
-    const auto answer = *crypto::open_jwe(device, "intaglio-enrol-answer+jwe", enrolled.sealed_answer);
+  static Secret seed_of(const crypto::SoftwareKey& device, const protocol::Enrolled& enrolled,
+                        std::string_view typ = "intaglio-enrol-answer+jwe") {
+    const auto answer = *crypto::open_jwe(device, typ, enrolled.sealed_answer);
     return Secret(*parse_base32(json::parse(as_text(answer.reveal()))->at("totp_seed").get<std::string>()));
   }
   Signer enrolled_without_key(const std::string& id) {
@@ -884,6 +918,202 @@ TEST_F(SamTest, ASuspendedKeyDoesNotSignUntilAnOperatorLiftsIt) {
   expect_refused(sam_->resume_key("not a request"), ErrorCode::invalid_request);
   ASSERT_TRUE(sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})));
   EXPECT_TRUE(sam_->sign(request(alice, authorised, {"contract"})));
+}
+
+TEST_F(SamTest, TC7_AResetEndsTheSignersKeysAndTheSignerEnrolsAgain) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  const auto authorised = *approve(alice, {"contract"});
+  const auto opened = *open_for(alice, {"invoice"});
+  expect_refused(reset("alice", identity_of("bob")), ErrorCode::conflict);
+  expect_refused(reset("nobody", identity_of("nobody")), ErrorCode::not_found);
+  ASSERT_TRUE(vault_.holds(alice.key));
+  const auto code = reset("alice", identity_of("alice", "Married"));
+  ASSERT_TRUE(code) << code.error().detail;
+
+  EXPECT_FALSE(vault_.holds(alice.key));
+  EXPECT_TRUE(vault_.holds(bob.key));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::destroyed);
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::sad_invalid);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)})),
+                 ErrorCode::authentication_failed);
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::credential_disabled);
+  expect_refused(sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})), ErrorCode::conflict);
+
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto enrolled = enrol("alice", *code, "739104", device->public_key());
+  ASSERT_TRUE(enrolled) << enrolled.error().detail;
+  const Signer again{alice.id, "739104", seed_of(*device, *enrolled), alice.key};
+  expect_refused(open_for(again, {"contract"}), ErrorCode::credential_disabled);
+  const auto generated = new_key(again);
+  ASSERT_TRUE(generated) << generated.error().detail;
+  EXPECT_TRUE(approve(bob, {"contract"}));
+}
+
+TEST_F(SamTest, TC15_OnlyARegisteredOperatorsFreshRequestResetsFactors) {
+  const auto alice = enrolled_signer("alice");
+  const auto stranger = *crypto::SoftwareKey::generate();
+  const Value body = {{"op", "reset-factors"},
+                      {"signer", "alice"},
+                      {"identity", identity_of("alice")},
+                      {"deliver_to", *json::parse(*crypto::encode_jwk(stranger->public_key()))},
+                      {"rid", *crypto::random_id()},
+                      {"iat", unix_seconds(clock_->now())}};
+  expect_refused(sam_->reset_factors(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(body))),
+                 ErrorCode::not_authorised);
+  expect_refused(sam_->reset_factors(registration(*stranger, "create-signer", "alice", identity_of("alice"))), ErrorCode::not_authorised);
+  EXPECT_TRUE(approve(alice, {"contract"}));
+  const auto good = *crypto::make_jws(*operator_key_, "intaglio-ra+jwt", "ra-1", json::encode(body));
+  EXPECT_TRUE(sam_->reset_factors(good));
+  expect_refused(sam_->reset_factors(good), ErrorCode::replayed);
+}
+
+TEST_F(SamTest, TC11_ASignerWhoseFactorsWereResetIsAsOneWhoDoesNotExist) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(reset("alice", identity_of("alice")));
+  const Signer nobody{alice.id, "493817", Secret::of_size(20), alice.key};
+  for (int i = 0; i < 5; ++i) expect_refused(new_key(nobody), ErrorCode::authentication_failed);
+}
+
+TEST_F(SamTest, AVoidedKeyThatTheTokenKeepsIsDestroyedLaterAndSignsNothingMeanwhile) {
+  const auto alice = enrolled_signer("alice");
+  vault_.destroys_nothing = true;
+  ASSERT_TRUE(reset("alice", identity_of("alice")));
+  EXPECT_TRUE(vault_.holds(alice.key));
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::credential_disabled);
+  sam_->maintain();
+  close();
+  open();
+  EXPECT_TRUE(vault_.holds(alice.key));
+  vault_.destroys_nothing = false;
+  sam_->maintain();
+  EXPECT_FALSE(vault_.holds(alice.key));
+}
+
+TEST_F(SamTest, TC8_ARowOfTheKeysGenerationThatIsPutBackDestroysNothing) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) {
+    return sealed::Table(sealer_, "pending_keys").insert(transaction, alice.key.text(), as_bytes("test"));
+  }));
+  sam_->maintain();
+  ASSERT_TRUE(sam_->start());
+  EXPECT_TRUE(vault_.holds(alice.key));
+  EXPECT_TRUE(approve(alice, {"contract"}));
+}
+
+TEST_F(SamTest, TC15_ASignerChangesThePinWithTheOldFactors) {
+  const auto alice = enrolled_signer("alice");
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto authorised = *approve(alice, {"contract"});
+  const auto with = [&](const std::string& pin, const std::string& code, const std::string& new_pin) {
+    return change(alice, {.pin = pin, .otp = code, .new_pin = new_pin, .answer_key = &device->public_key()});
+  };
+  expect_refused(with("111222", otp(alice), "739104"), ErrorCode::authentication_failed);
+  expect_refused(with(alice.pin, "000000", "739104"), ErrorCode::authentication_failed);
+  expect_refused(with(alice.pin, otp(alice), "123456"), ErrorCode::invalid_request);
+  expect_refused(with(alice.pin, otp(alice), ""), ErrorCode::invalid_request);
+  const auto opened = *sam_->open_factor_change({.signer = alice.id, .client_id = "sca", .client_name = "SCA"});
+  const auto message = sap_message(protocol::Purpose::factors, opened,
+                                   {.pin = alice.pin, .otp = otp(alice), .new_pin = "739104", .answer_key = &device->public_key()});
+  const auto changed = sam_->change_factors(message);
+  ASSERT_TRUE(changed) << changed.error().detail;
+  const auto answer = *crypto::open_jwe(*device, "intaglio-factors-answer+jwe", changed->sealed_answer);
+  EXPECT_FALSE(json::parse(as_text(answer.reveal()))->contains("totp_seed"));
+  expect_refused(sam_->change_factors(message), ErrorCode::replayed);
+
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::sad_invalid);
+  expect_refused(approve(alice, {"contract"}), ErrorCode::authentication_failed);
+  const Signer now{alice.id, "739104", alice.seed.clone(), alice.key};
+  EXPECT_TRUE(approve(now, {"contract"}));
+}
+
+TEST_F(SamTest, TC15_ASignerReplacesTheTotpSeedWithTheOldFactors) {
+  const auto alice = enrolled_signer("alice");
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto changed = change(alice, {.pin = alice.pin, .otp = otp(alice), .answer_key = &device->public_key(), .new_seed = true});
+  ASSERT_TRUE(changed) << changed.error().detail;
+  expect_refused(approve(alice, {"contract"}), ErrorCode::authentication_failed);
+  const Signer now{alice.id, alice.pin, seed_of(*device, *changed, "intaglio-factors-answer+jwe"), alice.key};
+  EXPECT_TRUE(approve(now, {"contract"}));
+}
+
+TEST_F(SamTest, AChangeOfFactorsThatAResetOvertakesChangesNothing) {
+  const auto alice = enrolled_signer("alice");
+  const auto device = *crypto::SoftwareKey::generate();
+  std::string code;
+  // The second evaluation is that of the new PIN: the old one was proven, nothing is written yet.
+  pepper_.runs_before = 2;
+  pepper_.before = [&] { code = *reset("alice", identity_of("alice")); };
+  expect_refused(change(alice, {.pin = alice.pin, .otp = otp(alice), .new_pin = "739104", .answer_key = &device->public_key()}),
+                 ErrorCode::conflict);
+  EXPECT_TRUE(enrol("alice", code, "580264", device->public_key()));
+}
+
+TEST_F(SamTest, TC15_ASignerSuspendsAKeyAndCannotLiftThat) {
+  const auto alice = enrolled_signer("alice");
+  expect_refused(change_key(alice, protocol::KeyChange::suspend, "111222"), ErrorCode::authentication_failed);
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::assigned);
+  const auto authorised = *approve(alice, {"contract"});
+  ASSERT_TRUE(change_key(alice, protocol::KeyChange::suspend, alice.pin));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::suspended);
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::credential_disabled);
+  ASSERT_TRUE(change_key(alice, protocol::KeyChange::suspend, alice.pin));
+  ASSERT_TRUE(sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})));
+  EXPECT_TRUE(approve(alice, {"contract"}));
+}
+
+TEST_F(SamTest, TC15_ASignerDestroysAKeyOfHisOwn) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  expect_refused(change_key(alice, protocol::KeyChange::destroy, "111222"), ErrorCode::authentication_failed);
+  EXPECT_TRUE(vault_.holds(alice.key));
+  const auto second = *sam_->open_key_change({alice.key, protocol::KeyChange::destroy, "sca", "SCA"});
+  ASSERT_TRUE(change_key(alice, protocol::KeyChange::destroy, alice.pin));
+  EXPECT_FALSE(vault_.holds(alice.key));
+  EXPECT_TRUE(vault_.holds(bob.key));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::destroyed);
+  expect_refused(sam_->change_key(sap_message(protocol::Purpose::destroy, second, {.pin = alice.pin, .otp = otp(alice)})),
+                 ErrorCode::conflict);
+  expect_refused(change_key(alice, protocol::KeyChange::destroy, alice.pin), ErrorCode::credential_unknown);
+}
+
+TEST_F(SamTest, AMessageToSuspendDestroysNothing) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = *sam_->open_key_change({alice.key, protocol::KeyChange::suspend, "sca", "SCA"});
+  EXPECT_FALSE(sam_->change_key(sap_message(protocol::Purpose::destroy, opened, {.pin = alice.pin, .otp = otp(alice)})));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::assigned);
+}
+
+TEST_F(SamTest, TC7_ASignerWhoIsMadeAgainUnderTheSameNameChangesNoKeyOfTheEarlierOne) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
+    for (const std::string_view sql : {std::string_view("DELETE FROM signers"), std::string_view("DELETE FROM factor_states")}) {
+      auto done = transaction.execute(sql, {});
+      if (!done) return done.error();
+    }
+    return {};
+  }));
+  auto other = enrolled_without_key("alice");
+  other.key = alice.key;
+  expect_refused(change_key(other, protocol::KeyChange::destroy, other.pin), ErrorCode::authentication_failed);
+  EXPECT_TRUE(vault_.holds(alice.key));
+}
+
+TEST_F(SamTest, TC15_AnOperatorSuspendsWithASignedRequest) {
+  const auto alice = enrolled_signer("alice");
+  const auto stranger = *crypto::SoftwareKey::generate();
+  const Value body = {{"op", "suspend-key"}, {"key", alice.key.text()}, {"reason", "phone lost"}};
+  auto forged = body;
+  forged["rid"] = *crypto::random_id();
+  forged["iat"] = unix_seconds(clock_->now());
+  expect_refused(sam_->suspend_by_operator(*crypto::make_jws(*stranger, "intaglio-ra+jwt", "ra-1", json::encode(forged))),
+                 ErrorCode::not_authorised);
+  auto without_reason = body;
+  without_reason.erase("reason");
+  expect_refused(sam_->suspend_by_operator(operator_request(without_reason)), ErrorCode::invalid_request);
+  EXPECT_TRUE(approve(alice, {"contract"}));
+  ASSERT_TRUE(sam_->suspend_by_operator(operator_request(body)));
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::credential_disabled);
 }
 
 TEST_F(SamTest, AnExpiredCertificateSignsNothing) {

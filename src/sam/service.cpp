@@ -7,6 +7,7 @@
 #include "json/json.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authority/registration.h"
+#include "sam/authority/voiding.h"
 
 namespace intaglio::sam {
 namespace {
@@ -40,6 +41,8 @@ Status Sam::start() {
   if (auto loaded = core_.revocations->load(core_.database, core_.sealer, core_.policy); !loaded) return loaded;
   if (auto burned = signing_.burn_open_reservations(); !burned) return burned;
   if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
+  // A token that does not destroy now must not keep the SAM from serving: the key signs nothing, and the next round tries again.
+  if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("start.voided_keys", destroyed.error());
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) return refreshed;
   const bool synchronised = static_cast<bool>(core_.clock->synchronised());
   auto started = core_.log.record(Event{.type = EventType::process_started,
@@ -66,6 +69,7 @@ void Sam::stop() {
 
 void Sam::maintain() {
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
+  if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("maintain.voided_keys", destroyed.error());
   forget_what_ended();
   reconcile_token_calls();
 }
@@ -120,6 +124,8 @@ Result<protocol::Opened> Sam::open_enrolment(const protocol::OpenEnrolment& requ
 Result<protocol::Opened> Sam::open_key_generation(const protocol::OpenKeyGeneration& request) {
   return sam::open_key_generation(core_, request);
 }
+Result<protocol::Opened> Sam::open_factor_change(const protocol::OpenEnrolment& request) { return sam::open_factor_change(core_, request); }
+Result<protocol::Opened> Sam::open_key_change(const protocol::OpenKeyChange& request) { return sam::open_key_change(core_, request); }
 Result<protocol::Authorised> Sam::authorise(std::string_view sap_message) { return sam::authorise(core_, sap_message); }
 Result<protocol::Enrolled> Sam::enrol_factors(std::string_view sap_message) { return sam::enrol_factors(core_, sap_message); }
 Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
@@ -127,9 +133,14 @@ Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
   if (generated) signing_.count_audited_signature();
   return generated;
 }
+Result<protocol::Enrolled> Sam::change_factors(std::string_view sap_message) { return sam::change_factors(core_, sap_message); }
+Status Sam::change_key(std::string_view sap_message) { return sam::change_key(core_, sap_message); }
 Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) { return signing_.sign(request); }
 Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) {
   return sam::create_signer(core_, operator_request);
+}
+Result<protocol::SignerCreated> Sam::reset_factors(std::string_view operator_request) {
+  return sam::reset_factors(core_, operator_request);
 }
 Result<protocol::CredentialFacts> Sam::bind_certificate(const protocol::CertificateBinding& binding) {
   auto record = sam::bind_certificate(core_, binding);
@@ -137,6 +148,7 @@ Result<protocol::CredentialFacts> Sam::bind_certificate(const protocol::Certific
   return facts_of(*record);
 }
 Status Sam::suspend_key(const KeyId& key, std::string_view reason) { return sam::suspend_key(core_, key, reason); }
+Status Sam::suspend_by_operator(std::string_view operator_request) { return sam::suspend_by_operator(core_, operator_request); }
 Status Sam::resume_key(std::string_view operator_request) { return sam::resume_key(core_, operator_request); }
 Status Sam::put_revocation_data(ByteView crl) { return sam::put_revocation_data(core_, crl); }
 

@@ -31,6 +31,9 @@
 ///   swap-ticket          answers with the ticket of the transaction opened before
 ///   enrol-other          opens the enrolment of the signer INTAGLIO_LIE_WITH with the client's link
 ///   key-other            opens the key generation of the signer INTAGLIO_LIE_WITH
+///   factors-other        opens the change of factors of the signer INTAGLIO_LIE_WITH
+///   change-other         opens the change of the key INTAGLIO_LIE_WITH
+///   change-destroy       opens the destruction of a key that is to be suspended
 ///   message-replay       sends each SAP message twice and answers with the second answer
 ///   message-other        sends the SAP message of the transaction before instead of this one
 ///   message-tampered     changes the ciphertext of the SAP message
@@ -48,6 +51,7 @@
 ///   sign-tampered-sad    signs with a SAD whose payload names another key
 ///   sign-without         signs without a SAD
 ///   create-forged        creates a signer with a request that it signed itself
+///   reset-forged         resets factors with a request that it signed itself
 ///   resume-forged        suspends a key and lifts that with a request that it signed itself
 ///   bind-other           binds a key with the certificates of the key bound before
 namespace intaglio::ssa {
@@ -138,6 +142,25 @@ class LyingSam final : public SamService {
     if (!opened) return opened.error();
     return show(*opened);
   }
+  Result<protocol::Opened> open_factor_change(const protocol::OpenEnrolment& request) override {
+    auto told = request;
+    if (lie_ == "factors-other") {
+      if (auto other = SignerId::parse(with_)) told.signer = *other;
+    }
+    auto opened = sam_->open_factor_change(told);
+    if (!opened) return opened.error();
+    return show(*opened);
+  }
+  Result<protocol::Opened> open_key_change(const protocol::OpenKeyChange& request) override {
+    auto told = request;
+    if (lie_ == "change-other") {
+      if (auto other = KeyId::parse(with_)) told.key = *other;
+    }
+    if (lie_ == "change-destroy") told.change = protocol::KeyChange::destroy;
+    auto opened = sam_->open_key_change(told);
+    if (!opened) return opened.error();
+    return show(*opened);
+  }
 
   Result<protocol::Authorised> authorise(std::string_view sap_message) override {
     if (lie_ == "message-purpose") {
@@ -165,6 +188,17 @@ class LyingSam final : public SamService {
     return lie_ == "message-replay" ? sam_->generate_key(message) : std::move(first);
   }
 
+  Result<protocol::Enrolled> change_factors(std::string_view sap_message) override {
+    const auto message = relayed(sap_message);
+    auto first = sam_->change_factors(message);
+    return lie_ == "message-replay" ? sam_->change_factors(message) : std::move(first);
+  }
+  Status change_key(std::string_view sap_message) override {
+    const auto message = relayed(sap_message);
+    auto first = sam_->change_key(message);
+    return lie_ == "message-replay" ? sam_->change_key(message) : std::move(first);
+  }
+
   Result<protocol::SignAnswer> sign(const protocol::SignRequest& request) override {
     auto told = request;
     if (lie_ == "sign-hash") told.digests.front() = altered(told.digests.front());
@@ -190,6 +224,10 @@ class LyingSam final : public SamService {
     if (lie_ != "create-forged") return sam_->create_signer(operator_request);
     return sam_->create_signer(forged_operator_request(operator_request));
   }
+  Result<protocol::SignerCreated> reset_factors(std::string_view operator_request) override {
+    if (lie_ != "reset-forged") return sam_->reset_factors(operator_request);
+    return sam_->reset_factors(forged_operator_request(operator_request));
+  }
   Result<protocol::CredentialFacts> bind_certificate(const protocol::CertificateBinding& binding) override {
     auto told = binding;
     if (lie_ == "bind-other") {
@@ -202,6 +240,12 @@ class LyingSam final : public SamService {
   Status suspend_key(const KeyId& key, std::string_view reason) override {
     const auto suspended = sam_->suspend_key(key, reason);
     return suspended && lie_ == "resume-forged" ? resume_forged(key) : suspended;
+  }
+  Status suspend_by_operator(std::string_view operator_request) override {
+    const auto suspended = sam_->suspend_by_operator(operator_request);
+    if (!suspended || lie_ != "resume-forged") return suspended;
+    const auto key = key_in(operator_request);
+    return key ? resume_forged(*key) : Status(key.error());
   }
   Status resume_key(std::string_view operator_request) override {
     if (lie_ != "resume-forged") return sam_->resume_key(operator_request);

@@ -74,6 +74,9 @@ void Service::add_routes(http::Router& router) {
   sic("/sic/v1/transactions", &signer::Interaction::open_transaction);
   sic("/sic/v1/enrolments", &signer::Interaction::open_enrolment);
   sic("/sic/v1/keys", &signer::Interaction::open_key);
+  sic("/sic/v1/factors", &signer::Interaction::open_factor_change);
+  sic("/sic/v1/suspensions", &signer::Interaction::open_suspension);
+  sic("/sic/v1/destructions", &signer::Interaction::open_destruction);
   sic("/sic/v1/messages", &signer::Interaction::relay_message);
   router.add("GET", "/sic/v1/receipts/{index}", Access::bearer,
              [this](const Request& q, const PathParameters& path) { return interaction_.receipt(q, path["index"]); });

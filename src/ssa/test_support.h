@@ -86,6 +86,21 @@ class FakeSam final : public protocol::SamService {
     return opened(t, request.client_id, request.client_name);
   }
 
+  Result<protocol::Opened> open_factor_change(const protocol::OpenEnrolment& request) override {
+    if (failure) return *failure;
+    protocol::Transaction t = blank(protocol::Purpose::factors);
+    t.signer = request.signer.text();
+    return opened(t, request.client_id, request.client_name);
+  }
+  Result<protocol::Opened> open_key_change(const protocol::OpenKeyChange& request) override {
+    if (failure) return *failure;
+    const bool suspend = request.change == protocol::KeyChange::suspend;
+    protocol::Transaction t = blank(suspend ? protocol::Purpose::suspend : protocol::Purpose::destroy);
+    t.signer = facts(request.key.text()).signer.text();
+    t.key = request.key.text();
+    return opened(t, request.client_id, request.client_name);
+  }
+
   Result<protocol::Authorised> authorise(std::string_view sap_message) override {
     ++messages;
     if (failure) return *failure;
@@ -111,6 +126,19 @@ class FakeSam final : public protocol::SamService {
     ++messages;
     if (failure) return *failure;
     return protocol::KeyGenerated{must(KeyId::parse(transaction_of(sap_message).key)), to_bytes("csr"), "assertion"};
+  }
+  Result<protocol::Enrolled> change_factors(std::string_view) override {
+    ++messages;
+    if (failure) return *failure;
+    return protocol::Enrolled{"sealed-change"};
+  }
+  Status change_key(std::string_view sap_message) override {
+    ++messages;
+    if (failure) return *failure;
+    const auto& t = transaction_of(sap_message);
+    const bool suspend = t.purpose == protocol::Purpose::suspend;
+    facts(t.key).state = suspend ? protocol::KeyState::suspended : protocol::KeyState::destroyed;
+    return {};
   }
   Result<protocol::SignAnswer> sign(const protocol::SignRequest& request) override {
     ++signs;
@@ -139,6 +167,10 @@ class FakeSam final : public protocol::SamService {
     if (failure) return *failure;
     return protocol::SignerCreated{must(SignerId::parse("alice")), "sealed-code"};
   }
+  Result<protocol::SignerCreated> reset_factors(std::string_view) override {
+    if (failure) return *failure;
+    return protocol::SignerCreated{must(SignerId::parse("alice")), "sealed-code"};
+  }
   Result<protocol::CredentialFacts> bind_certificate(const protocol::CertificateBinding&) override {
     if (failure) return *failure;
     return credentials.front();
@@ -148,6 +180,7 @@ class FakeSam final : public protocol::SamService {
     facts(key.text()).state = protocol::KeyState::suspended;
     return {};
   }
+  Status suspend_by_operator(std::string_view) override { return failure ? Status(*failure) : Status(); }
   Status resume_key(std::string_view) override { return failure ? Status(*failure) : Status(); }
   Status put_revocation_data(ByteView) override { return failure ? Status(*failure) : Status(); }
 

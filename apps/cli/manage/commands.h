@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "protocol/service.h"
 #include "sign/factors.h"
 
 namespace intaglio::cli {
@@ -30,6 +31,29 @@ struct NewKeyOptions {
 };
 /// `intaglio key new`: a key in the SAM's token, asked for with the signer's factors.
 Status new_key(const NewKeyOptions& options, const Clock& clock);
+
+struct ChangeFactorsOptions {
+  std::filesystem::path client_file;
+  std::string signer;
+  bool change_pin = false, change_seed = false;  ///< one of them at least
+  std::optional<std::filesystem::path> new_pin_file;
+  std::optional<std::filesystem::path> seed_file;  ///< where the new TOTP seed is kept for scripts, mode 0600
+  FactorOptions factors;                           ///< the ones that the signer has
+  bool no_qr = false;
+  bool yes = false;  ///< for scripts; implied when all secrets come from files
+};
+/// `intaglio signer change-pin`, `change-seed`: new factors with the ones that the signer has.
+Status change_factors(const ChangeFactorsOptions& options, const Clock& clock);
+
+struct ChangeKeyOptions {
+  std::filesystem::path client_file;
+  std::string credential;
+  protocol::KeyChange change = protocol::KeyChange::suspend;
+  FactorOptions factors;
+  bool yes = false;  ///< for scripts; implied when both factors come from files
+};
+/// `intaglio key suspend`, `intaglio key destroy`: on the signer's own word.
+Status change_key(const ChangeKeyOptions& options, const Clock& clock);
 
 /// Replaces this process by a program that stands beside it; comes back only when that fails.
 Status run_sibling(const std::string& program, const std::vector<std::string>& arguments);

@@ -145,9 +145,9 @@ Result<Secret> open_activation_code(const json::Value& answer, const OperatorSet
   return Secret(as_bytes(*code));
 }
 
-}  // namespace
-
-Status create_signer(const CreateSignerOptions& options, const Clock& clock) {
+/// A request that gives an activation code: a new signer, or one whose factors are reset.
+Status register_signer(const CreateSignerOptions& options, std::string_view op, const std::string& path, const std::string& done,
+                       const std::string& next, const Clock& clock) {
   const Progress progress;
   auto identity = load_identity(options.identity_file);
   if (!identity) return identity.error();
@@ -157,19 +157,17 @@ Status create_signer(const CreateSignerOptions& options, const Clock& clock) {
   if (!jwk) return jwk.error();
   auto deliver_to = json::parse(*jwk);
   if (!deliver_to) return deliver_to.error();
-  auto request = sign_request(desk->settings, "create-signer",
-                              {{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}}, clock);
+  auto request =
+      sign_request(desk->settings, op, {{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}}, clock);
   if (!request) return request.error();
-  auto answer = desk->service.post("/ra/v1/signers", {{"request", *request}});
-  if (!answer)
-    return because(answer.error(), "creating signer " + options.signer,
-                   "check operator.id and operator.key_file (the SAM must know this operator), and that the signer is new");
+  auto answer = desk->service.post(path, {{"request", *request}});
+  if (!answer) return because(answer.error(), std::string(op) + " of " + options.signer, next);
   auto code = open_activation_code(*answer, desk->settings, options.signer);
   if (!code) return code.error();
-  progress.step("signer " + options.signer + " created; the activation code is good for 7 days and 5 tries");
+  progress.step("signer " + options.signer + " " + done + "; the activation code is good for 7 days and 5 tries");
   if (options.code_out) {
     auto written = write_file_durably(*options.code_out, code->reveal(), 0600);
-    if (!written) return because(written.error(), "--code-out", "the code is lost: create another signer, or have the factors reset");
+    if (!written) return because(written.error(), "--code-out", "the code is lost: reset the factors for another one");
     say("activation code written to " + options.code_out->string());
     return {};
   }
@@ -177,6 +175,20 @@ Status create_signer(const CreateSignerOptions& options, const Clock& clock) {
   const WipeAtExit wiped(line);
   say(line);
   return {};
+}
+
+}  // namespace
+
+Status create_signer(const CreateSignerOptions& options, const Clock& clock) {
+  return register_signer(options, "create-signer", "/ra/v1/signers", "created",
+                         "check operator.id and operator.key_file (the SAM must know this operator), and that the signer is new", clock);
+}
+
+Status reset_factors(const CreateSignerOptions& options, const Clock& clock) {
+  return register_signer(options, "reset-factors", "/ra/v1/resets", "enrols again, and the earlier keys are destroyed",
+                         "check operator.id and operator.key_file (the SAM must know this operator), and that country and serialNumber of "
+                         "--identity are those of the registered person",
+                         clock);
 }
 
 Status certify(const CertifyOptions& options, const Clock& clock) {
@@ -231,11 +243,16 @@ Status certify(const CertifyOptions& options, const Clock& clock) {
   return {};
 }
 
-Status suspend_key(const KeyStateOptions& options) {
+Status suspend_key(const KeyStateOptions& options, const Clock& clock) {
   auto desk = open_desk(options.operator_file);
   if (!desk) return desk.error();
-  auto answer = desk->service.post("/ra/v1/suspensions", {{"credentialID", options.credential}, {"reason", options.reason}});
-  if (!answer) return because(answer.error(), "suspending " + options.credential, "check the credential's id");
+  auto request = sign_request(desk->settings, "suspend-key", {{"key", options.credential}, {"reason", options.reason}}, clock);
+  if (!request) return request.error();
+  auto answer = desk->service.post("/ra/v1/suspensions", {{"request", *request}});
+  if (!answer) {
+    return because(answer.error(), "suspending " + options.credential,
+                   "check the credential's id, that the reason has at most 64 characters, and that the SAM knows this operator");
+  }
   say("credential " + options.credential + " suspended");
   return {};
 }

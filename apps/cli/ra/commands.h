@@ -16,6 +16,8 @@ struct CreateSignerOptions {
 };
 /// `intaglio ra signer-create`: the identity record, signed; the SAM's activation code comes back sealed to the operator.
 Status create_signer(const CreateSignerOptions& options, const Clock& clock);
+/// `intaglio ra reset-factors`: the person was identified anew; all keys end, a new activation code comes back.
+Status reset_factors(const CreateSignerOptions& options, const Clock& clock);
 
 struct CertifyOptions {
   std::filesystem::path operator_file, identity_file;
@@ -32,7 +34,7 @@ struct KeyStateOptions {
   std::string reason;
   std::string serial;  ///< hexadecimal; for revoke
 };
-Status suspend_key(const KeyStateOptions& options);
+Status suspend_key(const KeyStateOptions& options, const Clock& clock);
 Status resume_key(const KeyStateOptions& options, const Clock& clock);
 Status revoke_certificate(const KeyStateOptions& options, const Clock& clock);
 

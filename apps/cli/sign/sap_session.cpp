@@ -131,7 +131,7 @@ Status ask_to_agree(const ClientSettings& settings, bool script) {
 }
 
 Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,
-                                    const std::vector<Factor>& factors) {
+                                    const std::vector<Factor>& factors, bool new_seed) {
   auto answer_key = crypto::SoftwareKey::generate();
   if (!answer_key) return answer_key.error();
   auto epk = crypto::encode_jwk((*answer_key)->public_key());
@@ -142,13 +142,14 @@ Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const proto
   if (!epk_value) return epk_value.error();
   const auto consent = protocol::consent_digest(opened.encoded, terms, act);
   const auto binding = protocol::binding_digest(opened.encoded, consent);
-  const json::Value open{{"id", *id},
-                         {"ticket", opened.ticket},
-                         {"terms", {{"id", terms.id}, {"version", terms.version}, {"language", terms.language}}},
-                         {"act", act},
-                         {"consent", encode_base64url(consent)},
-                         {"binding", encode_base64url(binding)},
-                         {"epk", *epk_value}};
+  json::Value open{{"id", *id},
+                   {"ticket", opened.ticket},
+                   {"terms", {{"id", terms.id}, {"version", terms.version}, {"language", terms.language}}},
+                   {"act", act},
+                   {"consent", encode_base64url(consent)},
+                   {"binding", encode_base64url(binding)},
+                   {"epk", *epk_value}};
+  if (new_seed) open["new_seed"] = true;
   auto payload = payload_of(json::encode(open), factors);
   if (!payload) return payload.error();
   const crypto::JweHeader header{.typ = "intaglio-sap-" + std::string(protocol::name_of(opened.transaction.purpose)) + "+jwe",

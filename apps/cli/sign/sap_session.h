@@ -38,7 +38,8 @@ struct SapMessage {
   std::shared_ptr<crypto::SoftwareKey> answer_key;
 };
 /// Computes consent and binding from what was shown, and seals them with the factors to the SAM (api/sap, 3 and 6).
+/// `new_seed` asks for a new TOTP seed with a change of factors.
 [[nodiscard]] Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,
-                                                  const std::vector<Factor>& factors);
+                                                  const std::vector<Factor>& factors, bool new_seed = false);
 
 }  // namespace intaglio::cli

@@ -64,4 +64,17 @@ Status check_transaction(const Transaction& transaction, const AskedKey& asked, 
   return {};
 }
 
+Status check_transaction(const Transaction& transaction, const AskedFactors& asked, UnixTime now) {
+  if (auto common = check_common(transaction, Purpose::factors, asked.client_id, now); !common) return common;
+  if (refused_by("signer.transaction.factors_signer", transaction.signer != asked.signer)) return differs("the signer");
+  return {};
+}
+
+Status check_transaction(const Transaction& transaction, const AskedKeyChange& asked, UnixTime now) {
+  const auto purpose = asked.change == protocol::KeyChange::suspend ? Purpose::suspend : Purpose::destroy;
+  if (auto common = check_common(transaction, purpose, asked.client_id, now); !common) return common;
+  if (refused_by("signer.transaction.changed_key", transaction.key != asked.credential)) return differs("the credential");
+  return {};
+}
+
 }  // namespace intaglio::cli

@@ -22,6 +22,15 @@ struct AskedEnrolment {
   std::string signer;
   std::string client_id;
 };
+struct AskedFactors {
+  std::string signer;
+  std::string client_id;
+};
+struct AskedKeyChange {
+  std::string credential;
+  protocol::KeyChange change;
+  std::string client_id;
+};
 struct AskedKey {
   std::string signer;
   crypto::KeyAlgorithm algorithm;
@@ -34,5 +43,7 @@ struct AskedKey {
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSigning& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedEnrolment& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKey& asked, UnixTime now);
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedFactors& asked, UnixTime now);
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKeyChange& asked, UnixTime now);
 
 }  // namespace intaglio::cli

@@ -92,10 +92,27 @@ constexpr auto calls = std::to_array<Call>({
      [](Sam& sam, Request& q, v1::Answer& a) {
        return through(sam, &Sam::put_revocation_data, read_revocation_data(q.put_revocation_data()), *a.mutable_done());
      }},
-    {Request::kListCredentials, "list_credentials",
+    {Request::kOpenFactorChange, "open_factor_change",
      [](Sam& sam, Request& q, v1::Answer& a) {
-       return through(sam, &Sam::list_credentials, SignerId::parse(q.list_credentials()), *a.mutable_credentials());
+       return through(sam, &Sam::open_factor_change, read(q.open_factor_change()), *a.mutable_opened());
      }},
+    {Request::kOpenKeyChange, "open_key_change",
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::open_key_change, read(q.open_key_change()), *a.mutable_opened()); }},
+    {Request::kChangeFactors, "change_factors",
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::change_factors, read_token(q.change_factors()), *a.mutable_enrolled()); }},
+    {Request::kChangeKey, "change_key",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::change_key, read_token(q.change_key()), *a.mutable_done()); }},
+    {Request::kResetFactors, "reset_factors",
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::reset_factors, read_token(q.reset_factors()), *a.mutable_signer_created()); }},
+    {Request::kSuspendByOperator, "suspend_by_operator",
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::suspend_by_operator, read_token(q.suspend_by_operator()), *a.mutable_done()); }},
+    {Request::kListCredentials, "list_credentials",
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::list_credentials, SignerId::parse(q.list_credentials()), *a.mutable_credentials()); }},
     {Request::kCredential, "credential",
      [](Sam& sam, Request& q,
         v1::Answer& a) { return through(sam, &Sam::credential, KeyId::parse(q.credential()), *a.mutable_credential()); }},

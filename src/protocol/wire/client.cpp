@@ -109,19 +109,25 @@ class Client final : public SamService {
   Result<Opened> open_key_generation(const OpenKeyGeneration& request) override {
     return opened([&](v1::Request& call) { write(request, *call.mutable_open_key_generation()); });
   }
+  Result<Opened> open_factor_change(const OpenEnrolment& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_factor_change()); });
+  }
+  Result<Opened> open_key_change(const OpenKeyChange& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_key_change()); });
+  }
   Result<Authorised> authorise(std::string_view sap_message) override {
     return ask(
         v1::Answer::kAuthorised, [&](v1::Request& call) { call.set_authorise(std::string(sap_message)); },
         [](const v1::Answer& answer) { return read(answer.authorised()); });
   }
   Result<Enrolled> enrol_factors(std::string_view sap_message) override {
-    return ask(
-        v1::Answer::kEnrolled, [&](v1::Request& call) { call.set_enrol_factors(std::string(sap_message)); },
-        [](const v1::Answer& answer) -> Result<Enrolled> {
-          auto sealed = read_token(answer.enrolled());
-          if (!sealed) return sealed.error();
-          return Enrolled{*std::move(sealed)};
-        });
+    return enrolled([&](v1::Request& call) { call.set_enrol_factors(std::string(sap_message)); });
+  }
+  Result<Enrolled> change_factors(std::string_view sap_message) override {
+    return enrolled([&](v1::Request& call) { call.set_change_factors(std::string(sap_message)); });
+  }
+  Status change_key(std::string_view sap_message) override {
+    return done([&](v1::Request& call) { call.set_change_key(std::string(sap_message)); });
   }
   Result<KeyGenerated> generate_key(std::string_view sap_message) override {
     return ask(
@@ -139,15 +145,19 @@ class Client final : public SamService {
     return answer;
   }
   Result<SignerCreated> create_signer(std::string_view operator_request) override {
-    return ask(
-        v1::Answer::kSignerCreated, [&](v1::Request& call) { call.set_create_signer(std::string(operator_request)); },
-        [](const v1::Answer& answer) { return read(answer.signer_created()); });
+    return signer_created([&](v1::Request& call) { call.set_create_signer(std::string(operator_request)); });
+  }
+  Result<SignerCreated> reset_factors(std::string_view operator_request) override {
+    return signer_created([&](v1::Request& call) { call.set_reset_factors(std::string(operator_request)); });
   }
   Result<CredentialFacts> bind_certificate(const CertificateBinding& binding) override {
     return facts([&](v1::Request& call) { write(binding, *call.mutable_bind_certificate()); });
   }
   Status suspend_key(const KeyId& key, std::string_view reason) override {
     return done([&](v1::Request& call) { write(Suspension{key, std::string(reason)}, *call.mutable_suspend_key()); });
+  }
+  Status suspend_by_operator(std::string_view operator_request) override {
+    return done([&](v1::Request& call) { call.set_suspend_by_operator(std::string(operator_request)); });
   }
   Status resume_key(std::string_view operator_request) override {
     return done([&](v1::Request& call) { call.set_resume_key(std::string(operator_request)); });
@@ -201,6 +211,18 @@ class Client final : public SamService {
   template <typename Fill>
   Result<Opened> opened(Fill fill) {
     return ask(v1::Answer::kOpened, fill, [](const v1::Answer& answer) { return read(answer.opened()); });
+  }
+  template <typename Fill>
+  Result<Enrolled> enrolled(Fill fill) {
+    return ask(v1::Answer::kEnrolled, fill, [](const v1::Answer& answer) -> Result<Enrolled> {
+      auto sealed = read_token(answer.enrolled());
+      if (!sealed) return sealed.error();
+      return Enrolled{*std::move(sealed)};
+    });
+  }
+  template <typename Fill>
+  Result<SignerCreated> signer_created(Fill fill) {
+    return ask(v1::Answer::kSignerCreated, fill, [](const v1::Answer& answer) { return read(answer.signer_created()); });
   }
   template <typename Fill>
   Result<CredentialFacts> facts(Fill fill) {

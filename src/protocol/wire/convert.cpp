@@ -78,6 +78,10 @@ Result<KeyState> known(v1::KeyState value) {
   if (outside(value, v1::GENERATED, v1::INACTIVE)) return malformed("unknown key state");
   return static_cast<KeyState>(value);
 }
+Result<KeyChange> known(v1::KeyChange value) {
+  if (outside(value, v1::SUSPEND, v1::DESTROY)) return malformed("unknown change of a key");
+  return static_cast<KeyChange>(value);
+}
 Result<crypto::SignatureSuite> known(int value) {
   if (outside(value, v1::RSA_PSS_SHA256, v1::ECDSA_SHA512)) return malformed("unknown suite");
   return static_cast<crypto::SignatureSuite>(value);
@@ -152,6 +156,15 @@ Result<OpenKeyGeneration> read(const v1::OpenKeyGeneration& message) {
   if (auto profile = check_text(message.profile(), max_name_bytes, "profile"); !profile) return profile.error();
   if (auto client = check_client(message.client_id(), message.client_name()); !client) return client.error();
   return OpenKeyGeneration{*std::move(signer), *algorithm, message.profile(), message.client_id(), message.client_name()};
+}
+
+Result<OpenKeyChange> read(const v1::OpenKeyChange& message) {
+  auto key = KeyId::parse(message.key());
+  if (!key) return key.error();
+  const auto change = known(message.change());
+  if (!change) return change.error();
+  if (auto client = check_client(message.client_id(), message.client_name()); !client) return client.error();
+  return OpenKeyChange{*std::move(key), *change, message.client_id(), message.client_name()};
 }
 
 Result<SignRequest> read(const v1::SignRequest& message) {
@@ -302,6 +315,13 @@ void write(const OpenKeyGeneration& value, v1::OpenKeyGeneration& message) {
   message.set_signer(value.signer.text());
   message.set_algorithm(number<v1::KeyAlgorithm>(value.algorithm));
   message.set_profile(value.profile);
+  message.set_client_id(value.client_id);
+  message.set_client_name(value.client_name);
+}
+
+void write(const OpenKeyChange& value, v1::OpenKeyChange& message) {
+  message.set_key(value.key.text());
+  message.set_change(number<v1::KeyChange>(value.change));
   message.set_client_id(value.client_id);
   message.set_client_name(value.client_name);
 }

@@ -10,6 +10,7 @@ namespace intaglio::protocol::wire {
 [[nodiscard]] Result<OpenSigning> read(const v1::OpenSigning& message);
 [[nodiscard]] Result<OpenEnrolment> read(const v1::OpenEnrolment& message);
 [[nodiscard]] Result<OpenKeyGeneration> read(const v1::OpenKeyGeneration& message);
+[[nodiscard]] Result<OpenKeyChange> read(const v1::OpenKeyChange& message);
 [[nodiscard]] Result<SignRequest> read(const v1::SignRequest& message);
 [[nodiscard]] Result<CertificateBinding> read(const v1::CertificateBinding& message);
 struct Suspension {
@@ -38,6 +39,7 @@ struct ReceiptRequest {
 void write(const OpenSigning& value, v1::OpenSigning& message);
 void write(const OpenEnrolment& value, v1::OpenEnrolment& message);
 void write(const OpenKeyGeneration& value, v1::OpenKeyGeneration& message);
+void write(const OpenKeyChange& value, v1::OpenKeyChange& message);
 void write(const SignRequest& value, v1::SignRequest& message);
 void write(const CertificateBinding& value, v1::CertificateBinding& message);
 void write(const Suspension& value, v1::Suspension& message);

@@ -30,12 +30,23 @@ class TestSam final : public SamService {
   Result<Opened> open_key_generation(const OpenKeyGeneration& q) override {
     return Opened{q.signer.text(), to_bytes(q.profile), std::string(crypto_name(q.algorithm)), from_unix_seconds(2)};
   }
+  Result<Opened> open_factor_change(const OpenEnrolment& q) override {
+    return Opened{q.signer.text(), to_bytes(q.client_id), q.client_name, from_unix_seconds(3)};
+  }
+  Result<Opened> open_key_change(const OpenKeyChange& q) override {
+    return Opened{q.key.text(), to_bytes(q.client_id), q.client_name, from_unix_seconds(static_cast<std::int64_t>(q.change))};
+  }
   Result<Authorised> authorise(std::string_view message) override {
     return Authorised{"sad-for-" + std::string(message), std::chrono::seconds(60)};
   }
   Result<Enrolled> enrol_factors(std::string_view message) override { return Enrolled{"sealed-for-" + std::string(message)}; }
   Result<KeyGenerated> generate_key(std::string_view message) override {
     return KeyGenerated{*KeyId::parse("new-key"), to_bytes(message), "assertion"};
+  }
+  Result<Enrolled> change_factors(std::string_view message) override { return Enrolled{"changed-for-" + std::string(message)}; }
+  Status change_key(std::string_view message) override {
+    if (message == "change") return {};
+    return Error{ErrorCode::authentication_failed, "no"};
   }
   Result<SignAnswer> sign(const SignRequest& q) override {
     ++signs;
@@ -64,6 +75,9 @@ class TestSam final : public SamService {
   Result<SignerCreated> create_signer(std::string_view request) override {
     return SignerCreated{*SignerId::parse("new-signer"), std::string(request)};
   }
+  Result<SignerCreated> reset_factors(std::string_view request) override {
+    return SignerCreated{*SignerId::parse("reset-signer"), std::string(request)};
+  }
   Result<CredentialFacts> bind_certificate(const CertificateBinding& q) override {
     auto facts = some_facts(*KeyId::parse("key-1"));
     facts.certificates = q.certificates;
@@ -73,6 +87,10 @@ class TestSam final : public SamService {
   Status suspend_key(const KeyId& key, std::string_view reason) override {
     if (key.text() == "key-1" && reason == "lost phone") return {};
     return Error{ErrorCode::credential_unknown, "no such key"};
+  }
+  Status suspend_by_operator(std::string_view request) override {
+    if (request == "suspend") return {};
+    return Error{ErrorCode::not_authorised, "no"};
   }
   Status resume_key(std::string_view request) override {
     if (request == "resume") return {};

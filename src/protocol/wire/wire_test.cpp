@@ -94,6 +94,15 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_EQ(generation->ticket + "|" + std::string(as_text(generation->transaction)) + "|" + generation->sap_statement,
             "bob|direct-resident|rsa3072");
 
+  const auto factors = remote->open_factor_change({signer("alice"), "id", "name"});
+  ASSERT_TRUE(factors);
+  EXPECT_EQ(factors->ticket + "|" + std::string(as_text(factors->transaction)) + "|" + factors->sap_statement, "alice|id|name");
+  EXPECT_EQ(factors->expires, from_unix_seconds(3));
+  const auto change = remote->open_key_change({key("key-1"), KeyChange::destroy, "id", "name"});
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change->ticket + "|" + std::string(as_text(change->transaction)) + "|" + change->sap_statement, "key-1|id|name");
+  EXPECT_EQ(change->expires, from_unix_seconds(2));
+
   const auto authorised = remote->authorise("message");
   ASSERT_TRUE(authorised);
   EXPECT_EQ(authorised->sad, "sad-for-message");
@@ -112,6 +121,13 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_TRUE(remote->suspend_key(key("key-1"), "lost phone"));
   EXPECT_EQ(remote->suspend_key(key("key-2"), "lost phone").error().code, ErrorCode::credential_unknown);
   EXPECT_TRUE(remote->resume_key("resume"));
+  EXPECT_TRUE(remote->suspend_by_operator("suspend"));
+  EXPECT_EQ(remote->suspend_by_operator("resume").error().code, ErrorCode::not_authorised);
+  EXPECT_EQ(remote->reset_factors("request")->signer, signer("reset-signer"));
+  EXPECT_EQ(remote->reset_factors("request")->sealed_activation_code, "request");
+  EXPECT_EQ(remote->change_factors("message")->sealed_answer, "changed-for-message");
+  EXPECT_TRUE(remote->change_key("change"));
+  EXPECT_EQ(remote->change_key("other").error().code, ErrorCode::authentication_failed);
   EXPECT_TRUE(remote->put_revocation_data(as_bytes("crl")));
   EXPECT_EQ(*remote->receipt(41, leaf), "{\"index\":41}");
   EXPECT_EQ(remote->receipt(41, crypto::sha256({})).error().code, ErrorCode::not_found) << "the leaf reaches the SAM";

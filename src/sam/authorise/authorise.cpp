@@ -5,7 +5,8 @@
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
 #include "json/json.h"
-#include "sam/sap/message.h"
+#include "sam/authorise/attempt.h"
+#include "sam/authority/voiding.h"
 
 namespace intaglio::sam {
 namespace {
@@ -13,22 +14,6 @@ namespace {
 using audit::Event;
 using audit::EventType;
 using audit::Outcome;
-
-void record_refusal(Core& core, const SapMessage& message, const Error& error) {
-  auto recorded = core.log.record(Event{.type = EventType::authorisation_refused,
-                                        .actor = "signer:" + message.transaction.signer,
-                                        .subject = message.transaction.key,
-                                        .outcome = Outcome::refused,
-                                        .fields = {{"purpose", std::string(name_of(message.transaction.purpose))},
-                                                   {"reason", std::string(name_of(error.code))},
-                                                   {"authorisation", encode_base64url(message.transaction.nonce)},
-                                                   {"client", message.transaction.client_id}}});
-  // The refusal stands whether or not it could be recorded; a log that takes nothing stops the next request at ready().
-  if (!recorded) return;
-}
-
-/// Keys that are being generated, sealed: id of the key, node that makes it.
-sealed::Table pending_keys(const Core& core) { return {core.sealer, "pending_keys"}; }
 
 /// Certificate, state and profile as they are now, against what T says (TC-3).
 Status check_key(const Core& core, const SapMessage& message, const SignerRecord& signer, const std::optional<custody::StoredKey>& key) {
@@ -101,20 +86,6 @@ Status store_authorisation(const Core& core, storage::Transaction& transaction, 
     if (!added) return added.error();
   }
   return {};
-}
-
-Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
-  auto signer = SignerId::parse(message.transaction.signer);
-  if (!signer) return signer.error();
-  return core.factors.verify(*signer, message.id, message.transaction.expires,
-                             ShownFactors{.pin = message.pin.clone(), .totp = message.totp.clone()});
-}
-
-/// A right PIN and OTP must not count as a failure because something else refused.
-void give_attempt_back(Core& core, const FactorsProven& proven, const Profile& profile) {
-  auto given =
-      core.database.write([&](storage::Transaction& transaction) { return core.factors.give_back(transaction, proven, 0, profile); });
-  if (!given) return;
 }
 
 }  // namespace
@@ -293,39 +264,12 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
 }
 
 Status destroy_pending_keys(Core& core) {
-  std::vector<KeyId> pending;
-  auto loaded = core.database.read([&](storage::Reader& reader) {
-    return reader.query("SELECT id FROM pending_keys ORDER BY id", {}, [&](const storage::Row& row) {
-      if (auto id = KeyId::parse(row.text(0))) pending.push_back(*id);
-      return true;
-    });
-  });
-  if (!loaded) return loaded;
-  for (const auto& key : pending) {
-    // Only a sealed row of this SAM names a key to destroy, and never one that has a record.
-    bool ours = false;
-    auto looked = core.database.read([&](storage::Reader& reader) -> Status {
-      auto row = pending_keys(core).find(reader, key.text());
-      if (!row) return row.error();
-      auto record = core.keys.find(reader, key);
-      if (!record) return record.error();
-      ours = *row && as_text((*row)->content.reveal()) == core.node && !*record;
-      return {};
-    });
-    if (!looked) return looked;
-    if (!ours) continue;
-    if (auto destroyed = core.vault.destroy(key); !destroyed) return destroyed;
-    auto removed = core.database.write([&](storage::Transaction& write) -> Status {
-      auto done = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key.text())});
-      if (!done) return done.error();
-      auto appended = core.log.append(write, Event{.type = EventType::key_destroyed,
-                                                   .actor = "sam:" + core.node,
-                                                   .subject = key.text(),
-                                                   .outcome = Outcome::success,
-                                                   .fields = {{"reason", "generation was interrupted"}}});
-      return appended ? Status() : Status(appended.error());
-    });
-    if (!removed) return removed;
+  // Only a sealed row of this SAM names a key to destroy, and never one that has a record.
+  auto pending = own_pending_keys(core);
+  if (!pending) return pending.error();
+  for (const auto& [key, record] : *pending) {
+    if (record) continue;
+    if (auto destroyed = destroy_pending_key(core, key, "generation was interrupted"); !destroyed) return destroyed;
   }
   return {};
 }

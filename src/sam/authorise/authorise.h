@@ -17,6 +17,13 @@ namespace intaglio::sam {
 /// A key of the signer's own asking (Art. 29(1a)): generated in the token, with a CSR composed by the SAM.
 [[nodiscard]] Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_message);
 
+/// New PIN, new TOTP seed or both, with the factors that the signer has; the answer goes back sealed to the signer.
+[[nodiscard]] Result<protocol::Opened> open_factor_change(Core& core, const protocol::OpenEnrolment& request);
+[[nodiscard]] Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_message);
+/// Suspension or destruction of a key on its signer's own word.
+[[nodiscard]] Result<protocol::Opened> open_key_change(Core& core, const protocol::OpenKeyChange& request);
+Status change_key(Core& core, std::string_view sap_message);
+
 /// Keys that a crash left between generation and record are destroyed. At start.
 Status destroy_pending_keys(Core& core);
 

@@ -1,9 +1,7 @@
 #include "base/check.h"
-#include "crypto/jose/jwe.h"
 #include "crypto/random.h"
-#include "json/json.h"
 #include "sam/authorise/authorise.h"
-#include "sam/sap/message.h"
+#include "sam/authorise/factors_answer.h"
 
 namespace intaglio::sam {
 namespace {
@@ -11,8 +9,6 @@ namespace {
 using audit::Event;
 using audit::EventType;
 using audit::Outcome;
-
-constexpr std::size_t totp_seed_bytes = 20;  // RFC 4226, section 4 R6
 
 /// Upper case without separators, as the operator's tool prints it in groups.
 Secret normalised(const Secret& code) {
@@ -58,6 +54,19 @@ Result<bool> try_code(Core& core, const SignerId& signer, const SapMessage& mess
   return right;
 }
 
+/// No failures and no used step; what was signed in the last day still counts when the factors were reset meanwhile.
+Status fresh_state(Core& core, storage::Transaction& write, const SignerId& signer) {
+  const auto& states = core.factors.states();
+  auto earlier = states.find(write, signer.text());
+  if (!earlier) return earlier.error();
+  FactorState state;
+  if (!*earlier) return states.insert(write, signer.text(), encode(state));
+  auto before = parse_factor_state((*earlier)->content.reveal());
+  if (!before) return before.error();
+  state.counts = std::move(before->counts);
+  return states.update(write, signer.text(), (*earlier)->version, encode(state));
+}
+
 }  // namespace
 
 Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_message) {
@@ -88,6 +97,9 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   if (!seed) return refuse(seed.error());
   if (!*right) return refuse({ErrorCode::authentication_failed, "the activation code is wrong, over or used, or there is no such signer"});
 
+  // Sealed before anything is written: what cannot be answered is not done.
+  auto sealed = seal_factors_answer(core, *message, &*seed);
+  if (!sealed) return refuse(sealed.error());
   auto stored = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
@@ -105,7 +117,7 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     parsed->totp_seed = seed->clone();
     const auto encoded = encode(*parsed);
     if (auto updated = core.factors.signers().update(write, signer->text(), (*record)->version, encoded.reveal()); !updated) return updated;
-    if (auto inserted = core.factors.states().insert(write, signer->text(), encode(FactorState{})); !inserted) return inserted;
+    if (auto fresh = fresh_state(core, write, *signer); !fresh) return fresh;
     auto appended = core.log.append(write, Event{.type = EventType::factors_enrolled,
                                                  .actor = "signer:" + signer->text(),
                                                  .subject = signer->text(),
@@ -115,18 +127,6 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   });
   if (!stored) return refuse(stored.error());
 
-  std::string answer = R"({"account":)" + json::encode(json::Value(signer->text())) + R"(,"issuer":)" +
-                       json::encode(json::Value(core.policy.totp_issuer)) + R"(,"totp_seed":")";
-  answer.reserve(answer.size() + 64);
-  auto seed_text = encode_base32(seed->reveal());
-  answer += seed_text;
-  answer += "\"}";
-  wipe(seed_text);
-  const WipeAtExit wiped(answer);
-  auto sealed = crypto::make_jwe(*message->answer_key,
-                                 {.typ = "intaglio-enrol-answer+jwe", .kid = "epk", .apu = transaction.nonce, .apv = to_bytes("epk")},
-                                 as_bytes(answer));
-  if (!sealed) return sealed.error();
   return protocol::Enrolled{.sealed_answer = std::move(*sealed)};
 }
 

@@ -133,4 +133,38 @@ Result<protocol::Opened> open_key_generation(Core& core, const protocol::OpenKey
   return open_transaction(core, *transaction);
 }
 
+Result<protocol::Opened> open_factor_change(Core& core, const protocol::OpenEnrolment& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  // Whether the signer exists is not looked up: the answer must be the same (TC-11).
+  auto transaction = new_transaction(core, protocol::Purpose::factors, core.policy.profiles().front());
+  if (!transaction) return transaction.error();
+  transaction->signer = request.signer.text();
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  return open_transaction(core, *transaction);
+}
+
+Result<protocol::Opened> open_key_change(Core& core, const protocol::OpenKeyChange& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  std::optional<custody::StoredKey> key;
+  auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
+    auto found = core.keys.find(reader, request.key);
+    if (!found) return found.error();
+    key = std::move(*found);
+    return {};
+  });
+  if (!loaded) return loaded.error();
+  if (!key || key->record.state == custody::KeyState::destroyed) return refused(ErrorCode::credential_unknown, "no such key");
+  const auto* profile = core.policy.profile(key->record.profile);
+  const auto purpose = request.change == protocol::KeyChange::suspend ? protocol::Purpose::suspend : protocol::Purpose::destroy;
+  // A key whose profile is not in force any more can still be given up.
+  auto transaction = new_transaction(core, purpose, profile == nullptr ? core.policy.profiles().front() : *profile);
+  if (!transaction) return transaction.error();
+  transaction->signer = key->record.owner.text();
+  transaction->key = key->record.id.text();
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  return open_transaction(core, *transaction);
+}
+
 }  // namespace intaglio::sam

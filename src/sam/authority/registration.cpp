@@ -7,6 +7,7 @@
 #include "crypto/random.h"
 #include "crypto/revocation.h"
 #include "sam/authority/operator_request.h"
+#include "sam/authority/voiding.h"
 
 namespace intaglio::sam {
 namespace {
@@ -66,18 +67,18 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
   return {};
 }
 
-}  // namespace
-
-Result<protocol::SignerCreated> create_signer(Core& core, std::string_view operator_request) {
-  if (auto ready = core.ready(); !ready) return ready.error();
-  auto request = verify_operator_request(core, operator_request, "create-signer");
-  if (!request) return request.error();
-  auto signer_text = json::text_member(request->body, "signer", 64);
+/// A signer's record as an operator's request makes it, and the activation code sealed to whom the request says.
+struct Registration {
+  SignerRecord record;
+  std::string sealed_code;
+};
+Result<Registration> make_registration(const Core& core, const OperatorRequest& request) {
+  auto signer_text = json::text_member(request.body, "signer", 64);
   if (!signer_text) return signer_text.error();
   auto signer = SignerId::parse(*signer_text);
   if (!signer) return signer.error();
-  const auto* identity_value = json::member(request->body, "identity");
-  const auto* deliver_to = json::member(request->body, "deliver_to");
+  const auto* identity_value = json::member(request.body, "identity");
+  const auto* deliver_to = json::member(request.body, "deliver_to");
   if (identity_value == nullptr || deliver_to == nullptr)
     return Error{ErrorCode::invalid_request, "operator request: identity and deliver_to are needed"};
   auto identity = parse_identity(*identity_value);
@@ -98,35 +99,100 @@ Result<protocol::SignerCreated> create_signer(Core& core, std::string_view opera
   plaintext.append(R"({"code":")").append(code).append(R"(","signer":")").append(signer->text()).append("\"}");
   const WipeAtExit wiped_plaintext(plaintext);
   auto sealed = crypto::make_jwe(
-      *recipient, {.typ = "intaglio-activation+jwe", .kid = request->by.text(), .apu = *salt, .apv = to_bytes(request->by.text())},
+      *recipient, {.typ = "intaglio-activation+jwe", .kid = request.by.text(), .apu = *salt, .apv = to_bytes(request.by.text())},
       as_bytes(plaintext));
   if (!sealed) return sealed.error();
 
   const auto now = core.clock->now();
-  const SignerRecord record{.id = *signer,
-                            .incarnation = *incarnation,
-                            .identity = identity->canonical,
-                            .created_by = request->by.text(),
-                            .created = now,
-                            .activation_salt = *salt,
-                            .activation_digest = activation_digest(*salt, code),
-                            .activation_ends = now + core.policy.activation_lifetime,
-                            .activation_tries_left = core.policy.activation_tries,
-                            .pin = std::nullopt,
-                            .totp_seed = {}};
-  const auto encoded = encode(record);
+  SignerRecord record{.id = *signer,
+                      .incarnation = *incarnation,
+                      .identity = identity->canonical,
+                      .created_by = request.by.text(),
+                      .created = now,
+                      .activation_salt = *salt,
+                      .activation_digest = activation_digest(*salt, code),
+                      .activation_ends = now + core.policy.activation_lifetime,
+                      .activation_tries_left = core.policy.activation_tries,
+                      .pin = std::nullopt,
+                      .totp_seed = {}};
+  return Registration{std::move(record), std::move(*sealed)};
+}
+
+/// A reset is for the person who is registered: a name may change, the identifier of the person may not.
+Status check_same_person(const SignerRecord& before, const SignerRecord& now) {
+  const auto old_identity = json::parse(before.identity);
+  const auto new_identity = json::parse(now.identity);
+  if (!old_identity || !new_identity) return Error{ErrorCode::storage_unavailable, "an identity record is malformed"};
+  const auto same = [&](const char* member) { return old_identity->at(member) == new_identity->at(member); };
+  if (refused_by("sam.reset.person", !same("country") || !same("serialNumber")))
+    return Error{ErrorCode::conflict, "the identity is another person's"};
+  return {};
+}
+
+}  // namespace
+
+Result<protocol::SignerCreated> create_signer(Core& core, std::string_view operator_request) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto request = verify_operator_request(core, operator_request, "create-signer");
+  if (!request) return request.error();
+  auto made = make_registration(core, *request);
+  if (!made) return made.error();
+  const auto& signer = made->record.id;
+  const auto encoded = encode(made->record);
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
-    if (auto inserted = core.factors.signers().insert(transaction, signer->text(), encoded.reveal()); !inserted) return inserted;
+    if (auto inserted = core.factors.signers().insert(transaction, signer.text(), encoded.reveal()); !inserted) return inserted;
     return append_event(core, transaction,
                         Event{.type = EventType::signer_created,
                               .actor = "operator:" + request->by.text(),
-                              .subject = signer->text(),
+                              .subject = signer.text(),
                               .outcome = Outcome::success,
                               .fields = {{"request", encode_base64url(crypto::sha256(as_bytes(operator_request)))}}});
   });
   if (!written) return written.error();
-  return protocol::SignerCreated{.signer = std::move(*signer), .sealed_activation_code = std::move(*sealed)};
+  return protocol::SignerCreated{.signer = signer, .sealed_activation_code = std::move(made->sealed_code)};
+}
+
+Result<protocol::SignerCreated> reset_factors(Core& core, std::string_view operator_request) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto request = verify_operator_request(core, operator_request, "reset-factors");
+  if (!request) return request.error();
+  auto made = make_registration(core, *request);
+  if (!made) return made.error();
+  const auto& signer = made->record.id;
+  const auto encoded = encode(made->record);
+  const auto request_digest = encode_base64url(crypto::sha256(as_bytes(operator_request)));
+  const VoidingReason why{"operator:" + request->by.text(), "factors reset", {{"request", request_digest}}};
+  auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
+    if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
+    auto earlier = core.factors.signers().find(transaction, signer.text());
+    if (!earlier) return earlier.error();
+    if (!*earlier) return Error{ErrorCode::not_found, "no such signer"};
+    auto before = parse_signer((*earlier)->content.reveal());
+    if (!before) return before.error();
+    if (auto same = check_same_person(*before, made->record); !same) return same;
+    if (auto updated = core.factors.signers().update(transaction, signer.text(), (*earlier)->version, encoded.reveal()); !updated)
+      return updated;
+    auto keys = core.keys.of_owner(transaction, signer);
+    if (!keys) return keys.error();
+    std::size_t voided = 0;
+    for (auto& key : *keys) {
+      if (key.record.state == custody::KeyState::destroyed) continue;
+      if (auto done = void_key(core, transaction, std::move(key), why); !done) return done;
+      ++voided;
+    }
+    if (auto done = void_authorisations(core, transaction, signer); !done) return done;
+    return append_event(core, transaction,
+                        Event{.type = EventType::factors_reset,
+                              .actor = why.actor,
+                              .subject = signer.text(),
+                              .outcome = Outcome::success,
+                              .fields = {{"request", request_digest}, {"keys", std::to_string(voided)}}});
+  });
+  if (!written) return written.error();
+  // The decision stands; what the token does not do now is tried again.
+  if (auto destroyed = destroy_voided_keys(core); !destroyed) log::refusal("key.not_destroyed_yet", destroyed.error());
+  return protocol::SignerCreated{.signer = signer, .sealed_activation_code = std::move(made->sealed_code)};
 }
 
 Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::CertificateBinding& binding) {
@@ -183,22 +249,46 @@ Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::Certific
   return std::move(bound->record);
 }
 
+Status suspend_within(Core& core, storage::Transaction& transaction, custody::StoredKey key, const std::string& actor,
+                      const std::string& reason, const std::vector<std::pair<std::string, std::string>>& references) {
+  if (key.record.state == custody::KeyState::suspended) return {};
+  if (key.record.state != custody::KeyState::assigned) return Error{ErrorCode::conflict, "only an ASSIGNED key is suspended"};
+  key.record.state = custody::KeyState::suspended;
+  key.record.suspended_because = reason;
+  if (auto updated = core.keys.update(transaction, key); !updated) return updated;
+  Event event{.type = EventType::key_suspended,
+              .actor = actor,
+              .subject = key.record.id.text(),
+              .outcome = Outcome::success,
+              .fields = {{"reason", reason}, {"change", "suspended"}}};
+  event.fields.insert(event.fields.end(), references.begin(), references.end());
+  return append_event(core, transaction, event);
+}
+
 Status suspend_key(Core& core, const KeyId& key, std::string_view reason) {
   if (reason.empty() || reason.size() > 256) return Error{ErrorCode::invalid_request, "a reason of 1 to 256 bytes is needed"};
   return core.database.write([&](storage::Transaction& transaction) -> Status {
     auto stored = existing_key(core, transaction, key);
     if (!stored) return stored.error();
-    if (stored->record.state == custody::KeyState::suspended) return {};
-    if (stored->record.state != custody::KeyState::assigned) return Error{ErrorCode::conflict, "only an ASSIGNED key is suspended"};
-    stored->record.state = custody::KeyState::suspended;
-    stored->record.suspended_because = std::string(reason);
-    if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
-    return append_event(core, transaction,
-                        Event{.type = EventType::key_suspended,
-                              .actor = "ssa",
-                              .subject = key.text(),
-                              .outcome = Outcome::success,
-                              .fields = {{"reason", std::string(reason)}, {"change", "suspended"}}});
+    return suspend_within(core, transaction, std::move(*stored), "ssa", std::string(reason), {});
+  });
+}
+
+Status suspend_by_operator(Core& core, std::string_view operator_request) {
+  auto request = verify_operator_request(core, operator_request, "suspend-key");
+  if (!request) return request.error();
+  auto key_text = json::text_member(request->body, "key", 64);
+  auto reason = json::text_member(request->body, "reason", 64);
+  if (!key_text || !reason || reason->empty())
+    return Error{ErrorCode::invalid_request, "operator request: key and reason (1 to 64 bytes) are needed"};
+  auto key = KeyId::parse(*key_text);
+  if (!key) return key.error();
+  return core.database.write([&](storage::Transaction& transaction) -> Status {
+    if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
+    auto stored = existing_key(core, transaction, *key);
+    if (!stored) return stored.error();
+    return suspend_within(core, transaction, std::move(*stored), "operator:" + request->by.text(), *reason,
+                          {{"request", encode_base64url(crypto::sha256(as_bytes(operator_request)))}});
   });
 }
 
@@ -223,7 +313,9 @@ Status resume_key(Core& core, std::string_view operator_request) {
                               .actor = "operator:" + request->by.text(),
                               .subject = key->text(),
                               .outcome = Outcome::success,
-                              .fields = {{"reason", "operator"}, {"change", "resumed"}}});
+                              .fields = {{"reason", "operator"},
+                                         {"change", "resumed"},
+                                         {"request", encode_base64url(crypto::sha256(as_bytes(operator_request)))}}});
   });
 }
 

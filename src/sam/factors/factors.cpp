@@ -193,9 +193,12 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
       if (!parsed) return parsed.error();
       auto parsed_state = parse_factor_state((*state_record)->content.reveal());
       if (!parsed_state) return parsed_state.error();
-      state = *parsed_state;
-      if (!parsed->totp_seed.empty()) seed = parsed->totp_seed.clone();
-      charged.signer.emplace(std::move(*parsed));
+      // After a reset there are no factors: until the next enrolment such a signer is as one who does not exist.
+      if (parsed->pin) {
+        state = *parsed_state;
+        seed = parsed->totp_seed.clone();
+        charged.signer.emplace(std::move(*parsed));
+      }
     }
     forget_ended_locks(state, now);
     const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
@@ -215,7 +218,7 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
     } else if (++state.wide_failures >= policy_.wide_failures_before_lock) {
       state.wide_locked_until = now + std::chrono::seconds(policy_.lock_time).count();
     }
-    if (!*state_record) return {};
+    if (!charged.signer) return {};
     return states_.update(transaction, signer.text(), (*state_record)->version, encode(state));
   };
   if (auto done = database_.write(charge); !done) {

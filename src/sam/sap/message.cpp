@@ -124,6 +124,7 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
                      .totp = {},
                      .activation_code = {},
                      .new_pin = {},
+                     .new_seed = false,
                      .answer_key = {}};
   // Secrets first: whatever else is wrong, their texts are wiped.
   if (auto taken = take_factors(object, payload); !taken) return taken.error();
@@ -146,6 +147,10 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
     auto answer_key = crypto::parse_jwk(json::encode(*epk));
     if (!answer_key) return malformed("epk is not a P-256 JWK");
     payload.answer_key = std::move(*answer_key);
+  }
+  if (const auto* new_seed = json::member(object, "new_seed"); new_seed != nullptr) {
+    if (!new_seed->is_boolean()) return malformed("new_seed is true or false");
+    payload.new_seed = new_seed->get<bool>();
   }
   payload.id = std::move(*id);
   payload.ticket = std::move(*ticket);
@@ -191,6 +196,7 @@ Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::stri
                     .totp = std::move(payload->totp),
                     .activation_code = std::move(payload->activation_code),
                     .new_pin = std::move(payload->new_pin),
+                    .new_seed = payload->new_seed,
                     .answer_key = std::move(payload->answer_key)};
 }
 

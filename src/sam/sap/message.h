@@ -21,6 +21,7 @@ struct SapPayload {
   protocol::Terms terms;
   crypto::Sha256Digest told_consent, told_binding;
   Secret pin, totp, activation_code, new_pin;
+  bool new_seed;  ///< factors: the TOTP seed is replaced
   std::optional<crypto::PublicKey> answer_key;
 };
 /// invalid_request with the member's name when the form is not that of api/sap/README.md.
@@ -33,6 +34,7 @@ struct SapMessage {
   protocol::Terms terms;
   std::string act, id;
   Secret pin, totp, activation_code, new_pin;
+  bool new_seed;
   std::optional<crypto::PublicKey> answer_key;
 };
 /// Opens the JWE of this purpose and checks everything about it but the factors and its single use.

@@ -16,17 +16,8 @@ namespace {
 
 using csc::refuse;
 
-constexpr std::string_view sign_message = "intaglio-sap-sign+jwe";
-constexpr std::string_view enrol_message = "intaglio-sap-enrol+jwe";
-constexpr std::string_view key_message = "intaglio-sap-key+jwe";
-
-bool fits_purpose(std::string_view typ, protocol::Purpose purpose) noexcept {
-  switch (purpose) {
-    case protocol::Purpose::sign: return typ == sign_message;
-    case protocol::Purpose::enrol: return typ == enrol_message;
-    case protocol::Purpose::key: return typ == key_message;
-  }
-  return false;
+bool fits_purpose(std::string_view typ, protocol::Purpose purpose) {
+  return typ == "intaglio-sap-" + std::string(protocol::name_of(purpose)) + "+jwe";
 }
 
 /// What the SAM refused of a SAP message. Its words are those of CSC, except where CSC would speak of a SAD.
@@ -105,6 +96,38 @@ http::Response Interaction::open_key(const http::Request& request, const http::P
   return opened(request, caller, rooms_.sam->open_key_generation(std::get<protocol::OpenKeyGeneration>(parsed)));
 }
 
+http::Response Interaction::open_factor_change(const http::Request& request, const http::Principal& caller) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  const auto parsed = parse_open_enrolment(request, *client);
+  if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
+  return opened(request, caller, rooms_.sam->open_factor_change(std::get<protocol::OpenEnrolment>(parsed)));
+}
+
+http::Response Interaction::open_key_change(const http::Request& request, const http::Principal& caller, protocol::KeyChange change) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  auto parameters = csc::Parameters::of(request);
+  const auto text = parameters.required_text("credentialID");
+  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+  auto key = KeyId::parse(text);
+  if (!key) return csc::answer(csc::invalid_parameter("credentialID"));
+  const auto credential = rooms_.credentials->find(*key);
+  if (!credential) return refuse(request, credential.error());
+  if (refused_by("ssa.change.client", !client->may_see((*credential)->facts.signer))) {
+    return refuse(request, {ErrorCode::credential_unknown, "the client may not use credentials of this signer"});
+  }
+  return opened(request, caller, rooms_.sam->open_key_change({std::move(*key), change, client->id.text(), client->name}));
+}
+
+http::Response Interaction::open_suspension(const http::Request& request, const http::Principal& caller) const {
+  return open_key_change(request, caller, protocol::KeyChange::suspend);
+}
+
+http::Response Interaction::open_destruction(const http::Request& request, const http::Principal& caller) const {
+  return open_key_change(request, caller, protocol::KeyChange::destroy);
+}
+
 http::Response Interaction::relay_message(const http::Request& request, const http::Principal& caller) const {
   auto parameters = csc::Parameters::of(request);
   const auto message = parameters.required_text("message");
@@ -131,8 +154,18 @@ http::Response Interaction::relay_message(const http::Request& request, const ht
     case protocol::Purpose::sign: return relay_sign(request, message, *kept);
     case protocol::Purpose::enrol: return relay_enrol(request, message, *kept);
     case protocol::Purpose::key: return relay_key(request, message, *kept);
+    case protocol::Purpose::factors: return relay_factors(request, message, *kept);
+    case protocol::Purpose::suspend:
+    case protocol::Purpose::destroy: return relay_key_change(request, message, *kept);
   }
   panic("a transaction without a purpose");
+}
+
+/// What the SAM did stands: its answer goes out even if our own note of it fails.
+void Interaction::note_answered(const http::Request& request, const KeptTransaction& kept) const {
+  if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
+    log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});
+  }
 }
 
 http::Response Interaction::relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
@@ -149,13 +182,31 @@ http::Response Interaction::relay_sign(const http::Request& request, std::string
 http::Response Interaction::relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
   const auto enrolled = rooms_.sam->enrol_factors(message);
   if (!enrolled) return refuse_message(request, enrolled.error());
-  // The factors stand: the answer goes out even if our own note of it fails.
-  if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
-    log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});
-  }
+  note_answered(request, kept);
   json::Value body = json::Value::object();
   body["answer"] = enrolled->sealed_answer;
   return json_of(body);
+}
+
+http::Response Interaction::relay_factors(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto changed = rooms_.sam->change_factors(message);
+  if (!changed) return refuse_message(request, changed.error());
+  note_answered(request, kept);
+  json::Value body = json::Value::object();
+  body["answer"] = changed->sealed_answer;
+  return json_of(body);
+}
+
+http::Response Interaction::relay_key_change(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto key = KeyId::parse(kept.content.key);
+  if (!key) return refuse(request, {ErrorCode::internal, "a kept transaction names no key"});
+  const auto changed = rooms_.sam->change_key(message);
+  rooms_.credentials->forget(*key);
+  if (!changed) return refuse_message(request, changed.error());
+  note_answered(request, kept);
+  const bool suspended = kept.content.purpose == protocol::Purpose::suspend;
+  const auto state = suspended ? protocol::KeyState::suspended : protocol::KeyState::destroyed;
+  return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(state)}});
 }
 
 http::Response Interaction::relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
@@ -164,9 +215,7 @@ http::Response Interaction::relay_key(const http::Request& request, std::string_
   const auto generated = rooms_.sam->generate_key(message);
   if (!generated) return refuse_message(request, generated.error());
   if (const auto pending = rooms_.key_generated(*generated, *signer); !pending) return refuse(request, pending.error());
-  if (const auto noted = rooms_.transactions->answered(kept.content.nonce, std::nullopt); !noted) {
-    log::refusal("transaction.not_noted", noted.error(), {{"request", request.request_id}});
-  }
+  note_answered(request, kept);
   return json_of({{"credentialID", generated->key.text()}, {"csr", encode_base64(generated->csr)}});
 }
 

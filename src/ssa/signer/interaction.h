@@ -35,6 +35,9 @@ class Interaction {
   [[nodiscard]] http::Response open_transaction(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_enrolment(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_key(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response open_factor_change(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response open_suspension(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response open_destruction(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response relay_message(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response receipt(const http::Request& request, std::string_view index) const;
 
@@ -44,6 +47,11 @@ class Interaction {
   [[nodiscard]] http::Response relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response relay_factors(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response relay_key_change(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response open_key_change(const http::Request& request, const http::Principal& caller,
+                                               protocol::KeyChange change) const;
+  void note_answered(const http::Request& request, const KeptTransaction& kept) const;
   [[nodiscard]] const oauth::Client* client_of(const http::Principal& caller) const { return rooms_.clients->find(caller.id); }
 
   Rooms rooms_;

@@ -86,6 +86,35 @@ TEST_F(InteractionTest, AGeneratedKeyWaitsForTheRegistrationAuthorityBeforeItIsA
   EXPECT_EQ(world_.relay(world_.message(second.nonce, "intaglio-sap-key+jwe")).status, 503U);
 }
 
+TEST_F(InteractionTest, AChangeOfFactorsIsAnsweredWithWhatTheSamSealed) {
+  const auto t = opened("/sic/v1/factors", {{"signerID", "alice"}});
+  EXPECT_EQ(t.purpose, protocol::Purpose::factors);
+  EXPECT_EQ(world_.relay(world_.message(t.nonce, "intaglio-sap-factors+jwe")).body, R"({"answer":"sealed-change"})");
+}
+
+TEST_F(InteractionTest, ASignerSuspendsAndDestroysAKeyAndTheNextAnswerKnowsIt) {
+  const auto suspension = opened("/sic/v1/suspensions", {{"credentialID", "alice-ec"}});
+  EXPECT_EQ(suspension.purpose, protocol::Purpose::suspend);
+  expect_refused(world_.relay(world_.message(suspension.nonce, "intaglio-sap-destroy+jwe")), 400, "Invalid parameter message");
+  EXPECT_EQ(world_.relay(world_.message(suspension.nonce, "intaglio-sap-suspend+jwe")).body,
+            R"({"credentialID":"alice-ec","state":"suspended"})");
+  json::Value ask{{"credentialID", "alice-ec"}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}, {"documents", json::Value::array()}};
+  ask["documents"].push_back({{"hash", encode_base64(test::digest_of("one"))}, {"label", "one"}});
+  expect_refused(world_.post("/sic/v1/transactions", ask), 400, "The credential identified by credentialID is disabled");
+  const auto destruction = opened("/sic/v1/destructions", {{"credentialID", "alice-ec"}});
+  EXPECT_EQ(world_.relay(world_.message(destruction.nonce, "intaglio-sap-destroy+jwe")).body,
+            R"({"credentialID":"alice-ec","state":"destroyed"})");
+}
+
+TEST_F(InteractionTest, AClientChangesNoKeyOfASignerItMayNotSee) {
+  for (const auto* path : {"/sic/v1/suspensions", "/sic/v1/destructions"}) {
+    EXPECT_EQ(world_.post(path, {{"credentialID", "bob-ec"}}, "only-alice").status, 400U);
+    EXPECT_EQ(world_.post(path, {{"credentialID", "alice-ec"}}, "only-alice").status, 200U);
+    EXPECT_EQ(world_.post(path, {{"credentialID", "a b"}}).status, 400U);
+  }
+  EXPECT_EQ(world_.post("/sic/v1/factors", {{"signerID", "bob"}}, "only-alice").status, 400U);
+}
+
 TEST_F(InteractionTest, AMessageOfAnotherClientsTransactionIsNotRelayed) {
   const auto t = world_.open("alice-rsa", {"one"});
   expect_refused(world_.relay(world_.message(t.nonce), "only-alice"), 400, "Invalid parameter message");

@@ -31,9 +31,18 @@ export class Officer {
   }
 
   /** Registers a person; gives the activation code, opened with the officer's key. */
-  async createSigner(signer, identity, options) {
-    const request = await this.request('create-signer', { signer, identity, deliver_to: this.jwk }, options);
-    const { activationCode } = good('create-signer', await this.post('/ra/v1/signers', { request }));
+  createSigner(signer, identity, options) {
+    return this.#register('create-signer', '/ra/v1/signers', signer, identity, options);
+  }
+
+  /** Resets the factors of a person who was identified anew; gives the activation code. */
+  resetFactors(signer, identity, options) {
+    return this.#register('reset-factors', '/ra/v1/resets', signer, identity, options);
+  }
+
+  async #register(op, path, signer, identity, options) {
+    const request = await this.request(op, { signer, identity, deliver_to: this.jwk }, options);
+    const { activationCode } = good(op, await this.post(path, { request }));
     const { plaintext, protectedHeader } = await compactDecrypt(activationCode, this.key);
     if (protectedHeader.typ !== 'intaglio-activation+jwe') throw new Error(`activation code of typ ${protectedHeader.typ}`);
     return JSON.parse(Buffer.from(plaintext).toString()).code;

@@ -159,6 +159,22 @@ export class Sam {
     return this.call(10, [[1, key], [2, reason]]);
   }
 
+  changeFactors(message) {
+    return this.call(20, message);
+  }
+
+  changeKey(message) {
+    return this.call(21, message);
+  }
+
+  resetFactors(request) {
+    return this.call(22, request);
+  }
+
+  suspendByOperator(request) {
+    return this.call(23, request);
+  }
+
   resume(request) {
     return this.call(11, request);
   }

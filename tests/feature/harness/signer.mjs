@@ -55,6 +55,16 @@ export class Signer {
     return this.take(good('open key', await this.client.post('/sic/v1/keys', { signerID: this.id, algorithm, profile })), 'key');
   }
 
+  async openFactors() {
+    return this.take(good('open factors', await this.client.post('/sic/v1/factors', { signerID: this.id })), 'factors');
+  }
+
+  /** `change` is suspend or destroy. */
+  async openChange(change, credential = this.credential) {
+    const path = { suspend: '/sic/v1/suspensions', destroy: '/sic/v1/destructions' }[change];
+    return this.take(good(`open ${change}`, await this.client.post(path, { credentialID: credential })), change);
+  }
+
   /** The compact JWE of a SAP message; `changes` replaces members of the payload, `header` those of the header. */
   async message(opened, factors, { changes = {}, header = {} } = {}) {
     const consent = consentOf(opened.transaction, this.terms, this.act);
@@ -89,6 +99,27 @@ export class Signer {
     this.seedText = JSON.parse(Buffer.from(plaintext).toString()).totp_seed;
     this.seed = parseBase32(this.seedText);
     return this;
+  }
+
+  /** Replaces the PIN, the seed, or both, with the factors that the signer has. */
+  async changeFactors({ pin, seed = false }) {
+    const opened = await this.openFactors();
+    const factors = [...this.factors(), ...(pin ? [{ type: 'new-pin', value: pin }] : [])];
+    const message = await this.message(opened, factors, { changes: seed ? { new_seed: true } : {} });
+    const { answer } = good('change factors', await this.submit(message));
+    const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
+    if (protectedHeader.typ !== 'intaglio-factors-answer+jwe') throw new Error(`answer of typ ${protectedHeader.typ}`);
+    const told = JSON.parse(Buffer.from(plaintext).toString());
+    if ((told.totp_seed !== undefined) !== seed) throw new Error('a seed that was not asked for, or none');
+    if (pin) this.pin = pin;
+    if (seed) this.seed = parseBase32(told.totp_seed);
+    return this;
+  }
+
+  /** Suspends or destroys the key; gives the state that is answered. */
+  async change(change, credential = this.credential) {
+    const opened = await this.openChange(change, credential);
+    return good(change, await this.submit(await this.message(opened, this.factors()))).state;
   }
 
   async generateKey(options) {

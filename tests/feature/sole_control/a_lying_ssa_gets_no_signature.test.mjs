@@ -16,7 +16,7 @@ const lies = [...readFileSync(path.join(repository, 'src/ssa/lying_sam.cpp'), 'u
 // Lies that take nothing from the signer when the SAM holds: what was approved is signed, once.
 const harmless = new Set(['sign-twice', 'sign-double']);
 // Lies about other operations than a signature have tests of their own below.
-const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other']);
+const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other', 'factors-other', 'change-other', 'change-destroy', 'reset-forged']);
 
 describe('a lying SSA', () => {
   let system, sam, alice, bob;
@@ -98,6 +98,32 @@ describe('a lying SSA', () => {
     await withLie('create-forged', async (client, officer) => {
       await assert.rejects(officer.createSigner('erin', identityOf('erin')));
     });
+  });
+
+  it('changes no factors of another signer (factors-other)', async () => {
+    await withLie('factors-other', async () => {
+      await assert.rejects(alice.changeFactors({ pin: '730194' }));
+    }, 'bob');
+    await bob.sign(['with the PIN of before']);
+  });
+
+  it('suspends and destroys no key but the one that the signer named, and only as he said (change-other, change-destroy)', async () => {
+    await withLie('change-other', async () => {
+      await assert.rejects(alice.change('suspend'));
+      await assert.rejects(alice.change('destroy'));
+    }, bob.credential);
+    await withLie('change-destroy', async () => {
+      await assert.rejects(alice.change('suspend'));
+    });
+    await bob.sign(['not suspended']);
+    await alice.sign(['not destroyed']);
+  });
+
+  it('resets no factors on its own word (reset-forged)', async () => {
+    await withLie('reset-forged', async (client, officer) => {
+      await assert.rejects(officer.resetFactors('alice', identityOf('alice')));
+    });
+    await alice.sign(['not reset']);
   });
 
   it('lifts no suspension on its own word (resume-forged)', async () => {

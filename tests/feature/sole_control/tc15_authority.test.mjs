@@ -61,9 +61,9 @@ describe('TC-15 authority', () => {
 
   it('TC-7 gives an officer no way to a signature: every operation of the registration listener leaves the key alone', async () => {
     const before = await sam.signatures();
-    for (const path of ['signers', 'certificates', 'bindings', 'suspensions', 'resumptions', 'revocations']) {
-      for (const op of ['create-signer', 'issue-certificate', 'bind-certificate', 'resume-key', 'revoke-certificate', 'sign', 'authorise']) {
-        const request = await officer.request(op, { signer: 'alice', key: alice.credential, identity: identityOf('alice'), deliver_to: officer.jwk });
+    for (const path of ['signers', 'certificates', 'bindings', 'suspensions', 'resumptions', 'revocations', 'resets']) {
+      for (const op of ['create-signer', 'issue-certificate', 'bind-certificate', 'suspend-key', 'resume-key', 'revoke-certificate', 'reset-factors', 'sign', 'authorise']) {
+        const request = await officer.request(op, { signer: 'alice', key: alice.credential, identity: identityOf('alice'), deliver_to: officer.jwk, reason: 'test' });
         await officer.post(`/ra/v1/${path}`, { request });
       }
     }

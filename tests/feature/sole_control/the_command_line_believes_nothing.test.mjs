@@ -8,7 +8,7 @@ import { CompactSign } from 'jose';
 import { Client } from '../harness/client.mjs';
 import { good } from '../harness/http.mjs';
 import { Officer } from '../harness/officer.mjs';
-import { sha256 } from '../harness/protocol.mjs';
+import { parseBase32, sha256 } from '../harness/protocol.mjs';
 import { Proxy } from '../harness/proxy.mjs';
 import { identityOf, Signer } from '../harness/signer.mjs';
 import { binaries, repository, runAside, System, withoutLimits } from '../harness/system.mjs';
@@ -138,6 +138,37 @@ describe('the command line believes nothing', () => {
     assert.equal(result.status, 0, result.stderr);
   });
 
+  it('changes factors and keys with no transaction for another signer or key, and does what was asked when nobody lies', async () => {
+    writeFileSync(system.path('new-pin'), '730194', { mode: 0o600 });
+    const changePin = () => intaglio('signer', 'change-pin', '--signer', 'alice', '--new-pin-file', system.path('new-pin'), ...clientFile(), ...factors());
+    const changeSeed = () => intaglio('signer', 'change-seed', '--signer', 'alice', '--seed-file', system.path('new-seed'), '--no-qr', ...clientFile(), ...factors());
+    const change = (what, credential) => intaglio('key', what, '--credential', credential, ...clientFile(), ...factors());
+    const credential = await alice.generateKey();
+    await officer.certify(credential, identityOf('alice'));
+    proxy.alterTransaction((t) => ({ ...t, signer: 'bob' }));
+    refused(await changePin(), /the signer differs/);
+    refused(await changeSeed(), /the signer differs/);
+    sentNothing();
+    proxy.alterTransaction((t) => ({ ...t, key: 'another' }));
+    refused(await change('suspend', credential), /the credential differs/);
+    refused(await change('destroy', credential), /the credential differs/);
+    proxy.alterTransaction((t) => ({ ...t, purpose: 'destroy' }));
+    refused(await change('suspend', credential), /its purpose differs/);
+    sentNothing();
+
+    proxy.reset();
+    const done = async (result) => assert.equal((await result).status, 0, (await result).stderr);
+    await done(change('suspend', credential));
+    await done(change('destroy', credential));
+    await done(changePin());
+    writeFileSync(system.path('pin'), '730194', { mode: 0o600 });
+    await done(changeSeed());
+    writeFileSync(system.path('seed'), readFileSync(system.path('new-seed')), { mode: 0o600 });
+    alice.pin = '730194';
+    alice.seed = parseBase32(readFileSync(system.path('seed'), 'utf8'));
+    await done(sign());
+  });
+
   it('takes no signature that does not verify', async () => {
     let earlier;
     proxy.reset((url, json) => { earlier = json.signatures ?? earlier; });
@@ -168,6 +199,18 @@ describe('the command line believes nothing', () => {
     const { activationCode } = good('create', await officer.post('/ra/v1/signers', { request }));
     registration.reset((url, json) => (json.activationCode ? { ...json, activationCode } : undefined));
     refused(await intaglio('ra', 'signer-create', '--signer', 'frank', '--identity', identityFile('frank'), ...desk()), /activation code is for another signer/);
+    refused(await intaglio('ra', 'reset-factors', '--signer', 'frank', '--identity', identityFile('frank'), ...desk()), /activation code is for another signer/);
+    registration.reset();
+    const result = await intaglio('ra', 'reset-factors', '--signer', 'frank', '--identity', identityFile('frank'), '--code-out', system.path('frank.code'), ...desk());
+    assert.equal(result.status, 0, result.stderr);
+  });
+
+  it('suspends a credential on the operator\'s own request', async () => {
+    registration.reset();
+    const suspended = await intaglio('ra', 'suspend', '--credential', alice.credential, '--reason', 'phone lost', ...desk());
+    assert.equal(suspended.status, 0, suspended.stderr);
+    const resumed = await intaglio('ra', 'resume', '--credential', alice.credential, ...desk());
+    assert.equal(resumed.status, 0, resumed.stderr);
   });
 
   it('has no key certified that the SAM does not vouch for', async () => {

@@ -1,0 +1,160 @@
+#include "base/check.h"
+#include "base/log.h"
+#include "crypto/jose/jwe.h"
+#include "crypto/random.h"
+#include "sam/authorise/attempt.h"
+#include "sam/authorise/authorise.h"
+#include "sam/authorise/factors_answer.h"
+#include "sam/authority/registration.h"
+#include "sam/authority/voiding.h"
+
+/// What a signer changes with the factors that he has: the factors themselves, and the state of his keys.
+namespace intaglio::sam {
+namespace {
+
+using audit::Event;
+using audit::EventType;
+using audit::Outcome;
+
+struct NewFactors {
+  std::optional<PinVerifier> pin;
+  std::optional<Secret> seed;
+  std::string names;  ///< as the audit log tells them
+};
+
+/// Made before the write: Argon2id and the token are not for the writer's thread.
+Result<NewFactors> make_factors(Core& core, const SapMessage& message, const SignerRecord& signer) {
+  NewFactors made;
+  if (!message.new_pin.empty()) {
+    auto verifier = core.factors.make_verifier(signer.id, message.new_pin, signer.pin->version + 1);
+    if (!verifier) return verifier.error();
+    made.pin = std::move(*verifier);
+    made.names = "pin";
+  }
+  if (message.new_seed) {
+    auto seed = crypto::random_secret(totp_seed_bytes);
+    if (!seed) return seed.error();
+    made.seed = std::move(*seed);
+    made.names += made.names.empty() ? "totp" : " totp";
+  }
+  return made;
+}
+
+/// Within the transaction: the record is still the one whose factors were shown. Another change or a reset may have come between.
+Status put_factors(Core& core, storage::Transaction& write, const SignerRecord& shown, const NewFactors& made) {
+  auto record = core.factors.signers().find(write, shown.id.text());
+  if (!record) return record.error();
+  if (!*record) return Error{ErrorCode::authentication_failed, "the signer is gone"};
+  auto signer = parse_signer((*record)->content.reveal());
+  if (!signer) return signer.error();
+  const bool same = signer->incarnation == shown.incarnation && signer->pin && signer->pin->version == shown.pin->version &&
+                    same_secret(signer->totp_seed.reveal(), shown.totp_seed.reveal());
+  if (refused_by("sam.change.current", !same)) return Error{ErrorCode::conflict, "the factors changed meanwhile"};
+  if (made.pin) signer->pin = *made.pin;
+  if (made.seed) signer->totp_seed = made.seed->clone();
+  const auto encoded = encode(*signer);
+  return core.factors.signers().update(write, shown.id.text(), (*record)->version, encoded.reveal());
+}
+
+/// Within the transaction: what the signer asked of a key that is his.
+Status put_key_change(Core& core, storage::Transaction& write, const SapMessage& message, const SignerRecord& signer) {
+  const auto& transaction = message.transaction;
+  auto id = KeyId::parse(transaction.key);
+  if (!id) return id.error();
+  auto key = core.keys.find(write, *id);
+  if (!key) return key.error();
+  if (!*key) return Error{ErrorCode::credential_unknown, "no such key"};
+  const auto& record = (*key)->record;
+  if (refused_by("sam.change.holder", record.owner != signer.id || record.holder != signer.incarnation))
+    return Error{ErrorCode::authentication_failed, "the key belongs to another signer, or to an earlier record of this one"};
+  const std::string actor = "signer:" + signer.id.text();
+  const std::vector<std::pair<std::string, std::string>> references = {{"authorisation", encode_base64url(transaction.nonce)}};
+  if (transaction.purpose == protocol::Purpose::suspend)
+    return suspend_within(core, write, std::move(**key), actor, "the signer asked", references);
+  if (refused_by("sam.change.destroyed", record.state == custody::KeyState::destroyed))
+    return Error{ErrorCode::conflict, "the key is destroyed already"};
+  return void_key(core, write, std::move(**key), {actor, "the signer asked", references});
+}
+
+}  // namespace
+
+Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_message) {
+  if (auto ready = core.ready(); !ready) return ready.error();
+  auto message = open_message(core, protocol::Purpose::factors, sap_message);
+  if (!message) return message.error();
+  const auto& transaction = message->transaction;
+  const auto refuse = [&](const Error& error) {
+    record_refusal(core, *message, error);
+    return error;
+  };
+  if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
+  if (message->new_pin.empty() && !message->new_seed) return refuse({ErrorCode::invalid_request, "new-pin or new_seed is needed"});
+  // The rules for a PIN are public and are checked first, so that a bad PIN costs no attempt.
+  if (!message->new_pin.empty()) {
+    if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
+  }
+  auto proven = prove_factors(core, *message);
+  if (!proven) return refuse(proven.error());
+  const auto& profile = core.policy.profiles().front();
+  const auto refuse_proven = [&](const Error& error) {
+    give_attempt_back(core, *proven, profile);
+    return refuse(error);
+  };
+  const auto& signer = proven->signer();
+  auto made = make_factors(core, *message, signer);
+  if (!made) return refuse_proven(made.error());
+  // Sealed before anything is written: what cannot be answered is not done.
+  auto sealed = seal_factors_answer(core, *message, made->seed ? &*made->seed : nullptr);
+  if (!sealed) return refuse_proven(sealed.error());
+  auto stored = core.database.write([&](storage::Transaction& write) -> Status {
+    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
+      return consumed;
+    if (auto put = put_factors(core, write, signer, *made); !put) return put;
+    if (auto given = core.factors.give_back(write, *proven, 0, profile); !given) return given;
+    // Whoever changes a PIN because someone saw it does not want what was approved with it.
+    if (auto voided = void_authorisations(core, write, signer.id); !voided) return voided;
+    auto appended = core.log.append(write, Event{.type = EventType::factors_changed,
+                                                 .actor = "signer:" + signer.id.text(),
+                                                 .subject = signer.id.text(),
+                                                 .outcome = Outcome::success,
+                                                 .fields = {{"factors", made->names},
+                                                            {"authorisation", encode_base64url(transaction.nonce)},
+                                                            {"client", transaction.client_id}}});
+    return appended ? Status() : Status(appended.error());
+  });
+  if (!stored) return refuse_proven(stored.error());
+  return protocol::Enrolled{.sealed_answer = std::move(*sealed)};
+}
+
+Status change_key(Core& core, std::string_view sap_message) {
+  if (auto ready = core.ready(); !ready) return ready;
+  auto header = crypto::peek_jwe_header(sap_message);
+  if (!header) return header.error();
+  // The typ chooses what the ticket must be for; it decides nothing more.
+  const auto purpose = header->typ == message_typ(protocol::Purpose::suspend) ? protocol::Purpose::suspend : protocol::Purpose::destroy;
+  auto message = open_message(core, purpose, sap_message);
+  if (!message) return message.error();
+  const auto refuse = [&](const Error& error) {
+    record_refusal(core, *message, error);
+    return error;
+  };
+  auto proven = prove_factors(core, *message);
+  if (!proven) return refuse(proven.error());
+  const auto& transaction = message->transaction;
+  const auto& profile = core.policy.profiles().front();
+  auto written = core.database.write([&](storage::Transaction& write) -> Status {
+    if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
+      return consumed;
+    if (auto given = core.factors.give_back(write, *proven, 0, profile); !given) return given;
+    return put_key_change(core, write, *message, proven->signer());
+  });
+  if (!written) {
+    give_attempt_back(core, *proven, profile);
+    return refuse(written.error());
+  }
+  // The decision stands; what the token does not do now is tried again.
+  if (auto destroyed = destroy_voided_keys(core); !destroyed) log::refusal("key.not_destroyed_yet", destroyed.error());
+  return {};
+}
+
+}  // namespace intaglio::sam

@@ -1,0 +1,85 @@
+#include "sam/authority/voiding.h"
+
+#include "base/check.h"
+
+namespace intaglio::sam {
+
+using audit::Event;
+using audit::EventType;
+using audit::Outcome;
+
+sealed::Table pending_keys(const Core& core) { return {core.sealer, "pending_keys"}; }
+
+Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why) {
+  key.record.state = custody::KeyState::destroyed;
+  key.record.suspended_because.clear();
+  if (auto updated = core.keys.update(transaction, key); !updated) return updated;
+  if (auto named = pending_keys(core).insert(transaction, key.record.id.text(), as_bytes(core.node)); !named) return named;
+  Event event{.type = EventType::key_voided,
+              .actor = why.actor,
+              .subject = key.record.id.text(),
+              .outcome = Outcome::success,
+              .fields = {{"reason", why.reason}}};
+  event.fields.insert(event.fields.end(), why.references.begin(), why.references.end());
+  auto appended = core.log.append(transaction, event);
+  return appended ? Status() : Status(appended.error());
+}
+
+Status void_authorisations(Core& core, storage::Transaction& transaction, const SignerId& signer) {
+  const auto index = core.sealer->blind_index("authorisations", "signer", as_bytes(signer.text()));
+  auto voided = transaction.execute("DELETE FROM authorisations WHERE signer = ?1", {ByteView(index)});
+  return voided ? Status() : Status(voided.error());
+}
+
+Result<std::vector<PendingKey>> own_pending_keys(Core& core) {
+  std::vector<PendingKey> found;
+  auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
+    std::vector<KeyId> named;
+    auto listed = reader.query("SELECT id FROM pending_keys ORDER BY id", {}, [&](const storage::Row& row) {
+      if (auto id = KeyId::parse(row.text(0))) named.push_back(*id);
+      return true;
+    });
+    if (!listed) return listed;
+    for (const auto& key : named) {
+      auto row = pending_keys(core).find(reader, key.text());
+      if (!row) return row.error();
+      if (!*row || as_text((*row)->content.reveal()) != core.node) continue;
+      auto record = core.keys.find(reader, key);
+      if (!record) return record.error();
+      found.push_back({key, std::move(*record)});
+    }
+    return {};
+  });
+  if (!loaded) return loaded.error();
+  return found;
+}
+
+Status destroy_pending_key(Core& core, const KeyId& key, std::string_view reason) {
+  if (auto destroyed = core.vault.destroy(key); !destroyed) return destroyed;
+  return core.database.write([&](storage::Transaction& write) -> Status {
+    auto done = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key.text())});
+    if (!done) return done.error();
+    // Two rounds may have met: the one that removed the row tells of it.
+    if (*done == 0) return {};
+    auto appended = core.log.append(write, Event{.type = EventType::key_destroyed,
+                                                 .actor = "sam:" + core.node,
+                                                 .subject = key.text(),
+                                                 .outcome = Outcome::success,
+                                                 .fields = {{"reason", std::string(reason)}}});
+    return appended ? Status() : Status(appended.error());
+  });
+}
+
+Status destroy_voided_keys(Core& core) {
+  auto pending = own_pending_keys(core);
+  if (!pending) return pending.error();
+  for (const auto& [key, record] : *pending) {
+    // A row without a record is a key in the making.
+    if (!record) continue;
+    if (refused_by("sam.destroy.voided", record->record.state != custody::KeyState::destroyed)) continue;
+    if (auto destroyed = destroy_pending_key(core, key, "voided"); !destroyed) return destroyed;
+  }
+  return {};
+}
+
+}  // namespace intaglio::sam
