@@ -199,6 +199,8 @@ class SamTest : public ::testing::Test {
                                      {"ticket_seconds", 300},
                                      {"per_minute", per_minute},
                                      {"per_day", per_day},
+                                     {"keys_per_signer", 6},
+                                     {"keys_per_day", 4},
                                      {"qualified", false}}})},
          {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})},
          {"acts", Value::array({"typed-yes"})},
@@ -741,6 +743,22 @@ TEST_F(SamTest, AHundredSignaturesInADayAndNotMore) {
   clock_->advance(std::chrono::minutes(2));
   expect_refused(approve(alice, {"1", "2", "3", "4", "5"}), ErrorCode::limit_exceeded);
   EXPECT_TRUE(approve(alice, {"1", "2", "3", "4"}));
+}
+
+TEST_F(SamTest, ASignerMakesFourKeysInADayAndHasSixAtMost) {
+  auto alice = enrolled_without_key("alice");
+  const auto another = [&] {
+    auto made = new_key(alice);
+    if (made) alice.key = made->key;
+    return made;
+  };
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(another()) << i;
+  expect_refused(another(), ErrorCode::limit_exceeded);
+  clock_->advance(std::chrono::hours(24));
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(another()) << i;
+  expect_refused(another(), ErrorCode::limit_exceeded);
+  ASSERT_TRUE(change_key(alice, protocol::KeyChange::destroy, alice.pin));
+  EXPECT_TRUE(another());
 }
 
 TEST_F(SamTest, TC10_WithoutASynchronisedClockNothingIsOpenedAuthorisedOrSigned) {

@@ -88,6 +88,23 @@ Status store_authorisation(const Core& core, storage::Transaction& transaction, 
   return {};
 }
 
+/// A token has a finite place for keys, and each costs all others time: within the transaction that claims the new one.
+Status check_key_limits(const Core& core, storage::Reader& reader, const SignerId& owner, const Profile& profile) {
+  auto keys = core.keys.of_owner(reader, owner);
+  if (!keys) return keys.error();
+  const auto day_ago = core.clock->now() - std::chrono::hours(24);
+  std::uint32_t alive = 0, recent = 0;
+  for (const auto& key : *keys) {
+    if (key.record.state != custody::KeyState::destroyed) ++alive;
+    if (key.record.created > day_ago) ++recent;
+  }
+  if (refused_by("sam.limit.keys", profile.keys_per_signer != 0 && alive >= profile.keys_per_signer))
+    return Error{ErrorCode::limit_exceeded, "the signer has as many keys as the profile allows"};
+  if (refused_by("sam.limit.keys-per-day", profile.keys_per_day != 0 && recent >= profile.keys_per_day))
+    return Error{ErrorCode::limit_exceeded, "the signer made as many keys in a day as the profile allows"};
+  return {};
+}
+
 }  // namespace
 
 Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message) {
@@ -197,6 +214,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
 
   // The ticket is consumed and the key's name is known to the database before the token makes anything.
   auto claimed = core.database.write([&](storage::Transaction& write) -> Status {
+    if (auto within = check_key_limits(core, write, owner, *profile); !within) return within;
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
     if (auto given = core.factors.give_back(write, *proven, 0, *profile); !given) return given;

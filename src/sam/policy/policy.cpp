@@ -11,6 +11,9 @@ namespace {
 
 using json::Value;
 
+constexpr std::int64_t default_keys_per_signer = 16;
+constexpr std::int64_t default_keys_per_day = 8;
+
 Error wrong(std::string what) { return {ErrorCode::configuration, "policy: " + std::move(what)}; }
 
 /// Members that are not known stop the installation: a typo must not loosen anything.
@@ -31,6 +34,11 @@ Result<std::int64_t> bounded(const Value& object, std::string_view name, std::in
   return *number;
 }
 
+/// A limit that a document may leave to us: a bound all the same.
+Result<std::int64_t> bounded_or(const Value& object, std::string_view name, std::int64_t least, std::int64_t most, std::int64_t otherwise) {
+  return json::member(object, name) == nullptr ? otherwise : bounded(object, name, least, most);
+}
+
 Result<std::vector<std::string>> texts(const Value& object, std::string_view name) {
   const auto* list = json::member(object, name);
   if (list == nullptr || !list->is_array() || list->empty() || list->size() > 64)
@@ -46,7 +54,7 @@ Result<std::vector<std::string>> texts(const Value& object, std::string_view nam
 Result<Profile> parse_profile(const Value& object) {
   if (auto checked = only_members(object, "a profile",
                                   {"name", "custody", "factors", "key_algorithms", "max_documents", "sad_seconds", "ticket_seconds",
-                                   "per_minute", "per_day", "qualified"});
+                                   "per_minute", "per_day", "keys_per_signer", "keys_per_day", "qualified"});
       !checked) {
     return checked.error();
   }
@@ -67,7 +75,9 @@ Result<Profile> parse_profile(const Value& object) {
   auto ticket_seconds = bounded(object, "ticket_seconds", 30, 300);
   auto per_minute = bounded(object, "per_minute", least_limit, 100000);
   auto per_day = bounded(object, "per_day", least_limit, 1000000);
-  for (const auto* number : {&max_documents, &sad_seconds, &ticket_seconds, &per_minute, &per_day}) {
+  auto keys_per_signer = bounded_or(object, "keys_per_signer", least_limit, 1000, default_keys_per_signer);
+  auto keys_per_day = bounded_or(object, "keys_per_day", least_limit, 1000, default_keys_per_day);
+  for (const auto* number : {&max_documents, &sad_seconds, &ticket_seconds, &per_minute, &per_day, &keys_per_signer, &keys_per_day}) {
     if (!*number) return number->error();
   }
   const auto* qualified = json::member(object, "qualified");
@@ -90,6 +100,8 @@ Result<Profile> parse_profile(const Value& object) {
                  .ticket_lifetime = std::chrono::seconds(*ticket_seconds),
                  .per_minute = static_cast<std::uint32_t>(*per_minute),
                  .per_day = static_cast<std::uint32_t>(*per_day),
+                 .keys_per_signer = static_cast<std::uint32_t>(*keys_per_signer),
+                 .keys_per_day = static_cast<std::uint32_t>(*keys_per_day),
                  .qualified = false};
 }
 

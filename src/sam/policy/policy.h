@@ -20,6 +20,7 @@ struct Profile {
   std::uint32_t max_documents;
   std::chrono::seconds sad_lifetime, ticket_lifetime;
   std::uint32_t per_minute, per_day;  ///< DTBS/R; 0 switches a limit off and exists in the test flavour only
+  std::uint32_t keys_per_signer, keys_per_day;  ///< keys of a signer that are not destroyed; keys he made in 24 hours; 0 as above
   bool qualified;
 };
 

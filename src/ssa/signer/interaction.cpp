@@ -213,6 +213,11 @@ http::Response Interaction::relay_key(const http::Request& request, std::string_
   const auto signer = SignerId::parse(kept.content.signer);
   if (!signer) return refuse(request, {ErrorCode::internal, "a kept transaction names no signer"});
   const auto generated = rooms_.sam->generate_key(message);
+  if (!generated && generated.error().code == ErrorCode::limit_exceeded) {
+    // CSC's words are of signatures.
+    log::refusal("message.refused", generated.error(), {{"request", request.request_id}});
+    return csc::answer({429, "access_denied", "The signer has, or made today, as many keys as are allowed"});
+  }
   if (!generated) return refuse_message(request, generated.error());
   if (const auto pending = rooms_.key_generated(*generated, *signer); !pending) return refuse(request, pending.error());
   note_answered(request, kept);

@@ -81,6 +81,11 @@ TEST_F(InteractionTest, AGeneratedKeyWaitsForTheRegistrationAuthorityBeforeItIsA
   EXPECT_EQ(answer.at("csr"), encode_base64(as_bytes("csr")));
   EXPECT_EQ(world_.generated, (std::vector<std::pair<std::string, std::string>>{{t.key, "alice"}}));
 
+  const auto limited = opened("/sic/v1/keys", ask);
+  world_.sam->failure = Error{ErrorCode::limit_exceeded, "keys"};
+  expect_refused(world_.relay(world_.message(limited.nonce, "intaglio-sap-key+jwe")), 429,
+                 "The signer has, or made today, as many keys as are allowed");
+  world_.sam->failure.reset();
   world_.hook_failure = Error{ErrorCode::storage_unavailable, "disk full"};
   const auto second = opened("/sic/v1/keys", ask);
   EXPECT_EQ(world_.relay(world_.message(second.nonce, "intaglio-sap-key+jwe")).status, 503U);

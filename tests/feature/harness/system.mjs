@@ -86,7 +86,7 @@ class Service {
 
 /** Changes a policy document: many documents an approval, no velocity limits (the test flavour allows both). */
 export function withoutLimits(document) {
-  for (const profile of document.profiles) Object.assign(profile, { max_documents: 1000, per_minute: 0, per_day: 0, sad_seconds: 300 });
+  for (const profile of document.profiles) Object.assign(profile, { max_documents: 1000, per_minute: 0, per_day: 0, keys_per_signer: 0, keys_per_day: 0, sad_seconds: 300 });
 }
 
 /** A command that must end by itself; gives {status, stdout, stderr}. */
