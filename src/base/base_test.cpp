@@ -20,6 +20,39 @@ TEST(ErrorTable, GivesEveryCodeItsOwnWireNumberAndBack) {
   EXPECT_EQ(from_wire_number(9999), ErrorCode::internal);
 }
 
+TEST(Secret, RefusesWhatDoesNotFitAndKeepsRoomForSmallOnes) {
+  std::vector<Secret> large;
+  EXPECT_THROW(
+      {
+        for (;;) large.push_back(Secret::of_size(60'000));
+      },
+      SecretsExhausted);
+  EXPECT_THROW((void)Secret::of_size(std::size_t{1} << 40U), SecretsExhausted);
+  EXPECT_GE(large.size(), 8U);
+  std::vector<Secret> small;
+  for (int at = 0; at < 200; ++at) small.push_back(Secret::of_size(256));
+  small.clear();
+  large.pop_back();
+  EXPECT_EQ(Secret::of_size(60'000).size(), 60'000U) << "what was given back is given again";
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(Heap, ABlockIsWipedWhenItIsFreed) {
+  // The allocator keeps blocks of this size for the next that asks.
+  constexpr std::size_t size = 1000;
+  auto* const block = static_cast<std::uint8_t*>(::operator new(size));
+  std::memset(block, 0x5a, size);
+  const auto address = reinterpret_cast<std::uintptr_t>(block);
+  ::operator delete(block);
+  auto* const again = static_cast<const volatile std::uint8_t*>(std::malloc(size));
+  ASSERT_EQ(reinterpret_cast<std::uintptr_t>(again), address) << "the allocator gives the block again";
+  std::size_t left = 0;
+  for (std::size_t at = 0; at < size; ++at) left += again[at] == 0x5a ? 1U : 0U;
+  std::free(const_cast<std::uint8_t*>(again));
+  EXPECT_LT(left, 4U);
+}
+#endif
+
 TEST(Secret, MovesAndLeavesNothingBehind) {
   Secret first(as_bytes("1234"));
   const Secret second(std::move(first));

@@ -1,17 +1,33 @@
 #include "base/secret.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include <atomic>
+#include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
+
+#include "base/check.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INTAGLIO_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define INTAGLIO_SANITIZED 1
+#endif
+#endif
 
 namespace intaglio {
 namespace {
 
+constexpr std::size_t large_secret = 4096;
+
 std::once_flag pool_once;
+std::size_t pool_size = 0;
 std::atomic<PoolState> pool_state{PoolState::not_locked};
 
 void make_pool(std::size_t bytes) {
@@ -20,6 +36,7 @@ void make_pool(std::size_t bytes) {
   // 1: arena locked; 2: arena made, but mlock was refused; 0: no arena.
   const int made = CRYPTO_secure_malloc_init(size, 32);
   if (made == 0) panic("the pool for secrets could not be made");
+  pool_size = size;
   pool_state = made == 1 ? PoolState::locked : PoolState::not_locked;
 }
 
@@ -45,8 +62,12 @@ Secret Secret::of_size(std::size_t size) {
   ensure_pool();
   Secret secret;
   if (size == 0) return secret;
+  if (size > pool_size) throw SecretsExhausted();
+  // The arena gives powers of two.
+  const bool into_reserve = size > large_secret && CRYPTO_secure_used() + std::bit_ceil(size) > pool_size / 4 * 3;
+  if (refused_by("base.secret_reserve", into_reserve)) throw SecretsExhausted();
   secret.data_ = static_cast<std::uint8_t*>(OPENSSL_secure_zalloc(size));
-  if (secret.data_ == nullptr) panic("the pool for secrets is exhausted");
+  if (secret.data_ == nullptr) throw SecretsExhausted();
   secret.size_ = size;
   return secret;
 }
@@ -86,3 +107,16 @@ Status harden_process() {
 }
 
 }  // namespace intaglio
+
+#ifndef INTAGLIO_SANITIZED
+/// A secret passes through texts that are not ours before it reaches the pool: a parser's token buffer, a message of a library, a
+/// string that grew. So every block of the C++ heap is wiped when it is freed, on all paths. The sanitizers' own heap stays as it is.
+void operator delete(void* block) noexcept {
+  if (block == nullptr) return;
+  OPENSSL_cleanse(block, ::malloc_usable_size(block));
+  std::free(block);
+}
+void operator delete(void* block, std::size_t) noexcept { ::operator delete(block); }
+void operator delete[](void* block) noexcept { ::operator delete(block); }
+void operator delete[](void* block, std::size_t) noexcept { ::operator delete(block); }
+#endif

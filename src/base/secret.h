@@ -2,12 +2,20 @@
 
 #include <cstddef>
 #include <iosfwd>
+#include <new>
 #include <span>
 
 #include "base/bytes.h"
 #include "base/result.h"
 
 namespace intaglio {
+
+/// Thrown where the pool has no room for a secret. Strangers decide how many secrets are open at once, so that this is no bug:
+/// who serves them answers `busy`.
+class SecretsExhausted : public std::bad_alloc {
+ public:
+  [[nodiscard]] const char* what() const noexcept override { return "the pool for secrets is exhausted"; }
+};
 
 /// Bytes that must not outlive their use: PINs, OTPs, SAD plaintext, data keys, token PINs.
 ///
@@ -16,7 +24,7 @@ namespace intaglio {
 class Secret {
  public:
   Secret() noexcept = default;
-  /// Copies the bytes into the pool; the caller wipes its own (see wipe).
+  /// Copies the bytes into the pool; the caller wipes its own (see wipe). Throws SecretsExhausted, as every making of a secret.
   explicit Secret(ByteView bytes);
   /// A secret of this length, zeroed, to be filled through writable().
   [[nodiscard]] static Secret of_size(std::size_t size);
@@ -67,7 +75,8 @@ class WipeAtExit {
 };
 
 /// Makes the pool before the first secret: `bytes` is rounded up to a power of two. Without the call the first secret makes
-/// a pool of 1 MiB. The result says whether the pool is locked into memory.
+/// a pool of 1 MiB. Large secrets (beyond 4 KiB: messages and documents of strangers) may take three quarters of it, so that
+/// what was begun always finds room for its small ones. The result says whether the pool is locked into memory.
 enum class PoolState { locked, not_locked };
 PoolState open_secret_pool(std::size_t bytes);
 [[nodiscard]] PoolState secret_pool_state() noexcept;

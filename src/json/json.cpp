@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/secret.h"
 
 namespace intaglio::json {
 namespace {
@@ -94,12 +95,30 @@ Result<Value> parse(std::string_view text, const Bounds& bounds) {
   // nlohmann takes a NUL for the end and would leave what follows unread.
   if (refused_by("json.nul", text.find('\0') != std::string_view::npos)) return refused("a NUL byte in JSON");
   Builder builder(bounds);
+  // What was read of a document that is refused may hold a secret.
+  const auto refuse = [&](std::string reason) {
+    wipe(builder.root());
+    return refused(std::move(reason));
+  };
   try {
-    if (!Value::sax_parse(text, &builder)) return refused(builder.reason());
+    if (!Value::sax_parse(text, &builder)) return refuse(builder.reason());
   } catch (const std::exception&) {
-    return refused("not JSON");
+    return refuse("not JSON");
   }
   return std::move(builder.root());
+}
+
+void wipe(Value& value) noexcept {
+  std::vector<Value*> waiting{&value};
+  while (!waiting.empty()) {
+    Value& next = *waiting.back();
+    waiting.pop_back();
+    if (auto* const text = next.get_ptr<std::string*>()) {
+      intaglio::wipe(*text);
+    } else if (next.is_structured()) {
+      for (auto& element : next) waiting.push_back(&element);
+    }
+  }
 }
 
 std::string encode(const Value& value) { return value.dump(-1, ' ', false, Value::error_handler_t::replace); }

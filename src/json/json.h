@@ -20,6 +20,20 @@ struct Bounds {
 /// Deterministic: members sorted by name, no white space.
 [[nodiscard]] std::string encode(const Value& value);
 
+/// Overwrites every text in the value, member names apart.
+void wipe(Value& value) noexcept;
+/// Wipes the texts of what it refers to when the scope ends, on every path: for documents that hold secrets.
+class WipeAtExit {
+ public:
+  explicit WipeAtExit(Value& value) noexcept : value_(value) {}
+  ~WipeAtExit() { wipe(value_); }
+  WipeAtExit(const WipeAtExit&) = delete;
+  WipeAtExit& operator=(const WipeAtExit&) = delete;
+
+ private:
+  Value& value_;
+};
+
 /// Members of an object, read with the name in every refusal ("Missing (or invalid type) string parameter x" is the CSC
 /// room's business: here the detail names the member).
 [[nodiscard]] Result<std::string> text_member(const Value& object, std::string_view name, std::size_t max_length = 4096);

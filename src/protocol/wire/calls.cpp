@@ -154,6 +154,8 @@ Bytes answer_to(SamService& service, ByteView message) {
 Bytes serve(SamService& service, ByteView message) noexcept {
   try {
     return answer_to(service, message);
+  } catch (const SecretsExhausted& full) {
+    return refuse("?", {ErrorCode::busy, full.what()});
   } catch (const std::exception& exception) {
     return refuse("?", {ErrorCode::internal, exception.what()});
   }

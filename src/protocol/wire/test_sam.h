@@ -94,6 +94,7 @@ class TestSam final : public SamService {
   }
   Status resume_key(std::string_view request) override {
     if (request == "resume") return {};
+    if (request == "flood") throw SecretsExhausted();
     return Error{ErrorCode::not_authorised, "no"};
   }
   Status put_revocation_data(ByteView crl) override {

@@ -128,6 +128,7 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_EQ(remote->change_factors("message")->sealed_answer, "changed-for-message");
   EXPECT_TRUE(remote->change_key("change"));
   EXPECT_EQ(remote->change_key("other").error().code, ErrorCode::authentication_failed);
+  EXPECT_EQ(remote->resume_key("flood").error().code, ErrorCode::busy) << "no room for another secret";
   EXPECT_TRUE(remote->put_revocation_data(as_bytes("crl")));
   EXPECT_EQ(*remote->receipt(41, leaf), "{\"index\":41}");
   EXPECT_EQ(remote->receipt(41, crypto::sha256({})).error().code, ErrorCode::not_found) << "the leaf reaches the SAM";

@@ -24,20 +24,19 @@ Bytes ticket_context(protocol::Purpose purpose, std::uint64_t epoch, std::uint64
 Error not_ours(std::string detail) { return {ErrorCode::ticket_invalid, std::move(detail)}; }
 Error malformed(std::string detail) { return {ErrorCode::invalid_request, "SAP message: " + std::move(detail)}; }
 
-/// Moves a text member into a Secret and wipes the text.
-Result<Secret> take_secret(json::Value& object, std::string_view name, std::size_t most) {
-  auto found = object.find(name);
-  if (found == object.end() || !found->is_string()) return malformed(std::string(name) + " must be a text");
-  auto& text = found->get_ref<std::string&>();
-  const WipeAtExit wiped(text);
+/// A text member as a Secret; the document is wiped as a whole.
+Result<Secret> take_secret(const json::Value& object, std::string_view name, std::size_t most) {
+  const auto* found = json::member(object, name);
+  if (found == nullptr || !found->is_string()) return malformed(std::string(name) + " must be a text");
+  const auto& text = found->get_ref<const std::string&>();
   if (text.empty() || text.size() > most) return malformed(std::string(name) + " is empty or too long");
   return Secret(as_bytes(text));
 }
 
-Status take_factors(json::Value& payload, SapPayload& message) {
-  auto factors = payload.find("factors");
-  if (factors == payload.end() || !factors->is_array() || factors->size() > 4) return malformed("factors must be a list of at most 4");
-  for (auto& factor : *factors) {
+Status take_factors(const json::Value& payload, SapPayload& message) {
+  const auto* factors = json::member(payload, "factors");
+  if (factors == nullptr || !factors->is_array() || factors->size() > 4) return malformed("factors must be a list of at most 4");
+  for (const auto& factor : *factors) {
     auto type = json::text_member(factor, "type", 32);
     if (!type) return malformed("a factor needs a type");
     auto value = take_secret(factor, "value", 256);
@@ -113,6 +112,7 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
   auto parsed = json::parse(as_text(plaintext), {.max_bytes = protocol::max_message_bytes, .max_depth = 6, .max_members = 64});
   if (!parsed) return malformed(parsed.error().detail);
   auto& object = *parsed;
+  const json::WipeAtExit wiped(object);
   if (!object.is_object()) return malformed("the payload is not an object");
   SapPayload payload{.id = {},
                      .ticket = {},
@@ -126,7 +126,6 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
                      .new_pin = {},
                      .new_seed = false,
                      .answer_key = {}};
-  // Secrets first: whatever else is wrong, their texts are wiped.
   if (auto taken = take_factors(object, payload); !taken) return taken.error();
 
   auto id = json::text_member(object, "id", 64);
@@ -161,7 +160,9 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
   return payload;
 }
 
-Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::string_view compact) {
+namespace {
+
+Result<SapMessage> read_message(Core& core, protocol::Purpose purpose, std::string_view compact) {
   auto header = crypto::peek_jwe_header(compact);
   if (!header) return header.error();
   auto key = core.sap_keys.find(header->kid);
@@ -198,6 +199,16 @@ Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::stri
                     .new_pin = std::move(payload->new_pin),
                     .new_seed = payload->new_seed,
                     .answer_key = std::move(payload->answer_key)};
+}
+
+}  // namespace
+
+Result<SapMessage> open_message(Core& core, protocol::Purpose purpose, std::string_view compact) {
+  try {
+    return read_message(core, purpose, compact);
+  } catch (const SecretsExhausted& full) {
+    return Error{ErrorCode::busy, full.what()};
+  }
 }
 
 }  // namespace intaglio::sam

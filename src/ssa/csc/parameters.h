@@ -19,6 +19,12 @@ class Parameters {
  public:
   /// An empty body is an empty object. Refused: another content type than JSON, no object, or beyond the bounds of the reader.
   [[nodiscard]] static Parameters of(const http::Request& request);
+  /// The body may hold a SAD: its texts are wiped.
+  ~Parameters() { json::wipe(object_); }
+  Parameters(Parameters&&) noexcept = default;
+  Parameters& operator=(Parameters&&) = delete;
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
 
   [[nodiscard]] std::string required_text(std::string_view name);
   [[nodiscard]] std::optional<std::string> optional_text(std::string_view name);  ///< wrong type: "Invalid parameter name"
