@@ -3,7 +3,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
+#include <thread>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -25,6 +28,7 @@ constexpr std::size_t secret_pool_bytes = std::size_t{4} << 20U;
 constexpr std::size_t max_policy_bytes = std::size_t{1} << 20U;
 constexpr std::string_view policy_record = "policy";
 constexpr auto maintenance_interval = std::chrono::seconds(30);
+constexpr auto stop_patience = std::chrono::seconds(12);
 
 struct Arguments {
   std::string config;
@@ -82,7 +86,10 @@ std::string token_facts(token::Token& token) {
   auto calls = json::Value::array();
   for (const auto& count : token.call_counts())
     calls.push_back({{"function", count.function}, {"object", count.object}, {"result", count.result}, {"count", count.count}});
-  json::Value facts = {{"description", token.description()}, {"calls", std::move(calls)}, {"signer_signatures", token.signer_signatures()}};
+  json::Value facts = {{"description", token.description()},
+                       {"calls", std::move(calls)},
+                       {"signer_signatures", token.signer_signatures()},
+                       {"hanging_calls", token.hanging_calls()}};
   if (auto objects = token.object_count()) facts["objects"] = *objects;
   return json::encode(facts);
 }
@@ -136,7 +143,8 @@ Status initialise(const Arguments& arguments, Settings settings) {
   return {};
 }
 
-Status probe(const Arguments& arguments, const Settings& settings) {
+Status probe(const Arguments& arguments, Settings settings) {
+  settings.token.alone = true;
   auto token = token::Token::open(settings.token);
   if (!token) return token.error();
   auto lines = token::probe(**token, arguments.quick);
@@ -167,6 +175,59 @@ Status check_token(token::Token& token) {
   return {};
 }
 
+/// Calls maintain() from time to time on a thread of its own: a token that hangs must not keep the main thread from its signals.
+class Maintenance {
+ public:
+  explicit Maintenance(intaglio::sam::Sam& sam) : thread_([this, &sam] { run(sam); }) {}
+  ~Maintenance() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  Maintenance(const Maintenance&) = delete;
+  Maintenance& operator=(const Maintenance&) = delete;
+
+ private:
+  void run(intaglio::sam::Sam& sam) {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, maintenance_interval, [this] { return ending_; })) {
+      lock.unlock();
+      sam.maintain();
+      lock.lock();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+/// An orderly stop waits for calls; one that hangs in the token is not waited for. What it left open is burned at the next start.
+void end_at_the_latest_in(std::chrono::seconds patience) {
+  std::thread([patience] {
+    std::this_thread::sleep_for(patience);
+    log::error("stop.forced", {{"after_seconds", std::to_string(patience.count())}});
+    ::_exit(1);
+  }).detach();
+}
+
+/// A policy must not promise keys that the token cannot make or sign with.
+Status check_algorithms(token::Token& token, const intaglio::sam::Policy& policy) {
+  for (const auto& profile : policy.profiles()) {
+    for (const auto algorithm : profile.key_algorithms) {
+      auto served = token.check_algorithm(algorithm);
+      if (refused_by("sam.policy-algorithm-served", !served)) {
+        return Error{ErrorCode::configuration, "the policy's profile " + profile.name + " names " + std::string(name_of(algorithm)) +
+                                                   ", which the token does not serve: " + served.error().detail};
+      }
+    }
+  }
+  return {};
+}
+
 Status serve(Settings settings) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -189,6 +250,7 @@ Status serve(Settings settings) {
     return Error{ErrorCode::configuration, "no policy is installed; run: intaglio-sam --config FILE --initialise --policy POLICY.json"};
   auto policy = intaglio::sam::Policy::parse(as_text(policy_document->content.reveal()));
   if (!policy) return policy.error();
+  if (auto checked = check_algorithms(*opened->token, *policy); !checked) return checked;
 
   auto start_id = crypto::random_id();
   if (!start_id) return start_id.error();
@@ -228,10 +290,13 @@ Status serve(Settings settings) {
                       {"clock", opened->settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"secrets_locked", secret_pool_state() == PoolState::locked ? "yes" : "no"}});
 
-  const timespec interval{std::chrono::seconds(maintenance_interval).count(), 0};
-  while (sigtimedwait(&signals, nullptr, &interval) < 0) sam->maintain();
+  std::optional<Maintenance> maintenance(std::in_place, *sam);
+  int number = 0;
+  while (sigwait(&signals, &number) != 0) {}
   log::info("stopping");
+  end_at_the_latest_in(stop_patience);
   (*server)->stop();
+  maintenance.reset();
   sam->stop();
   return {};
 }
@@ -251,7 +316,7 @@ Status run(const Arguments& arguments) {
     return {};
   }
   if (arguments.initialise) return initialise(arguments, std::move(*settings));
-  if (arguments.probe) return probe(arguments, *settings);
+  if (arguments.probe) return probe(arguments, std::move(*settings));
   return serve(std::move(*settings));
 }
 

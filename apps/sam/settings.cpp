@@ -20,6 +20,8 @@ Settings read(config::Document& document) {
   settings.token.label = token.text("label", "Token label; exactly one slot carries it.");
   settings.token.pin_file = token.path("pin_file", "File of the user PIN, mode 0600, one line.");
   settings.token.sessions = static_cast<unsigned>(token.integer("sessions", "Bound of the session pool.", {1, 1024}, 16));
+  settings.token.call_timeout =
+      token.seconds("call_seconds", "How long one signature may take before it is given up in doubt.", {1, 300}, 10);
   if (auto directory = token.optional_path("softhsm_directory", "SoftHSM only: the guarded token folder; leave it out for a real HSM.")) {
     settings.token.softhsm_directory = *directory;
   }

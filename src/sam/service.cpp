@@ -202,6 +202,8 @@ Result<std::string> Sam::status() {
   const auto healthy = core_.log.healthy();
   auto token = json::parse(surroundings_.token_facts(), {.max_bytes = 256 * 1024});
   if (!token) return token.error();
+  const auto hanging = json::integer_member(*token, "hanging_calls");
+  const bool token_answers = !hanging || *hanging == 0;
   auto custody = json::Value::array();
   for (const auto& profile : core_.policy.profiles()) {
     custody.push_back({{"profile", profile.name},
@@ -210,7 +212,7 @@ Result<std::string> Sam::status() {
                        {"qualified", profile.qualified}});
   }
   const json::Value status = {
-      {"state", synchronised && healthy ? "serving" : "refusing"},
+      {"state", synchronised && healthy && token_answers ? "serving" : "refusing"},
       {"sam", core_.name},
       {"node", core_.node},
       {"policy", core_.policy.id()},

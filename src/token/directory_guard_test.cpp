@@ -81,6 +81,21 @@ TEST(DirectoryLock, KeepsOthersOutWhileItIsHeld) {
   EXPECT_EQ(code_of(DirectoryGuard::acquire(directory / "none", std::chrono::milliseconds(0))), ErrorCode::configuration);
 }
 
+TEST(DirectoryUse, IsSharedByWhoServesAndRefusedToWhoWantsItAlone) {
+  const auto directory = testing::place().root / "used";
+  std::filesystem::create_directory(directory);
+  using detail::DirectoryUse;
+  {
+    const auto serving = DirectoryUse::begin(directory, DirectoryUse::Kind::shared);
+    ASSERT_TRUE(serving);
+    EXPECT_TRUE(DirectoryUse::begin(directory, DirectoryUse::Kind::shared));
+    EXPECT_EQ(code_of(DirectoryUse::begin(directory, DirectoryUse::Kind::alone)), ErrorCode::conflict);
+  }
+  const auto probing = DirectoryUse::begin(directory, DirectoryUse::Kind::alone);
+  ASSERT_TRUE(probing);
+  EXPECT_EQ(code_of(DirectoryUse::begin(directory, DirectoryUse::Kind::shared)), ErrorCode::conflict);
+}
+
 TEST(DirectoryLock, RefusesAFolderWithoutAToken) {
   auto config = testing::config_of();
   config.softhsm_directory = testing::place().root / "empty";

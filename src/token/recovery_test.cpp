@@ -164,6 +164,39 @@ TEST_F(FaultyToken, TakesItsFaultFromAFileThatChangesWhileItRuns) {
   EXPECT_TRUE(signs());
 }
 
+TEST(HangingCall, LetsEverybodyElseBeRefusedAtOnceAndTheTokenServesAgainWhenItComesBack) {
+  auto config = testing::config_of();
+  config.call_timeout = std::chrono::milliseconds(200);
+  const auto opened = Token::open(config);
+  ASSERT_TRUE(opened) << opened.error().detail;
+  const auto& token = *opened;
+  const auto key = token->generate_signer_key(crypto::KeyAlgorithm::p256, fresh_id(), "hanging");
+  const auto service = token->generate_service_key(KeyPurpose::hmac, fresh_id(), "hanging");
+  ASSERT_TRUE(key && service);
+  const auto sign = [&] { return token->sign_for_activation(*key, SignatureSuite::ecdsa_sha256, sample_digest(32)); };
+  ASSERT_TRUE(sign().signature);
+  const auto closed = count_of(*token, "C_CloseSession", "CKR_OK");
+  std::thread hanging([&] {
+    const Environment fault("INTAGLIO_TOKEN_FAULT", "slow:2000");
+    EXPECT_TRUE(sign().signature) << "it was reserved and is recorded as it ends, however late";
+  });
+  for (int round = 0; round < 1000 && token->hanging_calls() == 0; ++round) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  ASSERT_EQ(token->hanging_calls(), 1U);
+  const auto start = std::chrono::steady_clock::now();
+  const auto refused = sign();
+  ASSERT_TRUE(refused.refusal);
+  EXPECT_TRUE(refused.refusal->definite) << "it was not asked";
+  EXPECT_EQ(refused.refusal->error.code, ErrorCode::token_unavailable);
+  EXPECT_EQ(code_of(token->hmac(*service, sample_digest(32))), ErrorCode::token_unavailable);
+  EXPECT_EQ(code_of(token->object_count()), ErrorCode::token_unavailable);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500)) << "nobody waits for the call that hangs";
+  EXPECT_EQ(token->hanging_calls(), 1U);
+  hanging.join();
+  EXPECT_EQ(token->hanging_calls(), 0U);
+  EXPECT_GT(count_of(*token, "C_CloseSession", "CKR_OK"), closed) << "its session is retired";
+  EXPECT_TRUE(sign().signature);
+}
+
 TEST_F(FaultyToken, RestsAfterThreeDoubtsAndServesAgainWithoutARestart) {
   {
     const Environment fault("INTAGLIO_TOKEN_FAULT", "doubtful");
@@ -201,6 +234,19 @@ TEST_F(FaultyToken, IsUnwellWhenItsProbeSignatureDoesNotVerify) {
   EXPECT_TRUE(token->check_health());
   const Environment fault("INTAGLIO_TOKEN_FAULT", "unwell");
   EXPECT_EQ(code_of(token->check_health()), ErrorCode::token_unavailable);
+}
+
+TEST_F(FaultyToken, SaysWhichAlgorithmsItServes) {
+  using crypto::KeyAlgorithm;
+  for (const auto algorithm :
+       {KeyAlgorithm::p256, KeyAlgorithm::p384, KeyAlgorithm::p521, KeyAlgorithm::rsa2048, KeyAlgorithm::rsa3072, KeyAlgorithm::rsa4096}) {
+    EXPECT_TRUE(token->check_algorithm(algorithm)) << crypto::name_of(algorithm);
+  }
+  const Environment fault("INTAGLIO_TOKEN_FAULT", "lacks-rsa");
+  const auto lacking = token->check_algorithm(KeyAlgorithm::rsa3072);
+  ASSERT_FALSE(lacking);
+  EXPECT_EQ(lacking.error().code, ErrorCode::unsupported);
+  EXPECT_TRUE(token->check_algorithm(KeyAlgorithm::p256));
 }
 
 TEST_F(FaultyToken, BlamesItselfAndNotTheInputWhenItIsUnwell) {

@@ -1,5 +1,6 @@
 #include "token/token.h"
 
+#include "token/detail/mechanisms.h"
 #include "token/detail/state.h"
 
 namespace intaglio::token {
@@ -127,12 +128,19 @@ std::vector<CallCount> Token::call_counts() const { return state_ ? state_->conn
 
 std::uint64_t Token::signer_signatures() const noexcept { return state_ ? state_->signatures.made() : 0; }
 
+unsigned Token::hanging_calls() const { return state_ ? state_->connection->pool().hanging() : 0; }
+
 std::string Token::description() const { return state_ ? state_->connection->description() : std::string(); }
 
 Status Token::check_health() {
   if (!state_) return not_offered();
   if (auto ready = state_->connection->ensure_login(); !ready) return ready;
   return state_->health.check();
+}
+
+Status Token::check_algorithm(crypto::KeyAlgorithm algorithm) {
+  if (!state_) return not_offered();
+  return detail::check_mechanisms(*state_->connection, algorithm);
 }
 
 void Token::report_wrong_signature() {

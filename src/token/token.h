@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -25,6 +26,11 @@ struct TokenConfig {
   /// SoftHSM only: the folder that holds token.object files. Guarded: lock file around C_Initialize + C_Login, a copy of
   /// token.object before the login, an empty one restored at start (hsm.md, consequence 7). Empty for real HSMs.
   std::filesystem::path softhsm_directory;
+  /// SoftHSM only: refused while another process uses the folder, and keeps others out (`hsm probe`).
+  bool alone = false;
+  /// How long one call may take. PKCS#11 knows no way to break one off: while a call hangs longer, everything else is refused at
+  /// once, and its session is closed when it comes back.
+  std::chrono::milliseconds call_timeout{10'000};
 };
 
 /// What a key may do; every attribute is stated and read back, one purpose per key (SRG_KM.3.1).
@@ -104,9 +110,13 @@ class Token : public std::enable_shared_from_this<Token> {
   [[nodiscard]] virtual std::vector<CallCount> call_counts() const;
   /// C_SignInit+C_Sign calls made with signer keys since open: reconciled with audited signatures.
   [[nodiscard]] virtual std::uint64_t signer_signatures() const noexcept;
+  /// Calls that hang in the module now, longer than TokenConfig::call_timeout.
+  [[nodiscard]] virtual unsigned hanging_calls() const;
   [[nodiscard]] virtual std::string description() const;  ///< manufacturer, model, firmware, serial: for audit and probe
   /// A known-answer check: encrypts, HMACs or signs with a probe key and checks it. token_unavailable when it fails.
   virtual Status check_health();
+  /// Whether the token says that it makes keys of this kind and size and signs with them. Nothing is generated: RSA takes seconds.
+  virtual Status check_algorithm(crypto::KeyAlgorithm algorithm);
   /// What custody says when a signature of sign_for_activation does not verify: the sessions are retired; the second one
   /// condemns the token until the next start (TC-5).
   virtual void report_wrong_signature();

@@ -40,11 +40,11 @@ Result<SapKeys::Held> SapKeys::hold(std::string name, UnixTime created, std::sha
 }
 
 Status SapKeys::refresh() {
-  const std::lock_guard lock(mutex_);
-  return refresh_locked();
+  const std::lock_guard lock(refreshing_);
+  return refresh_alone();
 }
 
-Status SapKeys::refresh_locked() {
+Status SapKeys::refresh_alone() {
   const auto now = clock_->now();
   struct Found {
     std::string name;
@@ -117,17 +117,30 @@ Status SapKeys::refresh_locked() {
     log::info("sap_key.generated", {{"kid", one->kid}});
     held.push_back(std::move(*one));
   }
+  const std::lock_guard lock(mutex_);
   held_ = std::move(held);
   return {};
 }
 
-Result<std::string> SapKeys::statement() {
+std::optional<std::string> SapKeys::current(std::chrono::minutes margin) const {
   const std::lock_guard lock(mutex_);
   const auto now = clock_->now();
-  if (held_.empty() || now >= held_.back().ends - overlap || now < held_.back().created) {
-    if (auto refreshed = refresh_locked(); !refreshed) return refreshed.error();
-  }
+  if (held_.empty() || now >= held_.back().ends - margin || now < held_.back().created) return std::nullopt;
   return held_.back().statement;
+}
+
+Result<std::string> SapKeys::statement() {
+  if (auto fresh = current(overlap)) return *std::move(fresh);
+  std::unique_lock refreshing(refreshing_, std::try_to_lock);
+  if (!refreshing) {
+    // Another thread makes the next key; what still lives serves until then, with time enough for a ticket.
+    if (auto old = current(overlap / 2)) return *std::move(old);
+    refreshing.lock();
+  }
+  if (auto fresh = current(overlap)) return *std::move(fresh);
+  if (auto refreshed = refresh_alone(); !refreshed) return refreshed.error();
+  if (auto fresh = current(overlap)) return *std::move(fresh);
+  return Error{ErrorCode::token_unavailable, "no SAP key could be made"};
 }
 
 Result<std::shared_ptr<const crypto::KeyAgreement>> SapKeys::find(std::string_view kid) {

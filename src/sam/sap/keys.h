@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,8 @@ class SapKeys {
     std::shared_ptr<const crypto::KeyAgreement> key;
     std::string statement;
   };
-  Status refresh_locked();
+  Status refresh_alone();  ///< with refreshing_ held, and never mutex_ during a call of the token
+  [[nodiscard]] std::optional<std::string> current(std::chrono::minutes margin) const;  ///< of a key that lives that much longer
   [[nodiscard]] Result<Held> hold(std::string name, UnixTime created, std::shared_ptr<const crypto::KeyAgreement> key) const;
 
   std::string sam_name_;
@@ -52,7 +54,8 @@ class SapKeys {
   AgreementKeys& keys_;
   std::shared_ptr<const crypto::Signer> identity_;
   std::shared_ptr<const Clock> clock_;
-  std::mutex mutex_;
+  std::mutex refreshing_;      ///< one refresh at a time
+  mutable std::mutex mutex_;   ///< held_ alone
   std::vector<Held> held_;  ///< oldest first
 };
 

@@ -14,6 +14,7 @@ enum class Function : std::uint8_t {
   initialize,
   get_slot_list,
   get_token_info,
+  get_mechanism_info,
   open_session,
   close_session,
   get_session_info,

@@ -11,6 +11,8 @@ namespace {
 constexpr unsigned attempts = 3;
 constexpr std::chrono::seconds login_patience{15};
 
+Error does_not_answer() { return {ErrorCode::token_unavailable, "the token does not answer: a call hangs in it"}; }
+
 Status check_config(const TokenConfig& config) {
   if (config.module.empty()) return Error{ErrorCode::configuration, "no PKCS#11 module is named"};
   if (config.label.empty() || config.label.size() > 32) return Error{ErrorCode::configuration, "a token label has 1 to 32 characters"};
@@ -21,7 +23,7 @@ Status check_config(const TokenConfig& config) {
 }  // namespace
 
 Connection::Connection(TokenConfig config, Module& module)
-    : config_(std::move(config)), module_(module), pool_(module.functions(), counters_, config_.sessions) {
+    : config_(std::move(config)), module_(module), pool_(module.functions(), counters_, config_.sessions, config_.call_timeout) {
   module_.attach(&pool_);
 }
 
@@ -38,6 +40,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const TokenConfig& config) 
   auto module = Module::load(config.module);
   if (!module) return module.error();
   std::unique_ptr<Connection> connection(new Connection(config, **module));
+  if (connection->shares_directory()) {
+    auto use = DirectoryUse::begin(config.softhsm_directory, config.alone ? DirectoryUse::Kind::alone : DirectoryUse::Kind::shared);
+    if (!use) return use.error();
+    connection->use_.emplace(*std::move(use));
+  }
   const std::lock_guard lock(connection->login_mutex_);
   if (auto done = connection->log_in(); !done) return done.error();
   return connection;
@@ -112,6 +119,7 @@ bool Connection::logged_in() {
 
 Status Connection::ensure_login() {
   if (Module::forbidden()) return Error{ErrorCode::token_unavailable, "the process ends or was forked"};
+  if (pool_.hanging() != 0) return does_not_answer();
   const auto seen = epoch();
   if (logged_in()) return {};
   return recover(seen);
@@ -136,6 +144,8 @@ Status Connection::recover(std::uint64_t seen) {
 }
 
 Result<Lease> Connection::lease() {
+  // Nor is a token asked by which way it could be made well.
+  if (!breaker_.closed() && pool_.hanging() != 0) return does_not_answer();
   if (const auto answer = breaker_.admit(); answer != Breaker::Answer::go) {
     if (answer == Breaker::Answer::refused) {
       return Error{ErrorCode::token_unavailable,
@@ -149,7 +159,8 @@ Result<Lease> Connection::lease() {
   }
   const auto seen = epoch();
   auto leased = pool_.lease();
-  if (leased || leased.error().code != ErrorCode::token_unavailable || Module::forbidden() || logged_in()) return leased;
+  if (leased || leased.error().code != ErrorCode::token_unavailable || Module::forbidden() || pool_.hanging() != 0 || logged_in())
+    return leased;
   if (auto again = recover(seen); !again) {
     breaker_.failed();
     return again.error();
@@ -158,7 +169,7 @@ Result<Lease> Connection::lease() {
 }
 
 bool Connection::repair(CK_RV result, unsigned attempt, std::uint64_t seen) {
-  if (attempt + 1 >= attempts || Module::forbidden()) return false;
+  if (attempt + 1 >= attempts || Module::forbidden() || pool_.hanging() != 0) return false;
   const auto meaning = class_of(result);
   const bool handle_gone = result == CKR_KEY_HANDLE_INVALID || result == CKR_OBJECT_HANDLE_INVALID;
   if (meaning != CkrClass::session_lost && meaning != CkrClass::device_lost && !handle_gone) return false;

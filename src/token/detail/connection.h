@@ -66,6 +66,7 @@ class Connection {
   [[nodiscard]] bool logged_in();
 
   TokenConfig config_;
+  std::optional<DirectoryUse> use_;
   Module& module_;
   CallCounters counters_;
   SessionPool pool_;

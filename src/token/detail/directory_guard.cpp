@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -20,6 +21,7 @@ constexpr std::size_t max_object_size = 1U << 20U;
 constexpr const char* object_name = "token.object";
 /// Its name does not end in .object, so SoftHSM takes no notice of it.
 constexpr const char* copy_name = "token.object.copy";
+constexpr const char* use_name = "intaglio.in-use";
 
 /// Numbers in SoftHSM's files are big-endian and 8 bytes long.
 std::optional<std::uint64_t> take_number(ByteView& rest) noexcept {
@@ -101,6 +103,32 @@ DirectoryGuard::DirectoryGuard(DirectoryGuard&& other) noexcept
     : directory_(std::move(other.directory_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 DirectoryGuard::~DirectoryGuard() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<DirectoryUse> DirectoryUse::begin(const std::filesystem::path& directory, Kind kind) {
+  const auto file = directory / use_name;
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    if (errno == EACCES || errno == EROFS) return DirectoryUse(-1);
+    return Error{ErrorCode::configuration, file.string() + ": " + std::strerror(errno)};
+  }
+  DirectoryUse use(descriptor);
+  int locked = -1;
+  do {
+    locked = ::flock(descriptor, (kind == Kind::alone ? LOCK_EX : LOCK_SH) | LOCK_NB);
+  } while (locked != 0 && errno == EINTR);
+  if (refused_by("token.used_alone", locked != 0)) {
+    return Error{ErrorCode::conflict,
+                 kind == Kind::alone ? "the token directory " + directory.string() + " is in use; stop the services that use it first"
+                                     : "the token directory " + directory.string() + " is being probed; try again when that has ended"};
+  }
+  return use;
+}
+
+DirectoryUse::DirectoryUse(DirectoryUse&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+DirectoryUse::~DirectoryUse() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 

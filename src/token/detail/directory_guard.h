@@ -30,6 +30,22 @@ class DirectoryGuard {
   int descriptor_;
 };
 
+/// Says that a process uses the folder, for as long as it lives: a lock on a file of its own, shared among those who serve.
+class DirectoryUse {
+ public:
+  enum class Kind { shared, alone };
+  /// `conflict` when another process uses the folder and either of both wants it alone. In a folder that may only be read nothing
+  /// can be marked, nor can anything be torn: there everyone is let in.
+  [[nodiscard]] static Result<DirectoryUse> begin(const std::filesystem::path& directory, Kind kind);
+  DirectoryUse(DirectoryUse&& other) noexcept;
+  DirectoryUse& operator=(DirectoryUse&&) = delete;
+  ~DirectoryUse();
+
+ private:
+  explicit DirectoryUse(int descriptor) : descriptor_(descriptor) {}
+  int descriptor_;
+};
+
 /// Whether these are whole attribute records of SoftHSM's file store: not empty, not cut, not zeros.
 [[nodiscard]] bool is_whole_object_file(ByteView content) noexcept;
 

@@ -24,6 +24,7 @@ InjectedFault injected_fault() {
   if (spec == "session-lost") return {Fault::session_lost, {}};
   if (spec == "wrong-service-signature") return {Fault::wrong_service_signature, {}};
   if (spec == "unwell") return {Fault::unwell, {}};
+  if (spec == "lacks-rsa") return {Fault::lacks_rsa, {}};
   if (spec.starts_with("slow:")) return {Fault::slow, std::chrono::milliseconds(std::atol(spec.c_str() + 5))};
   return {};
 }

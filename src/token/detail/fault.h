@@ -7,7 +7,7 @@
 namespace intaglio::token::detail {
 
 /// What the token is made to do, for tests of TC-4 and TC-5.
-enum class Fault { none, wrong_signature, doubtful, definite, session_lost, slow, wrong_service_signature, unwell };
+enum class Fault { none, wrong_signature, doubtful, definite, session_lost, slow, wrong_service_signature, unwell, lacks_rsa };
 struct InjectedFault {
   Fault fault = Fault::none;
   std::chrono::milliseconds delay{0};
@@ -15,7 +15,7 @@ struct InjectedFault {
 
 #ifdef INTAGLIO_TESTING
 /// INTAGLIO_TOKEN_FAULT, read at every call: wrong-signature | doubtful | definite | session-lost | slow:<ms> for signers' keys,
-/// wrong-service-signature for service keys, unwell for the known-answer check; or @FILE, a file that holds one of them and
+/// wrong-service-signature for service keys, unwell for the known-answer check, lacks-rsa for what the token offers; or @FILE, a file that holds one of them and
 /// may change while the process runs: without the file there is no fault.
 [[nodiscard]] InjectedFault injected_fault();
 #else

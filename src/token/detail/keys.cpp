@@ -108,7 +108,7 @@ Result<unsigned long> Keys::generate(KeyPurpose purpose, crypto::KeyAlgorithm al
   if (!same) return same.error();
   if (refused_by("token.id_is_free", !same->empty()))
     return Error{ErrorCode::conflict, "the token holds a key " + encode_hex(id) + " already"};
-  settle(session->handle());
+  if (auto settled = settle(session->handle()); !settled) return settled.error();
   auto entry = make_entry(session->handle(), profile, algorithm, id, label);
   if (!entry) return entry.error();
   return table_.add(*std::move(entry));
@@ -164,13 +164,16 @@ Result<KeyEntry> Keys::make_entry(CK_SESSION_HANDLE session, const KeyProfile& p
 // In a folder that processes share, any thread that signs may find that another process has changed it and read it anew; SoftHSM
 // 2.6.1 does that without a lock against a creation. While we hold the folder nobody else changes it, so one read with no
 // other thread inside leaves nothing to be read anew until we are done.
-void Keys::settle(CK_SESSION_HANDLE session) {
-  if (!connection_.shares_directory()) return;
+Status Keys::settle(CK_SESSION_HANDLE session) {
+  if (!connection_.shares_directory()) return {};
   const auto numbers = table_.numbers();
-  if (numbers.empty()) return;
+  if (numbers.empty()) return {};
   const auto entry = table_.entry(numbers.front());
-  if (!entry) return;
-  connection_.pool().alone([&] { return read_number(view(session, entry->handle, entry->purpose), CKA_CLASS); });
+  if (!entry) return {};
+  return connection_.pool().alone([&]() -> Status {
+    (void)read_number(view(session, entry->handle, entry->purpose), CKA_CLASS);
+    return {};
+  });
 }
 
 Status Keys::destroy_objects(CK_SESSION_HANDLE session, ObjectKind kind, CK_OBJECT_HANDLE handle, CK_OBJECT_HANDLE pair) {

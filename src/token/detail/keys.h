@@ -31,7 +31,7 @@ class Keys {
                                             ByteView id, std::string_view label);
   Status destroy_objects(CK_SESSION_HANDLE session, ObjectKind kind, CK_OBJECT_HANDLE handle, CK_OBJECT_HANDLE pair);
   /// Ends the time in which another thread may still be reading the folder anew, see keys.cpp.
-  void settle(CK_SESSION_HANDLE session);
+  Status settle(CK_SESSION_HANDLE session);
   [[nodiscard]] ObjectView view(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, KeyPurpose purpose);
 
   Connection& connection_;

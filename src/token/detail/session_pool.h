@@ -26,23 +26,25 @@ class Lease {
 
  private:
   friend class SessionPool;
-  Lease(SessionPool& pool, CK_SESSION_HANDLE session, std::uint64_t generation)
-      : pool_(&pool), session_(session), generation_(generation) {}
+  Lease(SessionPool& pool, CK_SESSION_HANDLE session, std::uint64_t generation, std::chrono::steady_clock::time_point begun)
+      : pool_(&pool), session_(session), generation_(generation), begun_(begun) {}
   SessionPool* pool_;
   CK_SESSION_HANDLE session_;
   std::uint64_t generation_;
+  std::chrono::steady_clock::time_point begun_;
   bool retired_ = false;
 };
 
 /// A bounded number of read-only sessions, opened when they are needed. The one used last is given out first.
 class SessionPool {
  public:
-  SessionPool(const CK_FUNCTION_LIST& functions, CallCounters& counters, unsigned bound);
+  SessionPool(const CK_FUNCTION_LIST& functions, CallCounters& counters, unsigned bound, std::chrono::milliseconds call_timeout);
   ~SessionPool();
   SessionPool(const SessionPool&) = delete;
   SessionPool& operator=(const SessionPool&) = delete;
 
-  /// Waits at most five seconds for a session: `busy` then, `token_unavailable` when none can be opened or the pool is closed.
+  /// Waits at most five seconds for a session: `busy` then, `token_unavailable` when none can be opened, when the pool is closed,
+  /// and at once while a call hangs in the module.
   [[nodiscard]] Result<Lease> lease();
   /// From now on sessions of this slot; those of before are closed as they come back.
   void start_over(CK_SLOT_ID slot);
@@ -53,10 +55,15 @@ class SessionPool {
   /// As close, but gives up at the deadline and leaves the sessions to the end of the process.
   void close_before(std::chrono::steady_clock::time_point deadline);
 
-  /// Runs while no lease is out and none is given: a moment in which no other thread is in the module with our sessions.
+  /// How many leases are out for longer than a call may take. Their sessions are closed when they come back.
+  [[nodiscard]] unsigned hanging();
+
+  /// Runs while no lease is out and none is given: a moment in which no other thread is in the module with our sessions. Refused
+  /// when a call hangs, since it would be waited for.
   template <typename Work>
-  auto alone(Work&& work) {
+  Status alone(Work&& work) {
     const Quiet quiet(*this);
+    if (!quiet.reached()) return does_not_answer();
     return work();
   }
 
@@ -66,13 +73,18 @@ class SessionPool {
    public:
     explicit Quiet(SessionPool& pool);
     ~Quiet();
+    [[nodiscard]] bool reached() const noexcept { return reached_; }
     Quiet(const Quiet&) = delete;
     Quiet& operator=(const Quiet&) = delete;
 
    private:
     SessionPool& pool_;
+    bool reached_ = true;
   };
+  using Moment = std::chrono::steady_clock::time_point;
 
+  static Error does_not_answer() { return {ErrorCode::token_unavailable, "the token does not answer: a call hangs in it"}; }
+  [[nodiscard]] unsigned hanging_locked() const;
   [[nodiscard]] Result<Lease> open_one(std::unique_lock<std::mutex>& lock);
   void give_back(Lease& lease) noexcept;
   void close_session(CK_SESSION_HANDLE session) noexcept;
@@ -84,6 +96,8 @@ class SessionPool {
   std::vector<CK_SESSION_HANDLE> idle_;
   CK_SLOT_ID slot_ = 0;
   std::uint64_t generation_ = 0;
+  std::vector<Moment> begun_;  ///< of each lease that is out, in no order
+  const std::chrono::milliseconds call_timeout_;
   unsigned bound_;
   unsigned leased_ = 0;
   unsigned waiting_ = 0;

@@ -50,13 +50,23 @@ describe('custody of resident keys', () => {
   });
 
   it('shows in the probe that the token refuses to give a key away', async () => {
+    const { program, words, environment } = system.command('sam', '--probe', '--quick');
+    const early = run(program, words, { environment });
+    assert.notEqual(early.status, 0, 'a SAM serves from this folder');
+    assert.match(early.stderr, /token directory .* is in use; stop the services that use it first/);
     sam.close();
     await system.services.sam.stop();
-    const { program, words, environment } = system.command('sam', '--probe', '--quick');
     const probe = run(program, words, { environment });
     assert.equal(probe.status, 0, probe.stdout + probe.stderr);
     assert.doesNotMatch(probe.stdout, /BROKEN/);
     assert.match(probe.stdout, /yes\s+refuses to .*(read|show|give)/i);
     assert.match(probe.stdout, /yes\s+refuses to wrap/i);
+  });
+
+  it('does not serve under a policy that names an algorithm which the token lacks', () => {
+    const { program, words, environment } = system.command('sam');
+    const start = run(program, words, { environment: { ...environment, INTAGLIO_TOKEN_FAULT: 'lacks-rsa' }, timeout: 20000 });
+    assert.equal(start.status, 1, start.stderr);
+    assert.match(start.stderr, /profile \S+ names rsa\d+, which the token does not serve: no CKM_RSA_PKCS_KEY_PAIR_GEN/);
   });
 });
