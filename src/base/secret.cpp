@@ -111,6 +111,8 @@ Status harden_process() {
 #ifndef INTAGLIO_SANITIZED
 /// A secret passes through texts that are not ours before it reaches the pool: a parser's token buffer, a message of a library, a
 /// string that grew. So every block of the C++ heap is wiped when it is freed, on all paths. The sanitizers' own heap stays as it is.
+/// `new` stays the library's, which takes its blocks from malloc.
+// NOLINTBEGIN(cert-dcl54-cpp, misc-new-delete-overloads)
 void operator delete(void* block) noexcept {
   if (block == nullptr) return;
   OPENSSL_cleanse(block, ::malloc_usable_size(block));
@@ -119,4 +121,5 @@ void operator delete(void* block) noexcept {
 void operator delete(void* block, std::size_t) noexcept { ::operator delete(block); }
 void operator delete[](void* block) noexcept { ::operator delete(block); }
 void operator delete[](void* block, std::size_t) noexcept { ::operator delete(block); }
+// NOLINTEND(cert-dcl54-cpp, misc-new-delete-overloads)
 #endif
