@@ -2,7 +2,9 @@
 #include <rapidcheck/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <thread>
+#include <utility>
 
 #include "crypto/certificate.h"
 #include "crypto/der.h"
@@ -123,15 +125,18 @@ Bytes self_signed_ca(const crypto::SoftwareKey& key, UnixTime now) {
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *key.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
 
-Bytes issue(const crypto::SoftwareKey& ca, ByteView csr, UnixTime now, std::uint64_t serial, std::chrono::hours life) {
+Bytes issue_to(const crypto::SoftwareKey& ca, ByteView subject, ByteView spki, UnixTime from, UnixTime until, std::uint64_t serial) {
   namespace der = crypto::der;
-  const auto request = *crypto::parse_csr(csr);
   const auto issuer = *crypto::encode_name({{"2.5.4.3", "Test CA"}});
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
   const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(serial), algorithm, issuer,
-                                  der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + life)}), request.subject_der,
-                                  request.key.spki()});
+                                  der::sequence({der::time(from), der::time(until)}), subject, spki});
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+}
+
+Bytes issue(const crypto::SoftwareKey& ca, ByteView csr, UnixTime now, std::uint64_t serial, std::chrono::hours life) {
+  const auto request = *crypto::parse_csr(csr);
+  return issue_to(ca, request.subject_der, request.key.spki(), now - std::chrono::hours(1), now + life, serial);
 }
 
 /// A list of the test CA that names these serial numbers (RFC 5280, 5.1).
@@ -251,6 +256,17 @@ class SamTest : public ::testing::Test {
     database_.reset();
   }
 
+  /// The same SAM with another policy document.
+  void use_policy(const std::function<void(Value&)>& change) {
+    auto document = *json::parse(policy_document(/*max_documents=*/8, /*per_minute=*/10, /*per_day=*/100));
+    change(document);
+    auto policy = Policy::parse(json::encode(document));
+    ASSERT_TRUE(policy) << policy.error().detail;
+    close();
+    policy_.emplace(std::move(*policy));
+    open();
+  }
+
   std::string operator_request(Value body) {
     body["rid"] = *crypto::random_id();
     body["iat"] = unix_seconds(clock_->now());
@@ -265,6 +281,7 @@ class SamTest : public ::testing::Test {
     const crypto::PublicKey* answer_key = nullptr;
     bool new_seed = false;
     std::function<void(Value&)> tamper{};
+    std::function<void(crypto::JweHeader&)> header{};
     std::string typ{};
   };
   std::string sap_message(protocol::Purpose purpose, const protocol::Opened& opened, const Message& message) {
@@ -292,8 +309,9 @@ class SamTest : public ::testing::Test {
     if (message.tamper) message.tamper(payload);
     const auto transaction = *protocol::parse_transaction(opened.transaction);
     const auto typ = message.typ.empty() ? "intaglio-sap-" + std::string(name_of(purpose)) + "+jwe" : message.typ;
-    return *crypto::make_jwe(recipient, {.typ = typ, .kid = kid, .apu = transaction.nonce, .apv = to_bytes(kid)},
-                             as_bytes(json::encode(payload)));
+    crypto::JweHeader header{.typ = typ, .kid = kid, .apu = transaction.nonce, .apv = to_bytes(kid)};
+    if (message.header) message.header(header);
+    return *crypto::make_jwe(recipient, header, as_bytes(json::encode(payload)));
   }
 
   std::string otp(const Signer& signer) {
@@ -365,8 +383,9 @@ class SamTest : public ::testing::Test {
                                                     .client_name = "SCA"});
     return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
   }
-  Result<protocol::CredentialFacts> bind(const KeyId& key, const Bytes& certificate) {
-    const auto digest = crypto::sha256(certificate);
+  /// With the certificate that the operator approved, unless another one is named.
+  Result<protocol::CredentialFacts> bind(const KeyId& key, const Bytes& certificate, const std::optional<Bytes>& approved = {}) {
+    const auto digest = crypto::sha256(approved.value_or(certificate));
     return sam_->bind_certificate({.operator_request = operator_request(
                                        {{"op", "bind-certificate"}, {"key", key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
                                    .certificates = {certificate}});
@@ -380,6 +399,34 @@ class SamTest : public ::testing::Test {
     const auto bound = bind(signer.key, issue(*ca_key_, generated->csr, clock_->now(), ++serial_, certificate_life));
     if (!bound) ADD_FAILURE() << bound.error().detail;
     return signer;
+  }
+
+  /// Changes a key's record behind the SAM's back, sealed as the SAM seals it.
+  void edit_key(const KeyId& key, const std::function<void(custody::KeyRecord&)>& edit) {
+    const custody::KeyStore keys(sealer_);
+    const auto edited = database_->write([&](storage::Transaction& transaction) -> Status {
+      auto stored = keys.find(transaction, key);
+      if (!stored) return stored.error();
+      edit((*stored)->record);
+      return keys.update(transaction, **stored);
+    });
+    ASSERT_TRUE(edited) << edited.error().detail;
+  }
+  /// The signer and what the database has of the factors are gone; keys and the factors' seed stay with whoever has them.
+  void forget_signers() {
+    ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
+      for (const std::string_view sql : {std::string_view("DELETE FROM signers"), std::string_view("DELETE FROM factor_states")}) {
+        auto done = transaction.execute(sql, {});
+        if (!done) return done.error();
+      }
+      return {};
+    }));
+  }
+  /// Another certificate of the CA for the same key and person.
+  Bytes renewed(const Signer& signer) {
+    const auto leaf = *crypto::Certificate::parse_der(sam_->credential(signer.key)->certificates.front());
+    return issue_to(*ca_key_, leaf.subject_der(), leaf.public_key()->spki(), clock_->now() - std::chrono::hours(1),
+                    clock_->now() + std::chrono::hours(1000), ++serial_);
   }
 
   static Bytes digest_of(std::string_view text) {
@@ -652,13 +699,7 @@ TEST_F(SamTest, TC11_FortyAttemptsWithoutThePossessionFactorLockOutNobodyWhoHasI
 
 TEST_F(SamTest, TC7_ASignerWhoIsMadeAgainUnderTheSameNameDoesNotInheritTheKeys) {
   const auto alice = enrolled_signer("alice");
-  ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
-    for (const std::string_view sql : {std::string_view("DELETE FROM signers"), std::string_view("DELETE FROM factor_states")}) {
-      auto done = transaction.execute(sql, {});
-      if (!done) return done.error();
-    }
-    return {};
-  }));
+  forget_signers();
   const auto code = create_signer("alice");
   const auto device = *crypto::SoftwareKey::generate();
   const auto enrolled = enrol("alice", code, "493817", device->public_key());
@@ -813,7 +854,8 @@ TEST_F(SamTest, TC15_AnActivationCodeHasFiveTriesSevenDaysAndOneUse) {
 TEST_F(SamTest, AWeakPinCostsNoTryAndIsRefused) {
   const auto device = *crypto::SoftwareKey::generate();
   const auto code = create_signer("alice");
-  for (const auto* pin : {"12345", "1234567890123", "12345a", "000000", "123456", "654321", "121212", "123123", "159753", "246802"}) {
+  for (const auto* pin : {"49381", "4938172605138", "12345", "1234567890123", "12345a", "000000", "123456", "654321", "121212", "123123",
+                          "159753", "246802"}) {
     expect_refused(enrol("alice", code, pin, device->public_key()), ErrorCode::invalid_request);
   }
   EXPECT_TRUE(enrol("alice", code, "493817", device->public_key()));
@@ -821,29 +863,18 @@ TEST_F(SamTest, AWeakPinCostsNoTryAndIsRefused) {
 
 TEST_F(SamTest, OnlyTheCertificateOfThisKeyAndThisPersonFromAPinnedCaIsBound) {
   const auto alice = enrolled_signer("alice");
-  const auto opened = *sam_->open_key_generation({.signer = alice.id,
-                                                  .algorithm = crypto::KeyAlgorithm::p256,
-                                                  .profile = "direct-resident",
-                                                  .client_id = "sca",
-                                                  .client_name = "SCA"});
-  const auto generated = *sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = alice.pin, .otp = otp(alice)}));
-  const auto bind = [&](const Bytes& certificate) {
-    const auto digest = crypto::sha256(certificate);
-    return sam_->bind_certificate(
-        {.operator_request = operator_request(
-             {{"op", "bind-certificate"}, {"key", generated.key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
-         .certificates = {certificate}});
-  };
+  const auto generated = *new_key(alice);
   const auto foreign_ca = *crypto::SoftwareKey::generate();
-  expect_refused(bind(issue(*foreign_ca, generated.csr, clock_->now(), 7, std::chrono::hours(10))), ErrorCode::certificate_invalid);
+  expect_refused(bind(generated.key, issue(*foreign_ca, generated.csr, clock_->now(), 7, std::chrono::hours(10))),
+                 ErrorCode::certificate_invalid);
   const auto other_key = *crypto::SoftwareKey::generate();
   const auto subject = crypto::parse_csr(generated.csr)->subject_der;
   const auto info = *crypto::encode_csr_info(subject, other_key->public_key());
   const auto other_csr =
       *crypto::assemble_csr(info, crypto::SignatureSuite::ecdsa_sha256, *other_key->sign(crypto::SignatureSuite::ecdsa_sha256, info));
-  expect_refused(bind(issue(*ca_key_, other_csr, clock_->now(), 8, std::chrono::hours(10))), ErrorCode::certificate_invalid);
+  expect_refused(bind(generated.key, issue(*ca_key_, other_csr, clock_->now(), 8, std::chrono::hours(10))), ErrorCode::certificate_invalid);
   expect_refused(open_for(Signer{alice.id, alice.pin, alice.seed.clone(), generated.key}, {"contract"}), ErrorCode::credential_disabled);
-  EXPECT_TRUE(bind(issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))));
+  EXPECT_TRUE(bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))));
 }
 
 TEST_F(SamTest, ARevokedCertificateSignsNothingFromThenOn) {
@@ -1171,6 +1202,239 @@ TEST_F(SamTest, TC7_StatusDeclaresThatKeyAuthorisationIsEmulated) {
   const auto status = *json::parse(*sam_->status());
   EXPECT_EQ(status.at("custody").at(0).at("key_authorisation"), "emulated");
   EXPECT_EQ(status.at("clock").at("source"), "declared");
+}
+
+TEST_F(SamTest, TC3_ConsentBindingNonceAndPartyAreEachLookedAt) {
+  const auto alice = enrolled_signer("alice");
+  const auto attempt = [&](Message message) {
+    const auto opened = *open_for(alice, {"contract"});
+    message.pin = alice.pin;
+    message.otp = otp(alice);
+    return sam_->authorise(sap_message(protocol::Purpose::sign, opened, message));
+  };
+  const auto other = encode_base64url(digest_of("another"));
+  expect_refused(attempt({.tamper = [&](Value& payload) { payload["consent"] = other; }}), ErrorCode::binding_mismatch);
+  expect_refused(attempt({.tamper = [&](Value& payload) { payload["binding"] = other; }}), ErrorCode::binding_mismatch);
+  expect_refused(attempt({.header = [](crypto::JweHeader& header) { header.apu = Bytes(16, 9); }}), ErrorCode::binding_mismatch);
+  expect_refused(attempt({.header = [](crypto::JweHeader& header) { header.apv = to_bytes("another"); }}), ErrorCode::invalid_request);
+  EXPECT_TRUE(attempt({}));
+}
+
+TEST_F(SamTest, TC3_AKeyThatIsNotAsTheTicketSaysIsNotAuthorised) {
+  const auto alice = enrolled_signer("alice");
+  const auto attempt = [&](const std::function<void(custody::KeyRecord&)>& edit) {
+    const auto opened = *open_for(alice, {"contract"});
+    std::optional<custody::KeyRecord> before;
+    edit_key(alice.key, [&](custody::KeyRecord& record) {
+      before = record;
+      edit(record);
+    });
+    auto authorised = sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)}));
+    edit_key(alice.key, [&](custody::KeyRecord& record) { record = *before; });
+    return authorised;
+  };
+  const auto other_certificate = renewed(alice);
+  expect_refused(attempt([](auto& record) { record.state = custody::KeyState::suspended; }), ErrorCode::credential_disabled);
+  expect_refused(attempt([](auto& record) { record.owner = *SignerId::parse("bob"); }), ErrorCode::authentication_failed);
+  expect_refused(attempt([](auto& record) { record.profile = "another"; }), ErrorCode::binding_mismatch);
+  expect_refused(attempt([&](auto& record) { record.certificates = {other_certificate}; }), ErrorCode::binding_mismatch);
+  expect_refused(attempt([](auto& record) { record.revoked = true; }), ErrorCode::certificate_invalid);
+  EXPECT_TRUE(attempt([](auto&) {}));
+}
+
+TEST_F(SamTest, TC3_AKeyThatChangedSinceTheApprovalSignsNothing) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  const auto attempt = [&](const std::function<void(custody::KeyRecord&)>& edit) {
+    std::optional<custody::KeyRecord> before;
+    edit_key(alice.key, [&](custody::KeyRecord& record) {
+      before = record;
+      edit(record);
+    });
+    auto answer = sam_->sign(request(alice, authorised, {"contract"}));
+    edit_key(alice.key, [&](custody::KeyRecord& record) { record = *before; });
+    return answer;
+  };
+  const auto other_certificate = renewed(alice);
+  expect_refused(attempt([](auto& record) { record.owner = *SignerId::parse("bob"); }), ErrorCode::sad_invalid);
+  expect_refused(attempt([&](auto& record) { record.certificates = {other_certificate}; }), ErrorCode::sad_invalid);
+  expect_refused(attempt([](auto& record) { record.revoked = true; }), ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+  EXPECT_TRUE(attempt([](auto&) {}));
+}
+
+TEST_F(SamTest, ACertificateThatEndsMeanwhileIsNeitherAuthorisedNorSignedWith) {
+  const auto alice = enrolled_signer("alice", std::chrono::hours(1));
+  const auto end = crypto::Certificate::parse_der(sam_->credential(alice.key)->certificates.front())->not_after();
+  const auto seconds_to_end = std::chrono::duration_cast<std::chrono::seconds>(end - clock_->now());
+  clock_->advance(seconds_to_end - std::chrono::seconds(70));
+  const auto authorised = *approve(alice, {"contract"});
+  const auto opened = *open_for(alice, {"contract"});
+  clock_->advance(std::chrono::seconds(45));
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)})),
+                 ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, ANewAuthorisationVoidsWhatTheSamStillHoldsInMemory) {
+  const auto alice = enrolled_signer("alice");
+  const auto earlier = *approve(alice, {"a", "b"});
+  ASSERT_TRUE(sam_->sign(request(alice, earlier, {"a"})));
+  ASSERT_TRUE(approve(alice, {"c"}));
+  expect_refused(sam_->sign(request(alice, earlier, {"b"})), ErrorCode::sad_invalid);
+  EXPECT_EQ(vault_.signatures, 1);
+}
+
+TEST_F(SamTest, ADigestOfAnotherLengthIsRefusedByItsLength) {
+  const auto alice = enrolled_signer("alice");
+  auto asked = request(alice, *approve(alice, {"contract"}), {"contract"});
+  asked.digests.front().resize(48);
+  expect_refused(sam_->sign(asked), ErrorCode::digest_length);
+}
+
+TEST_F(SamTest, ASadOfAnEarlierEpochSignsNothing) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  use_policy([](Value& policy) { policy["epoch"] = 2; });
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::sad_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, ASuiteThatEndsAfterTheApprovalSignsNothing) {
+  use_policy([](Value& policy) { policy["algorithms"]["suites"][0]["sign_until"] = "2026-11-20T12:30:00Z"; });
+  const auto alice = enrolled_signer("alice");
+  clock_->advance(std::chrono::duration_cast<std::chrono::seconds>(*parse_utc("2026-11-20T12:29:15Z") - clock_->now()));
+  const auto authorised = *approve(alice, {"contract"});
+  clock_->advance(std::chrono::seconds(30));
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::algorithm_refused);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, NothingIsOpenedBeyondTheProfileThePolicyOrTheKey) {
+  use_policy([](Value& policy) {
+    policy["algorithms"]["keys"].push_back({{"algorithm", "p384"},
+                                            {"generate_until", "2030-12-31T23:59:59Z"},
+                                            {"certify_until", "2030-12-31T23:59:59Z"},
+                                            {"sign_until", "2030-12-31T23:59:59Z"}});
+  });
+  const auto alice = enrolled_signer("alice");
+  expect_refused(open_for(alice, {"1", "2", "3", "4", "5", "6", "7", "8", "9"}), ErrorCode::limit_exceeded);
+  expect_refused(sam_->open_signing({.key = alice.key,
+                                     .hash = crypto::HashAlgorithm::sha256,
+                                     .suites = {},
+                                     .documents = {{Bytes(48, 1), "contract"}},
+                                     .client_id = "sca",
+                                     .client_name = "SCA"}),
+                 ErrorCode::digest_length);
+  const auto open_key = [&](crypto::KeyAlgorithm algorithm) {
+    return sam_->open_key_generation(
+        {.signer = alice.id, .algorithm = algorithm, .profile = "direct-resident", .client_id = "sca", .client_name = "SCA"});
+  };
+  expect_refused(open_key(crypto::KeyAlgorithm::p384), ErrorCode::algorithm_refused);
+  edit_key(alice.key, [](custody::KeyRecord& record) { record.revoked = true; });
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::certificate_invalid);
+  use_policy([](Value& policy) { policy["algorithms"]["keys"][0]["generate_until"] = "2026-01-01T00:00:00Z"; });
+  expect_refused(open_key(crypto::KeyAlgorithm::p256), ErrorCode::algorithm_refused);
+}
+
+TEST_F(SamTest, ACertificateIsBoundOnceAsTheOperatorApprovedItAndForThePersonOfTheRecord) {
+  const auto alice = enrolled_signer("alice");
+  const auto generated = *new_key(alice);
+  const auto csr = *crypto::parse_csr(generated.csr);
+  const auto now = clock_->now();
+  const auto hour = std::chrono::hours(1);
+  expect_refused(bind(generated.key, issue_to(*ca_key_, csr.subject_der, csr.key.spki(), now - 2 * hour, now - hour, 7)),
+                 ErrorCode::certificate_invalid);
+  const auto mallory =
+      *crypto::encode_name({{"2.5.4.6", "NO"}, {"2.5.4.42", "Mallory"}, {"2.5.4.4", "Example"}, {"2.5.4.5", "PNONO-alice"}});
+  expect_refused(bind(generated.key, issue_to(*ca_key_, mallory, csr.key.spki(), now - hour, now + hour, 8)),
+                 ErrorCode::certificate_invalid);
+  const auto good = issue(*ca_key_, generated.csr, now, 9, std::chrono::hours(10));
+  const auto another = issue(*ca_key_, generated.csr, now, 10, std::chrono::hours(10));
+  expect_refused(bind(generated.key, good, another), ErrorCode::not_authorised);
+  EXPECT_TRUE(bind(generated.key, good));
+  expect_refused(bind(generated.key, another), ErrorCode::conflict);
+}
+
+TEST_F(SamTest, NoCertificateIsBoundToAKeyThatPolicyMayNotCertifyAnyMore) {
+  const auto alice = enrolled_signer("alice");
+  const auto generated = *new_key(alice);
+  use_policy([](Value& policy) { policy["algorithms"]["keys"][0]["certify_until"] = "2026-01-01T00:00:00Z"; });
+  expect_refused(bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))),
+                 ErrorCode::algorithm_refused);
+}
+
+TEST_F(SamTest, TC7_AKeyOfAnEarlierSignerOfTheSameNameIsNotCertified) {
+  const auto alice = enrolled_signer("alice");
+  const auto generated = *new_key(alice);
+  forget_signers();
+  create_signer("alice");
+  expect_refused(bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))), ErrorCode::conflict);
+}
+
+TEST_F(SamTest, ANodeTakesAHundredAttemptsADayForASignerWhateverTheDatabaseSays) {
+  use_policy([](Value& policy) { policy["lock"] = {{"failures", 10}, {"minutes", 1}, {"wide_failures", 30}}; });
+  const auto alice = enrolled_signer("alice");
+  const auto attempt = [&](const std::string& pin) {
+    const auto opened = *open_for(alice, {"contract"});
+    return sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = pin, .otp = otp(alice)}));
+  };
+  for (int i = 1; i <= 100; ++i) {
+    expect_refused(attempt("111222"), ErrorCode::authentication_failed);
+    if (i % 10 == 0) clock_->advance(std::chrono::minutes(1));
+  }
+  expect_refused(attempt(alice.pin), ErrorCode::credential_locked);
+  clock_->advance(std::chrono::hours(24));
+  EXPECT_TRUE(attempt(alice.pin));
+}
+
+TEST_F(SamTest, TC11_StrangersBeyondTheWideLimitAreNotEvenCounted) {
+  use_policy([](Value& policy) { policy["lock"]["wide_failures"] = 3; });
+  const auto alice = enrolled_signer("alice");
+  const auto version_after_an_attempt = [&] {
+    const auto opened = *open_for(alice, {"contract"});
+    expect_refused(sam_->authorise(sap_message(protocol::Purpose::sign, opened, {.pin = "111222", .otp = "000000"})),
+                   ErrorCode::authentication_failed);
+    std::int64_t version = -1;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT version FROM factor_states", {}, [&](const storage::Row& row) {
+        version = row.integer(0);
+        return true;
+      });
+    }));
+    return version;
+  };
+  version_after_an_attempt();
+  const auto second = version_after_an_attempt();
+  const auto third = version_after_an_attempt();
+  EXPECT_EQ(third, second + 1);
+  EXPECT_EQ(version_after_an_attempt(), third) << "the lock of strangers would never end";
+  clock_->advance(std::chrono::minutes(15));
+  EXPECT_EQ(version_after_an_attempt(), third + 1);
+}
+
+TEST_F(SamTest, TC15_AnActivationCodeThatIsUsedTwiceAtOnceEnrolsOnce) {
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto code = create_signer("alice");
+  bool first = false;
+  pepper_.runs_before = 1;
+  pepper_.before = [&] { first = static_cast<bool>(enrol("alice", code, "493817", device->public_key())); };
+  expect_refused(enrol("alice", code, "739104", device->public_key()), ErrorCode::authentication_failed);
+  EXPECT_TRUE(first);
+}
+
+TEST_F(SamTest, TC10_WhileTheLogTakesNothingNothingIsOpened) {
+  const auto alice = enrolled_signer("alice");
+  // A file where the folder of tiles must be: what a full or read-only disk does, and root cannot overrule it.
+  std::filesystem::rename(folder_ / "audit", folder_ / "away");
+  std::ofstream(folder_ / "audit") << "x";
+  ASSERT_FALSE(log_->checkpoint_now());
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::audit_unavailable);
+  std::filesystem::remove(folder_ / "audit");
+  std::filesystem::rename(folder_ / "away", folder_ / "audit");
+  ASSERT_TRUE(log_->checkpoint_now());
+  EXPECT_TRUE(open_for(alice, {"contract"}));
 }
 
 TEST(PinRules, AcceptAnOrdinaryPin) {

@@ -47,11 +47,11 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
   if (!key) return key.error();
   const auto refuse = [](std::string detail) { return Error{ErrorCode::certificate_invalid, std::move(detail)}; };
   if (refused_by("sam.bind.spki", key->spki() != record.spki)) return refuse("the certificate is for another key");
+  // Every certificate of the path, the leaf too, is valid now or there is no path.
   const std::vector<crypto::Certificate> intermediates(chain.begin() + 1, chain.end());
   if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path))
     return refuse(path.error().detail);
   if (refused_by("sam.bind.crl", core.revocations->contains(leaf))) return refuse("the certificate is revoked");
-  if (refused_by("sam.bind.validity", now < leaf.not_before() || now > leaf.not_after())) return refuse("the certificate is not valid now");
   if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))
     return policy;
   auto identity = json::parse(signer.identity);

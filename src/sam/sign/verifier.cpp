@@ -6,6 +6,8 @@ namespace intaglio::sam {
 namespace {
 
 constexpr std::size_t max_cached = 4096;
+/// A list of documents may be large: what ended must not wait until the cache is full.
+constexpr std::chrono::seconds sweep_interval{30};
 
 }  // namespace
 
@@ -51,9 +53,9 @@ Result<std::shared_ptr<const LoadedAuthorisation>> Verifier::load(const crypto::
                                                                               .signer = std::move(*signer),
                                                                               .positions = std::move(positions)});
   const std::lock_guard lock(mutex_);
-  if (cache_.size() >= max_cached) {
-    const auto now = core_.clock->now();
+  if (const auto now = core_.clock->now(); now >= next_sweep_ || cache_.size() >= max_cached) {
     std::erase_if(cache_, [&](const auto& entry) { return entry.second->authorisation.expires <= now; });
+    next_sweep_ = now + sweep_interval;
     if (cache_.size() >= max_cached) cache_.clear();
   }
   cache_.emplace(sad_digest, kept);

@@ -44,6 +44,7 @@ class Verifier {
   std::mutex mutex_;
   std::map<crypto::Sha256Digest, std::shared_ptr<const LoadedAuthorisation>>
       cache_;  ///< bounded; the row is looked at again when reserving
+  UnixTime next_sweep_{};
 };
 
 }  // namespace intaglio::sam

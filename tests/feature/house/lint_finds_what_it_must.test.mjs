@@ -12,7 +12,8 @@ describe('lint', () => {
   let tree;
   before(() => {
     tree = mkdtempSync(path.join(tmpdir(), 'intaglio-lint-'));
-    for (const folder of ['src', 'apps', 'tools', 'deploy', 'api']) cpSync(path.join(repository, folder), path.join(tree, folder), { recursive: true });
+    for (const folder of ['src', 'apps', 'tools', 'deploy', 'api', 'tests/feature']) cpSync(path.join(repository, folder), path.join(tree, folder), { recursive: true });
+    for (const file of ['Makefile', 'tests/mutants.json', '.clang-format']) cpSync(path.join(repository, file), path.join(tree, file));
   });
   after(() => rmSync(tree, { recursive: true, force: true }));
 
@@ -33,6 +34,23 @@ describe('lint', () => {
     assert.match(result.stdout, finding);
   };
 
+  /** `make lint` of the copy. Packages, build, format and clang-tidy, which find other things, are left out. */
+  function makeLint() {
+    const leftOut = ['tools/dev/install', 'tools/ci/build', 'tools/lint/format', 'tools/lint/tidy', 'tools/lint/text'];
+    for (const tool of leftOut) {
+      writeFileSync(path.join(tree, `${tool}.kept`), readFileSync(path.join(tree, tool)));
+      writeFileSync(path.join(tree, tool), '#!/bin/sh\n', { mode: 0o755 });
+    }
+    try {
+      return run('make', ['-C', tree, 'lint'], { environment: { MAKEFLAGS: '', MAKELEVEL: '' } });
+    } finally {
+      for (const tool of leftOut) {
+        writeFileSync(path.join(tree, tool), readFileSync(path.join(tree, `${tool}.kept`)));
+        rmSync(path.join(tree, `${tool}.kept`));
+      }
+    }
+  }
+
   it('accepts the includes of this tree', () => {
     const result = lint('rooms', '--root', tree);
     assert.equal(result.stdout, '');
@@ -41,6 +59,18 @@ describe('lint', () => {
 
   it('refuses a room that includes a room it does not use: HTTP in the SAM', () => {
     withFile('src/sam/planted.cpp', '#include "http/server.h"\n', () => refuses('rooms', /src\/sam\/planted\.cpp:1: 'sam' may not include http\/server\.h/));
+  });
+
+  it('fails `make lint` for a planted include, and for nothing else', () => {
+    const clean = makeLint();
+    assert.equal(clean.status, 0, clean.stdout + clean.stderr);
+    assert.match(clean.stdout, /^ok lint rooms$/m);
+    withFile('src/sam/planted.cpp', '#include "http/server.h"\n', () => {
+      const made = makeLint();
+      assert.notEqual(made.status, 0);
+      assert.match(made.stdout, /src\/sam\/planted\.cpp:1: 'sam' may not include http\/server\.h/);
+      assert.match(made.stdout, /^not ok lint rooms$/m);
+    });
   });
 
   it('refuses the SSA inside the SAM and the SAM inside the SSA', () => {
@@ -94,6 +124,21 @@ describe('lint', () => {
     it(`refuses ${what}`, () => withFile(file, text, () => refuses('text', finding)));
   }
 
+  it('refuses a check for which no test is named, a row without a check, and a row whose test is gone', () => {
+    withFile('src/sam/planted.cpp', 'bool a = refused_by("planted.check", x);\n', () => refuses('text', /the check 'planted\.check' has no row/));
+    const file = path.join(tree, 'tests/mutants.json');
+    const before = readFileSync(file, 'utf8');
+    try {
+      const table = JSON.parse(before);
+      table.mutants['planted.row'] = ['unit:unit_sam:Planted.Gone'];
+      writeFileSync(file, JSON.stringify(table));
+      refuses('text', /'planted\.row' is no check of the sources/);
+      refuses('text', /names the unit test Planted\.Gone, which does not exist/);
+    } finally {
+      writeFileSync(file, before);
+    }
+  });
+
   it('does not take comments and texts for code', () => {
     withFile('src/json/planted.cpp', '// std::rand() is no source of keys\nconst char* text = "co_await";\n', () => {
       const result = lint('text', '--root', tree);
@@ -112,7 +157,8 @@ describe('lint', () => {
       // The SAM's own link command with the room `http` added.
       const build = path.dirname(binaries);
       const link = run('ninja', ['-C', build, '-t', 'commands', 'intaglio-sam']).stdout.trim().split('\n').at(-1);
-      const output = path.join(work, 'intaglio-sam');
+      const output = path.join(work, 'bin', 'intaglio-sam');
+      mkdirSync(path.dirname(output));
       const http = '-Wl,--whole-archive libintaglio_http.a -Wl,--no-whole-archive';
       const planted = link.replace(/-o bin\/intaglio-sam /, `-o ${output} ${http} `);
       assert.notEqual(planted, link);
@@ -121,7 +167,13 @@ describe('lint', () => {
       const result = lint('binary', '--sam', output);
       assert.equal(result.status, 1);
       assert.match(result.stdout, /holds boost::beast::http/);
+      cpSync(path.dirname(output), path.join(tree, 'build/release/bin'), { recursive: true });
+      const made = makeLint();
+      assert.notEqual(made.status, 0);
+      assert.match(made.stdout, /holds boost::beast::http/);
+      assert.match(made.stdout, /^not ok lint binary$/m);
     } finally {
+      rmSync(path.join(tree, 'build'), { recursive: true, force: true });
       rmSync(work, { recursive: true, force: true });
     }
   });

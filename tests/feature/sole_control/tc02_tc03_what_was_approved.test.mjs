@@ -4,7 +4,7 @@ import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { base64url, randomId, sha256 } from '../harness/protocol.mjs';
 import { Sam } from '../harness/sam.mjs';
-import { documentsOf, signerOf } from '../harness/signer.mjs';
+import { documentsOf, Signer, signerOf } from '../harness/signer.mjs';
 import { System, withoutLimits } from '../harness/system.mjs';
 
 describe('TC-2 and TC-3: what was approved', () => {
@@ -50,13 +50,22 @@ describe('TC-2 and TC-3: what was approved', () => {
     signed.forEach(({ signature }, index) => assert.ok(verify('sha256', Buffer.from(texts[index]), key, signature), `signature ${index}`));
   });
 
-  it('TC-3 refuses another key, another suite and another client than those of the approval', async () => {
+  it('TC-3 refuses another key and another client than those of the approval', async () => {
     const documents = documentsOf('the contract');
     const sad = await alice.approve({ credential: alice.credential, documents, suites: ['ecdsa-sha256'] });
     const request = { sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [documents[0].digest] };
     await refuses({ ...request, key: bob.credential }, 'sad_invalid');
-    await refuses({ ...request, suite: 'rsa-pss-sha256' }, 'algorithm_refused');
     await refuses({ ...request, clientId: 'another' }, 'sad_invalid');
+  });
+
+  it('TC-3 refuses another suite than those of the approval, also one that the key has', async () => {
+    const rosa = await new Signer(alice.client, 'rosa', { pin: '604827' }).ready({ algorithm: 'rsa3072' });
+    const documents = documentsOf('the contract');
+    const sad = await rosa.approve({ credential: rosa.credential, documents, suites: ['rsa-pss-sha256'] });
+    const request = { sad, key: rosa.credential, suite: 'rsa-pss-sha256', digests: [documents[0].digest] };
+    await refuses({ ...request, suite: 'rsa-pkcs1-sha256' }, 'algorithm_refused');
+    await refuses({ ...request, suite: 'ecdsa-sha256' }, 'algorithm_refused');
+    assert.equal((await sam.sign(request)).length, 1);
   });
 
   it('TC-3 shows the signer T with exactly what was asked for', async () => {
