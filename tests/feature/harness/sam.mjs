@@ -131,6 +131,20 @@ export class Sam {
     return (await this.status()).signer_signatures;
   }
 
+  /** Opens a transaction as the SSA does; gives what Signer.message takes. */
+  async openSigning(signer, documents, { clientId = 'demo' } = {}) {
+    const opened = decode((await this.call(1, [
+      [1, signer.credential], [2, 1], ...documents.map(({ digest, label }) => [4, [[1, digest], [2, label]]]), [5, clientId], [6, clientId],
+    ]))[2][0]);
+    return signer.take({ ticket: opened[1][0].toString(), transaction: opened[2][0].toString('base64url'), sapStatement: opened[3][0].toString() }, 'sign');
+  }
+
+  /** Open and authorise with the right factors; gives the SAD. */
+  async approve(signer, documents) {
+    const opened = await this.openSigning(signer, documents);
+    return this.authorise(await signer.message(opened, signer.factors()));
+  }
+
   async authorise(message) {
     return decode((await this.call(4, message))[3][0])[1][0].toString();
   }
