@@ -57,4 +57,32 @@ describe('a full disk', { skip: root ? false : 'needs root, to mount a small fil
     assert.equal(await sam.signatures(), before + 1);
     await alice.sign(['as before']);
   });
+
+  it('refuses as well while the folder of the log is read-only, and serves again when it is not', async () => {
+    const documents = documentsOf('while it is read-only', 'when it is not');
+    const sad = await alice.approve({ credential: alice.credential, documents });
+    const before = await sam.signatures();
+    const request = { sad, key: alice.credential, suite: 'ecdsa-sha256' };
+    const folder = path.join(system.root, 'sam', 'audit');
+    const mounted = (...words) => assert.equal(run('mount', words).status, 0, words.join(' '));
+    mounted('--bind', folder, folder);
+    try {
+      mounted('-o', 'remount,bind,ro', folder);
+      // The first entry that cannot be integrated stops everything that follows.
+      await until('the SAM to notice', async () => {
+        await alice.openSigning({ credential: alice.credential, documents }).then((opened) => alice.message(opened, [{ type: 'pin', value: '918273' }])).then((message) => alice.submit(message)).catch(() => {});
+        return (await sam.status()).state === 'refusing';
+      }, 20000);
+      await assert.rejects(sam.sign({ ...request, digests: [documents[0].digest] }), { refusal: 'audit_unavailable' });
+      const answer = await alice.client.signHash({ credential: alice.credential, sad, digests: [documents[0].digest], suite: 'ecdsa-sha256' });
+      assert.equal(answer.status, 503, answer.text);
+      assert.equal(await sam.signatures(), before);
+    } finally {
+      run('umount', [folder]);
+    }
+    const given = await until('the SAM to sign again', () => sam.sign({ ...request, digests: [documents[1].digest] }).catch(() => undefined), 20000);
+    assert.equal(given.length, 1);
+    assert.equal(await sam.signatures(), before + 1);
+    assert.equal((await sam.status()).state, 'serving');
+  });
 });

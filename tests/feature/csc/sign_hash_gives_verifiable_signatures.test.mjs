@@ -54,7 +54,7 @@ describe('CSC API v2', () => {
   const signers = {};
   for (const [algorithm, suite, padding] of suites) {
     it(`signs with ${algorithm} and ${suite}`, async () => {
-      signers[algorithm] ??= await new Signer(client, `signer-${algorithm}`, { pin: '604827' }).ready({ officer, algorithm });
+      signers[algorithm] ??= await new Signer(client, `signer-${algorithm}`, { pin: '604827135902' }).ready({ officer, algorithm });
       const signer = signers[algorithm];
       const hash = suite.slice(suite.lastIndexOf('-') + 1);
       const digest = digestOf(hash, 'a document');

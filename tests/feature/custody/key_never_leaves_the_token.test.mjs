@@ -17,7 +17,7 @@ describe('custody of resident keys', () => {
     system = await System.start({ policy: withoutLimits });
     const first = await signerOf(system);
     alice = first.signer;
-    await new Signer(first.client, 'rosa', { pin: '604827' }).ready({ officer: first.officer, algorithm: 'rsa3072' });
+    await new Signer(first.client, 'rosa', { pin: '604827135902' }).ready({ officer: first.officer, algorithm: 'rsa3072' });
     sam = await Sam.connect(system);
   });
   after(async () => {

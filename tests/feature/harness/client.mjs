@@ -51,7 +51,7 @@ export class Client {
 
   async signIn() {
     const answer = good('oauth2/token', await this.requestToken());
-    this.token = answer.access_token;
+    this.token = this.system.secret('an access token', answer.access_token);
     this.tokenEnds = this.system.now() + answer.expires_in;
     return this;
   }

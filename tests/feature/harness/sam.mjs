@@ -142,7 +142,7 @@ export class Sam {
   /** Open and authorise with the right factors; gives the SAD. */
   async approve(signer, documents) {
     const opened = await this.openSigning(signer, documents);
-    return this.authorise(await signer.message(opened, signer.factors()));
+    return signer.client.system.secret('a SAD', await this.authorise(await signer.message(opened, signer.factors())));
   }
 
   async authorise(message) {

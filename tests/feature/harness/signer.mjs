@@ -9,10 +9,10 @@ import { Officer } from './officer.mjs';
 export const identityOf = (signer) => ({ givenName: 'Ada', surname: 'Lovelace', country: 'NO', serialNumber: `PNONO-${signer}`.slice(0, 60) });
 
 export class Signer {
-  constructor(client, id, { pin = '482915' } = {}) {
+  constructor(client, id, { pin = '482915730164' } = {}) {
     this.client = client;
     this.id = id;
-    this.pin = pin;
+    this.pin = client.system.secret('a PIN', pin);
     this.terms = { id: 'intaglio-demo-terms', version: '1', language: 'en' };
     this.act = 'typed-yes';
     this.lastStep = 0;
@@ -25,7 +25,7 @@ export class Signer {
     const step = Math.max(current(), this.lastStep + 1);
     if (step > current() + 1) system.moveClock((step - current()) * 30);
     this.lastStep = step;
-    return totp(this.seed, step * 30);
+    return system.secret('a one-time code', totp(this.seed, step * 30));
   }
 
   /** What an open call answered, checked as a device must: the statement is the SAM's, T is what was asked. */
@@ -92,12 +92,15 @@ export class Signer {
   /** First factors with an activation code: the PIN is ours, the TOTP seed comes back sealed. */
   async enrol(code) {
     const opened = await this.openEnrolment();
+    this.client.system.secret('an activation code', code);
     const message = await this.message(opened, [{ type: 'activation-code', value: code }, { type: 'new-pin', value: this.pin }]);
     const { answer } = good('enrol', await this.submit(message));
     const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
     if (protectedHeader.typ !== 'intaglio-enrol-answer+jwe') throw new Error(`enrol answer of typ ${protectedHeader.typ}`);
     this.seedText = JSON.parse(Buffer.from(plaintext).toString()).totp_seed;
+    this.client.system.secret('a TOTP seed', this.seedText);
     this.seed = parseBase32(this.seedText);
+    this.client.system.secret('a TOTP seed', this.seed.toString('latin1'));
     return this;
   }
 
@@ -131,7 +134,7 @@ export class Signer {
   /** Approves documents ([{digest, label}]); gives the SAD. */
   async approve({ credential, documents, hash, suites }) {
     const opened = await this.openSigning({ credential, documents, hash, suites });
-    return good('authorise', await this.submit(await this.message(opened, this.factors()))).SAD;
+    return this.client.system.secret('a SAD', good('authorise', await this.submit(await this.message(opened, this.factors()))).SAD);
   }
 
   /** A SAP message for documents, ready to be submitted: {opened, message}. */

@@ -136,6 +136,7 @@ export class System {
     this.root = root;
     this.services = {};
     this.agents = [];
+    this.canaries = new Map();
     this.clockOffset = 0;
   }
 
@@ -238,6 +239,34 @@ export class System {
     return { agent };
   }
 
+  /** A secret of this run: `stop` looks for it in every file that the instance leaves. Six digits are looked for as a text of their own. */
+  secret(what, text) {
+    this.canaries.set(text, what);
+    return text;
+  }
+
+  /** TC-12: logs, databases, audit files and whatever else is left hold none of the secrets that were used. */
+  findSecrets() {
+    for (const name of ['sam', 'pki', 'ssa', 'root']) {
+      const file = this.path('secrets', `${name}.pin`);
+      if (existsSync(file)) this.secret(`PIN of the token ${name}`, readFileSync(file, 'utf8').trim());
+    }
+    const short = [...this.canaries.keys()].filter((text) => text.length < 8);
+    const marks = new Map([...this.canaries].filter(([text]) => text.split('.').length === 3).map(([text, what]) => [text.split('.')[2], what]));
+    const whole = [...this.canaries].filter(([text]) => text.length >= 8 && text.split('.').length !== 3);
+    const found = [];
+    for (const file of this.files()) {
+      if (file.startsWith(this.path('secrets'))) continue;
+      if (/\bcore(\.\d+)?$/.test(file)) found.push(`a core file: ${file}`);
+      const text = readFileSync(file, 'latin1');
+      for (const [canary, what] of whole) if (text.includes(canary)) found.push(`${what} in ${file}`);
+      // The third part of a SAD or access token, its signature, is enough to know it by.
+      if (marks.size > 0) for (const [mark] of text.matchAll(/[A-Za-z0-9_-]{86}/g)) if (marks.has(mark)) found.push(`${marks.get(mark)} in ${file}`);
+      if (short.length > 0) for (const [, digits] of text.matchAll(/["'=: ](\d{6})(?=["',} \n])/g)) if (this.canaries.has(digits)) found.push(`${this.canaries.get(digits)} in ${file}`);
+    }
+    return [...new Set(found)];
+  }
+
   /** Every regular file below the instance, for canaries. */
   files() {
     return readdirSync(this.root, { recursive: true }).map((name) => this.path(name)).filter((file) => statSync(file).isFile());
@@ -255,7 +284,9 @@ export class System {
 
   async stop() {
     const results = await this.stopServices();
+    const found = existsSync(this.root) ? this.findSecrets() : [];
     if (!process.env.INTAGLIO_KEEP && existsSync(this.root)) rmSync(this.root, { recursive: true, force: true });
+    if (found.length > 0) throw new Error(`secrets were left behind:\n${found.join('\n')}`);
     return results;
   }
 }

@@ -26,8 +26,8 @@ describe('a lying SSA', () => {
     system = await System.start({ policy: withoutLimits });
     sam = await Sam.connect(system);
     alice = (await signerOf(system, { id: 'alice' })).signer;
-    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
-    rosa = (await signerOf(system, { id: 'rosa', pin: '604827', algorithm: 'rsa3072' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
+    rosa = (await signerOf(system, { id: 'rosa', pin: '604827135902', algorithm: 'rsa3072' })).signer;
   });
   after(async () => {
     sam?.close();

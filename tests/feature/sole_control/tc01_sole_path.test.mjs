@@ -11,7 +11,7 @@ describe('TC-1 sole path', () => {
     system = await System.start({ policy: withoutLimits });
     sam = await Sam.connect(system);
     alice = (await signerOf(system, { id: 'alice' })).signer;
-    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
   });
   after(async () => {
     sam?.close();

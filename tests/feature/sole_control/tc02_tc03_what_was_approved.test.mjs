@@ -13,7 +13,7 @@ describe('TC-2 and TC-3: what was approved', () => {
     system = await System.start({ policy: withoutLimits });
     sam = await Sam.connect(system);
     alice = (await signerOf(system, { id: 'alice' })).signer;
-    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
   });
   after(async () => {
     sam?.close();
@@ -59,7 +59,7 @@ describe('TC-2 and TC-3: what was approved', () => {
   });
 
   it('TC-3 refuses another suite than those of the approval, also one that the key has', async () => {
-    const rosa = await new Signer(alice.client, 'rosa', { pin: '604827' }).ready({ algorithm: 'rsa3072' });
+    const rosa = await new Signer(alice.client, 'rosa', { pin: '604827135902' }).ready({ algorithm: 'rsa3072' });
     const documents = documentsOf('the contract');
     const sad = await rosa.approve({ credential: rosa.credential, documents, suites: ['rsa-pss-sha256'] });
     const request = { sad, key: rosa.credential, suite: 'rsa-pss-sha256', digests: [documents[0].digest] };

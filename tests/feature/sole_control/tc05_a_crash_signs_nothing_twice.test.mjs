@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after as afterwards, before, describe, it } from 'node:test';
 import { Sam } from '../harness/sam.mjs';
 import { documentsOf, signerOf } from '../harness/signer.mjs';
 import { repository, System, withoutLimits } from '../harness/system.mjs';
@@ -12,6 +12,18 @@ const faultPoints = readdirSync(path.join(repository, 'src/sam'), { recursive: t
   .filter((name) => name.endsWith('.cpp') && !name.endsWith('_test.cpp'))
   .flatMap((name) => [...readFileSync(path.join(repository, 'src/sam', name), 'utf8').matchAll(/fault_point\("(sam\.sign\.[^"]+)"/g)])
   .map(([, name]) => name);
+
+/**
+ * What must be seen after a restart when the same signature is asked for again: the answer, the calls of C_Sign since the restart, the outcomes
+ * and the burned reservations in the log. Before the crash the token was called at most once, so no digest is ever signed twice.
+ */
+const burned = { answer: 'hash_not_authorised', calls: 0, outcomes: 0, burned: 1 };
+const after = {
+  'sam.sign.before-reserve': { answer: 'signed', calls: 1, outcomes: 1, burned: 0 },
+  'sam.sign.reserved': burned,
+  'sam.sign.token': burned,
+  'sam.sign.recorded': { answer: 'redelivered', calls: 0, outcomes: 1, burned: 0 },
+};
 
 /** Types of the audit events that name this authorisation, oldest first. */
 const eventsOf = (system, authorisation) =>
@@ -23,7 +35,7 @@ describe('TC-5 order', () => {
     system = await System.start({ policy: withoutLimits });
     alice = (await signerOf(system)).signer;
   });
-  after(() => system?.stop());
+  afterwards(() => system?.stop());
 
   assert.ok(faultPoints.length >= 4);
   for (const point of faultPoints) {
@@ -43,22 +55,67 @@ describe('TC-5 order', () => {
       const again = await sam.sign(request).then((signed) => signed[0], (error) => error.refusal);
       const made = (await sam.status()).signer_signatures;
       const events = eventsOf(system, authorisation);
-      const intents = events.filter((type) => type === 'signature.intent').length;
-      const outcomes = events.filter((type) => type === 'signature.made').length;
-      if (typeof again === 'string') {
-        // The outcome was open at the crash: burned and reported, never tried again.
-        assert.equal(made, 0);
-        assert.equal(intents, 1);
-        assert.ok(events.some((type) => type.includes('burned')), events.join(' '));
-      } else {
-        assert.equal(outcomes, 1);
-        assert.equal(intents, 1);
-        assert.equal(made, again.redelivered ? 0 : 1);
-      }
+      const count = (type) => events.filter((one) => one === type).length;
+      assert.equal(count('signature.intent'), 1);
+      const expected = after[point];
+      assert.ok(expected, `${point}: say here what must hold after a crash at it`);
+      const seen = {
+        answer: typeof again === 'string' ? again : again.redelivered ? 'redelivered' : 'signed',
+        calls: made, outcomes: count('signature.made'), burned: count('reservation.burned'),
+      };
+      assert.deepEqual(seen, expected, events.join(' '));
+      // An open intent is reported at the start: in the audit log and to the operator.
+      assert.equal(system.services.sam.lines.filter(({ event }) => event === 'reservation.burned').length, expected.burned);
 
-      const after = await alice.sign([`after the crash at ${point}`]);
-      assert.equal(after.signatures.length, 1);
+      const next = await alice.sign([`after the crash at ${point}`]);
+      assert.equal(next.signatures.length, 1);
       sam.close();
+    });
+  }
+
+  // Inside the durable transactions themselves: each passage of these points while a signature is made, one crash after the other.
+  for (const point of ['storage.before_commit', 'storage.committed', 'storage.before_release', 'audit.before_anchor']) {
+    it(`signs nothing twice when the SAM is killed at any passage of ${point} within a signature`, async (context) => {
+      const seen = { 'while it starts': 0, signed: 0, redelivered: 0, hash_not_authorised: 0 };
+      const prepare = async () => {
+        const documents = documentsOf(`killed at ${point}`);
+        const sad = await alice.approve({ credential: alice.credential, documents });
+        return { sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [documents[0].digest] };
+      };
+      let request = await prepare();
+      for (let passage = 1; ; passage += 1) {
+        assert.ok(passage < 60, 'the signature is never reached');
+        await system.services.sam.stop();
+        const dying = await system.startService('sam', { INTAGLIO_FAULT: `${point}:${passage}` }, { wait: false });
+        if (!(await dying.ready().then(() => true, () => false))) {
+          assert.deepEqual(dying.result, { code: null, signal: 'SIGKILL' });
+          seen['while it starts'] += 1;
+          continue;
+        }
+        const first = await Sam.connect(system).catch(() => undefined);
+        const survived = await first?.sign(request).then(() => true, () => false);
+        first?.close();
+        if (survived) break;
+        assert.deepEqual(await dying.ended, { code: null, signal: 'SIGKILL' });
+
+        await system.startService('sam');
+        const sam = await Sam.connect(system);
+        const again = await sam.sign(request).then(([one]) => (one.redelivered ? 'redelivered' : 'signed'), (error) => error.refusal);
+        const events = eventsOf(system, JSON.parse(Buffer.from(request.sad.split('.')[1], 'base64url').toString()).jti);
+        const count = (type) => events.filter((one) => one === type).length;
+        // Each call of C_Sign has an intent before it: one intent, at most one call.
+        assert.equal(count('signature.intent'), 1, `${passage}: ${events.join(' ')}`);
+        assert.equal(count('signature.made') + count('reservation.burned'), 1, `${passage}: ${events.join(' ')}`);
+        assert.equal(again === 'hash_not_authorised', count('reservation.burned') === 1, `${passage}: ${again} after ${events.join(' ')}`);
+        assert.equal(await sam.signatures(), again === 'signed' ? 1 : 0);
+        seen[again] += 1;
+        sam.close();
+        request = await prepare();
+      }
+      await system.restart('sam');
+      await alice.sign([`after the crashes at ${point}`]);
+      assert.ok(seen.signed + seen.redelivered + seen.hash_not_authorised >= 1, 'no crash within a signature');
+      context.diagnostic(JSON.stringify(seen));
     });
   }
 

@@ -12,7 +12,7 @@ describe('TC-8 sealed records', () => {
   before(async () => {
     system = await System.start({ policy: withoutLimits });
     alice = (await signerOf(system, { id: 'alice' })).signer;
-    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
   });
   after(() => system?.stop());
 

@@ -14,7 +14,7 @@ describe('TC-11 no oracle', () => {
   before(async () => {
     system = await System.start({ policy: generous });
     ({ signer: alice, client } = await signerOf(system, { id: 'alice' }));
-    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
     sam = await Sam.connect(system);
   });
   after(async () => {

@@ -12,7 +12,7 @@ describe('TC-15 authority', () => {
   before(async () => {
     system = await System.start({ policy: withoutLimits });
     ({ officer, signer: alice } = await signerOf(system));
-    bob = (await signerOf(system, { id: 'bob', pin: '571938' })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
     sam = await Sam.connect(system);
   });
   after(async () => {

@@ -28,7 +28,7 @@ describe('the command line believes nothing', () => {
     const point = (file, url) => system.read(file).replace(/base_url = ".*"/, `base_url = "${url}"`);
     writeFileSync(system.path('clients/demo/hostile.toml'), point('clients/demo/client.toml', proxy.url));
     writeFileSync(system.path('operators/ra-1/hostile.toml'), point('operators/ra-1/operator.toml', registration.url));
-    const secret = (name, text) => writeFileSync(system.path(name), text, { mode: 0o600 });
+    const secret = (name, text) => writeFileSync(system.path('secrets', name), text, { mode: 0o600 });
     secret('pin', alice.pin);
     secret('seed', alice.seedText);
   });
@@ -44,7 +44,7 @@ describe('the command line believes nothing', () => {
     return runAside(path.join(binaries, 'intaglio'), words, { environment: { INTAGLIO_TEST_CLOCK: system.path('clock') } });
   }
   const clientFile = () => ['--client', system.path('clients/demo/hostile.toml')];
-  const factors = () => ['--pin-file', system.path('pin'), '--otp-seed-file', system.path('seed'), '--otp-step-offset', '0'];
+  const factors = () => ['--pin-file', system.path('secrets/pin'), '--otp-seed-file', system.path('secrets/seed'), '--otp-step-offset', '0'];
   const sign = () => intaglio('sign', '--digest', sha256('a contract').toString('hex'), '--credential', alice.credential, '--suite', 'ecdsa-sha256', '--yes', ...clientFile(), ...factors());
   const newKey = () => intaglio('key', 'new', '--signer', 'alice', '--algorithm', 'p256', '--yes', ...clientFile(), ...factors());
   const signPdf = (name) => intaglio('sign', path.join(repository, 'examples/contract.pdf'), '-o', system.path(name), '--credential', alice.credential, '--yes', ...clientFile(), ...factors());
@@ -125,8 +125,8 @@ describe('the command line believes nothing', () => {
 
   it('enrols with no transaction for another purpose or signer', async () => {
     const code = await officer.createSigner('carol', identityOf('carol'));
-    writeFileSync(system.path('code'), code, { mode: 0o600 });
-    const enrol = () => intaglio('enrol', '--signer', 'carol', '--code-file', system.path('code'), '--pin-file', system.path('pin'), '--no-qr', '--yes', ...clientFile());
+    writeFileSync(system.path('secrets/code'), code, { mode: 0o600 });
+    const enrol = () => intaglio('enrol', '--signer', 'carol', '--code-file', system.path('secrets/code'), '--pin-file', system.path('secrets/pin'), '--no-qr', '--yes', ...clientFile());
     proxy.alterTransaction((t) => ({ ...t, purpose: 'sign', key: 'x', hash: 1, suites: [7], documents: [{ digest: sha256('x'), label: 'x' }] }));
     refused(await enrol(), /its purpose differs/);
     sentNothing();
