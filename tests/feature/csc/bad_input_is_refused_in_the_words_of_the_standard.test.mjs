@@ -190,7 +190,7 @@ describe('bad input', () => {
     ['/sic/v1/sam', 'POST', () => raw('/sic/v1/sam', '{}'), 405, 'method_not_allowed', 'This path knows other methods'],
     ['/sic/v1/receipts', 'no number', () => raw('/sic/v1/receipts/one', undefined, {}, 'GET'), 400, 'invalid_request', invalid('index')],
     ['/sic/v1/receipts', 'no leaf', () => raw('/sic/v1/receipts/1', undefined, {}, 'GET'), 400, 'invalid_request', invalid('leaf')],
-    ['/sic/v1/receipts', 'an unknown number', () => raw(`/sic/v1/receipts/999999?leaf=${sha256('x').toString('hex')}`, undefined, {}, 'GET'), 404, 'not_found', 'There is no such object'],
+    ['/sic/v1/receipts', 'an unknown number', () => raw(`/sic/v1/receipts/999999?leaf=${sha256('x').toString('base64url')}`, undefined, {}, 'GET'), 404, 'not_found', 'There is no such object'],
     ['/csc/v2/oauth2/token', 'nothing', () => sendForm(client.url('/csc/v2/oauth2/token'), {}, { tls: client.tls }), 400, 'invalid_request', 'Missing parameter client_id'],
     ['/csc/v2/oauth2/token', 'a member twice', () => send(client.url('/csc/v2/oauth2/token'), { method: 'POST', body: 'grant_type=client_credentials&grant_type=client_credentials', tls: client.tls, headers: { 'content-type': 'application/x-www-form-urlencoded' } }), 400, 'invalid_request', 'A parameter is malformed or came twice'],
     ['/csc/v2/oauth2/token', 'another grant', grant({ grant_type: 'password' }), 400, 'invalid_request', invalid('grant_type')],
