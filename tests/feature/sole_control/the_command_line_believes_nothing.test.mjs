@@ -139,9 +139,9 @@ describe('the command line believes nothing', () => {
   });
 
   it('changes factors and keys with no transaction for another signer or key, and does what was asked when nobody lies', async () => {
-    writeFileSync(system.path('new-pin'), '730194', { mode: 0o600 });
-    const changePin = () => intaglio('signer', 'change-pin', '--signer', 'alice', '--new-pin-file', system.path('new-pin'), ...clientFile(), ...factors());
-    const changeSeed = () => intaglio('signer', 'change-seed', '--signer', 'alice', '--seed-file', system.path('new-seed'), '--no-qr', ...clientFile(), ...factors());
+    writeFileSync(system.path('secrets/new-pin'), '730194285163', { mode: 0o600 });
+    const changePin = () => intaglio('signer', 'change-pin', '--signer', 'alice', '--new-pin-file', system.path('secrets/new-pin'), ...clientFile(), ...factors());
+    const changeSeed = () => intaglio('signer', 'change-seed', '--signer', 'alice', '--seed-file', system.path('secrets/new-seed'), '--no-qr', ...clientFile(), ...factors());
     const change = (what, credential) => intaglio('key', what, '--credential', credential, ...clientFile(), ...factors());
     const credential = await alice.generateKey();
     await officer.certify(credential, identityOf('alice'));
@@ -161,11 +161,11 @@ describe('the command line believes nothing', () => {
     await done(change('suspend', credential));
     await done(change('destroy', credential));
     await done(changePin());
-    writeFileSync(system.path('pin'), '730194', { mode: 0o600 });
+    writeFileSync(system.path('secrets/pin'), '730194285163', { mode: 0o600 });
     await done(changeSeed());
-    writeFileSync(system.path('seed'), readFileSync(system.path('new-seed')), { mode: 0o600 });
-    alice.pin = '730194';
-    alice.seed = parseBase32(readFileSync(system.path('seed'), 'utf8'));
+    writeFileSync(system.path('secrets/seed'), readFileSync(system.path('secrets/new-seed')), { mode: 0o600 });
+    alice.pin = '730194285163';
+    alice.seed = parseBase32(readFileSync(system.path('secrets/seed'), 'utf8'));
     await done(sign());
   });
 
