@@ -78,14 +78,16 @@ describe('custody of resident keys', () => {
     assert.match(probe.stdout, /yes\s+refuses to wrap/i);
   });
 
-  it('does not serve under a policy that names an algorithm which the token lacks', () => {
+  it('does not serve under a policy that names an algorithm which the token lacks', async () => {
+    await system.services.sam.stop();
     const { program, words, environment } = system.command('sam');
     const start = run(program, words, { environment: { ...environment, INTAGLIO_TOKEN_FAULT: 'lacks-rsa' }, timeout: 20000 });
     assert.equal(start.status, 1, start.stderr);
     assert.match(start.stderr, /profile \S+ names rsa\d+, which the token does not serve: no CKM_RSA_PKCS_KEY_PAIR_GEN/);
   });
 
-  it('gives no key to whoever has its PIN: each private key is neither read, wrapped, loosened nor copied', () => {
+  it('gives no key to whoever has its PIN: each private key is neither read, wrapped, loosened nor copied', async () => {
+    await system.services.sam.stop();
     const program = system.path('take_keys');
     const headers = run('pkg-config', ['--cflags', 'p11-kit-1']).stdout.trim().split(/\s+/);
     const built = run('cc', [...headers, '-o', program, path.join(repository, 'tests/data/token/take_keys.c'), '-ldl']);
