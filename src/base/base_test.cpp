@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/ids.h"
 #include "base/log.h"
+#include "base/sanitized.h"
 #include "base/secret.h"
 
 namespace intaglio {
@@ -36,7 +37,7 @@ TEST(Secret, RefusesWhatDoesNotFitAndKeepsRoomForSmallOnes) {
   EXPECT_EQ(Secret::of_size(60'000).size(), 60'000U) << "what was given back is given again";
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef INTAGLIO_SANITIZED
 TEST(Heap, ABlockIsWipedWhenItIsFreed) {
   // The allocator keeps blocks of this size for the next that asks.
   constexpr std::size_t size = 1000;

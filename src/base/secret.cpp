@@ -12,14 +12,7 @@
 #include <mutex>
 
 #include "base/check.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define INTAGLIO_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define INTAGLIO_SANITIZED 1
-#endif
-#endif
+#include "base/sanitized.h"
 
 namespace intaglio {
 namespace {
