@@ -159,7 +159,8 @@ class Bench {
   async cell(stage, name, file, clients, { size = 1, time = seconds } = {}) {
     const services = { ssa: this.system.services.ssa.child.pid, sam: this.system.services.sam.child.pid };
     const before = Object.fromEntries(Object.entries(services).map(([service, pid]) => [service, cpuOf(pid)]));
-    const [line] = await generate([stage, `name=${name}`, `plan=${file}`, `clients=${clients}`, `seconds=${time}`, `batch=${size}`]);
+    const [line] = await generate([stage, `name=${name}`, `plan=${file}`, `clients=${clients}`, `seconds=${time}`, `batch=${size}`])
+      .finally(() => rmSync(file));
     cells.get(line.name).serviceCpu = Object.fromEntries(Object.entries(services).map(([service, pid]) => [service, cpuOf(pid) - before[service]]));
   }
 
