@@ -242,7 +242,7 @@ class LyingSam final : public SamService {
     return suspended && lie_ == "resume-forged" ? resume_forged(key) : suspended;
   }
   Status suspend_by_operator(std::string_view operator_request) override {
-    const auto suspended = sam_->suspend_by_operator(operator_request);
+    auto suspended = sam_->suspend_by_operator(operator_request);
     if (!suspended || lie_ != "resume-forged") return suspended;
     const auto key = key_in(operator_request);
     return key ? resume_forged(*key) : Status(key.error());
