@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -38,20 +39,20 @@ class Clock {
 [[nodiscard]] inline std::int64_t unix_seconds(UnixTime time) noexcept { return time.time_since_epoch().count(); }
 [[nodiscard]] inline UnixTime from_unix_seconds(std::int64_t seconds) noexcept { return UnixTime(std::chrono::seconds(seconds)); }
 
-/// For unit tests: stands still until moved.
+/// For unit tests: stands still until moved; may be moved while other threads read it.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(UnixTime start) : now_(start) {}
-  void advance(std::chrono::seconds by) { now_ += by; }
+  void advance(std::chrono::seconds by) { now_ = now_.load() + by; }
   void lose_synchronisation() { synchronised_ = false; }
   [[nodiscard]] UnixTime now() const override { return now_; }
-  [[nodiscard]] std::chrono::milliseconds::rep unix_milliseconds() const override { return unix_seconds(now_) * 1000; }
+  [[nodiscard]] std::chrono::milliseconds::rep unix_milliseconds() const override { return unix_seconds(now_.load()) * 1000; }
   [[nodiscard]] Status synchronised() const override;
   [[nodiscard]] ClockSource source() const noexcept override { return ClockSource::declared; }
 
  private:
-  UnixTime now_;
-  bool synchronised_ = true;
+  std::atomic<UnixTime> now_;
+  std::atomic<bool> synchronised_ = true;
 };
 
 }  // namespace intaglio

@@ -6,7 +6,9 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -24,6 +26,10 @@ constexpr std::size_t key_size = 32;
 /// TC-8: a data key is ended after 90 days or 2^31 records.
 constexpr auto max_key_age = std::chrono::days(90);
 constexpr std::uint64_t max_key_records = std::uint64_t{1} << 31U;
+/// The next key is made this much earlier, so that a token that is away for a while stops nothing.
+constexpr auto early_age = std::chrono::days(1);
+constexpr std::uint64_t early_records = std::uint64_t{1} << 24U;
+constexpr auto watch_interval = std::chrono::seconds(1);
 /// The count in the database runs ahead of the true one by up to this many, so that a crash never makes it too small.
 constexpr std::uint64_t reserved_records = std::uint64_t{1} << 21U;
 
@@ -39,10 +45,17 @@ struct StoredKey {
 };
 
 struct DataKey {
+  KeyId id;
   Secret key;
   UnixTime created;
-  std::uint64_t records;
+  std::atomic<std::uint64_t> records;  ///< sealed with it, all in all
 };
+
+bool is_old(const DataKey& key, UnixTime now) { return now - key.created >= max_key_age; }
+bool is_used_up(const DataKey& key) { return key.records.load() >= max_key_records; }
+bool ends_soon(const DataKey& key, UnixTime now) {
+  return now - key.created >= max_key_age - early_age || key.records.load() >= max_key_records - early_records;
+}
 
 /// What a wrapped key is bound to: its row cannot be made younger, nor serve as the other kind.
 Bytes wrapping_context(KeyId id, std::string_view kind, UnixTime created) {
@@ -101,28 +114,45 @@ struct Sealer::State {
   storage::Database& database;
   std::shared_ptr<token::Token> token;
   token::ServiceKey sealing_key;
+  std::shared_ptr<const Clock> clock;
 
-  std::map<KeyId, DataKey> keys;
+  mutable std::shared_mutex ring_mutex;
+  std::map<KeyId, std::shared_ptr<DataKey>> keys;  ///< a key never leaves: what it sealed must open
+  std::shared_ptr<DataKey> current;
+  std::atomic<bool> overdue = false;  ///< the current key has ended and there is no next one
   Secret index_key;
-  KeyId current = 0;
 
-  mutable std::atomic<std::uint64_t> records = 0;  ///< sealed with the current key, all in all
+  std::mutex rotation;
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
-  std::uint64_t reserved = 0;
+  std::uint64_t reserved = 0;  ///< stored as the count of the current key
   bool stopping = false;
-  std::thread counter;
+  std::thread keeper;
 
-  State(storage::Database& owner, std::shared_ptr<token::Token> wrapper, token::ServiceKey key)
-      : database(owner), token(std::move(wrapper)), sealing_key(std::move(key)) {}
+  State(storage::Database& owner, std::shared_ptr<token::Token> wrapper, token::ServiceKey key, std::shared_ptr<const Clock> time)
+      : database(owner), token(std::move(wrapper)), sealing_key(std::move(key)), clock(std::move(time)) {}
 
+  [[nodiscard]] std::shared_ptr<DataKey> current_key() const;
+  [[nodiscard]] std::shared_ptr<DataKey> find(KeyId id) const;
   Status load(const StoredKey& stored);
   Status make(std::string_view kind, UnixTime now);
   Status choose_current(UnixTime now);
-  Status reserve(std::uint64_t count);
-  void keep_count();
+  Status reserve(const DataKey& key, std::uint64_t count);
+  Status rotate_if_due();
+  void keep();
   void stop();
 };
+
+std::shared_ptr<DataKey> Sealer::State::current_key() const {
+  const std::shared_lock lock(ring_mutex);
+  return current;
+}
+
+std::shared_ptr<DataKey> Sealer::State::find(KeyId id) const {
+  const std::shared_lock lock(ring_mutex);
+  const auto found = keys.find(id);
+  return found == keys.end() ? nullptr : found->second;
+}
 
 Status Sealer::State::load(const StoredKey& stored) {
   auto key = token->decrypt(sealing_key, stored.wrapped, wrapping_context(stored.id, stored.kind, stored.created));
@@ -131,7 +161,9 @@ Status Sealer::State::load(const StoredKey& stored) {
   if (stored.kind == index_kind) {
     index_key = std::move(*key);
   } else {
-    keys.insert_or_assign(stored.id, DataKey{std::move(*key), stored.created, stored.records});
+    auto loaded = std::make_shared<DataKey>(stored.id, std::move(*key), stored.created, stored.records);
+    const std::unique_lock lock(ring_mutex);
+    keys.insert_or_assign(stored.id, std::move(loaded));
   }
   return {};
 }
@@ -156,27 +188,33 @@ Status Sealer::State::make(std::string_view kind, UnixTime now) {
 }
 
 Status Sealer::State::choose_current(UnixTime now) {
-  const auto choose = [&] {
-    current = 0;
+  const auto youngest = [&] {
+    const std::shared_lock lock(ring_mutex);
+    std::shared_ptr<DataKey> best;
     for (const auto& [id, key] : keys) {
-      const bool ended = now - key.created >= max_key_age || key.records >= max_key_records;
-      if (refused_by("sealed.data_key_ended", ended)) continue;
-      if (current == 0 || keys.at(current).created < key.created) current = id;
+      if (refused_by("sealed.data_key_ended", is_old(*key, now) || is_used_up(*key))) continue;
+      // Of two that are equally old the less used one is the successor.
+      const auto rank = [](const DataKey& one) { return std::pair(one.created, ~one.records.load()); };
+      if (!best || rank(*best) < rank(*key)) best = key;
     }
+    return best;
   };
-  choose();
-  if (current == 0) {
+  auto chosen = youngest();
+  if (!chosen) {
     if (auto made = make(record_kind, now); !made) return made;
-    choose();
+    chosen = youngest();
   }
-  records = keys.at(current).records;
-  return reserve(records + reserved_records);
+  // Before the first record under it, so that the stored count is never behind.
+  if (auto counted = reserve(*chosen, chosen->records.load() + reserved_records); !counted) return counted;
+  const std::unique_lock lock(ring_mutex);
+  current = std::move(chosen);
+  return {};
 }
 
-Status Sealer::State::reserve(std::uint64_t count) {
+Status Sealer::State::reserve(const DataKey& key, std::uint64_t count) {
   auto written = database.write([&](storage::Transaction& transaction) -> Status {
     auto done = transaction.execute("UPDATE sealed_data_keys SET records = ?2 WHERE id = ?1",
-                                    {static_cast<std::int64_t>(current), static_cast<std::int64_t>(count)});
+                                    {static_cast<std::int64_t>(key.id), static_cast<std::int64_t>(count)});
     if (!done) return done.error();
     return {};
   });
@@ -186,20 +224,39 @@ Status Sealer::State::reserve(std::uint64_t count) {
   return {};
 }
 
-/// Keeps the stored count ahead. On a thread of its own, because records are sealed inside transactions.
-void Sealer::State::keep_count() {
+/// Makes the next data key when the current one is near its end. Records go on being sealed meanwhile; what is sealed opens as before.
+Status Sealer::State::rotate_if_due() {
+  const std::lock_guard only(rotation);
+  const auto now = clock->now();
+  const auto ending = current_key();
+  if (!ends_soon(*ending, now)) return {};
+  auto made = make(record_kind, now);
+  if (made) made = choose_current(now);
+  if (!made) {
+    overdue = is_old(*ending, now) || is_used_up(*ending);
+    return made;
+  }
+  overdue = false;
+  log::info("sealed.data_key_rotated", {{"ended", std::to_string(ending->id)}, {"current", std::to_string(current_key()->id)}});
+  return {};
+}
+
+/// Keeps the stored count ahead and the current key young. On a thread of its own, because records are sealed inside transactions.
+void Sealer::State::keep() {
   std::unique_lock lock(mutex);
-  const auto due = [this] { return records.load() + reserved_records / 2 > reserved; };
-  for (;;) {
-    changed.wait(lock, [&] { return stopping || due(); });
-    if (stopping) return;
-    const auto next = records.load() + reserved_records;
+  while (!stopping) {
     lock.unlock();
-    auto done = reserve(next);
+    auto kept = rotate_if_due();
+    const auto key = current_key();
+    const auto count = key->records.load();
     lock.lock();
-    if (done) continue;
-    log::refusal("sealed.count_failed", done.error());
-    changed.wait_for(lock, std::chrono::seconds(1), [this] { return stopping; });
+    if (count + reserved_records / 2 > reserved) {
+      lock.unlock();
+      if (auto counted = reserve(*key, count + reserved_records); !counted && kept) kept = counted;
+      lock.lock();
+    }
+    if (!kept) log::refusal("sealed.data_key_not_kept", kept.error());
+    if (!stopping) changed.wait_for(lock, watch_interval);
   }
 }
 
@@ -209,17 +266,18 @@ void Sealer::State::stop() {
     stopping = true;
   }
   changed.notify_all();
-  if (!counter.joinable()) return;
-  counter.join();
+  if (!keeper.joinable()) return;
+  keeper.join();
   // The true count again, instead of the one that was reserved.
-  if (auto done = reserve(records.load()); !done) log::refusal("sealed.count_failed", done.error());
+  const auto key = current_key();
+  if (auto done = reserve(*key, key->records.load()); !done) log::refusal("sealed.data_key_not_kept", done.error());
 }
 
 Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::shared_ptr<token::Token> token,
                                              token::ServiceKey sealing_key, std::shared_ptr<const Clock> clock) {
   auto stored = read_keys(database);
   if (!stored) return stored.error();
-  auto state = std::make_unique<State>(database, std::move(token), std::move(sealing_key));
+  auto state = std::make_unique<State>(database, std::move(token), std::move(sealing_key), clock);
   for (const auto& key : *stored) {
     if (auto loaded = state->load(key); !loaded) {
       return Error{loaded.error().code, "sealed: data key " + std::to_string(key.id) + " does not open: " + loaded.error().detail};
@@ -235,7 +293,7 @@ Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::s
   }
   if (auto chosen = state->choose_current(now); !chosen) return chosen.error();
   auto* raw = state.get();
-  state->counter = std::thread([raw] { raw->keep_count(); });
+  state->keeper = std::thread([raw] { raw->keep(); });
   return std::shared_ptr<Sealer>(new Sealer(std::move(state)));
 }
 
@@ -244,17 +302,19 @@ Sealer::Sealer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Sealer::~Sealer() { state_->stop(); }
 
 Result<Bytes> Sealer::seal(std::string_view table, ByteView id, std::uint64_t version, ByteView plaintext) const {
-  const auto count = state_->records.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (refused_by("sealed.data_key_used_up", count > max_key_records)) {
-    return Error{ErrorCode::storage_unavailable, "sealed: the data key is used up; a restart makes the next one"};
-  }
+  const auto data_key = state_->current_key();
+  const auto count = data_key->records.fetch_add(1, std::memory_order_relaxed) + 1;
+  const Error ended{ErrorCode::storage_unavailable,
+                    "sealed: the data key has ended, and the next one could not be made: see sealed.data_key_not_kept"};
+  if (refused_by("sealed.data_key_used_up", count > max_key_records)) return ended;
+  if (refused_by("sealed.data_key_overdue", state_->overdue)) return ended;
   if (count % (reserved_records / 4) == 0) state_->changed.notify_one();
   const auto context = record_context(table, id, version);
-  const auto key = crypto::hkdf_sha256(state_->keys.at(state_->current).key.reveal(), {}, context, key_size);
+  const auto key = crypto::hkdf_sha256(data_key->key.reveal(), {}, context, key_size);
   auto ciphertext = crypto::gcm_seal(key.reveal(), plaintext, context);
   if (!ciphertext) return ciphertext.error();
   std::array<std::uint8_t, key_id_size> prefix{};
-  put_key_id(state_->current, prefix);
+  put_key_id(data_key->id, prefix);
   ciphertext->insert(ciphertext->begin(), prefix.begin(), prefix.end());
   return ciphertext;
 }
@@ -264,10 +324,10 @@ Result<Secret> Sealer::open_record(std::string_view table, ByteView id, std::uin
     return Error{ErrorCode::storage_unavailable, "sealed record refused: table " + std::string(table) + ": " + std::string(why)};
   };
   if (sealed.size() < key_id_size) return refused("too short");
-  const auto found = state_->keys.find(get_key_id(sealed));
-  if (found == state_->keys.end()) return refused("unknown data key");
+  const auto data_key = state_->find(get_key_id(sealed));
+  if (!data_key) return refused("unknown data key");
   const auto context = record_context(table, id, version);
-  const auto key = crypto::hkdf_sha256(found->second.key.reveal(), {}, context, key_size);
+  const auto key = crypto::hkdf_sha256(data_key->key.reveal(), {}, context, key_size);
   auto plaintext = crypto::gcm_open(key.reveal(), sealed.subspan(key_id_size), context);
   if (!plaintext) return refused("edited, moved, or of another version");
   return plaintext;
@@ -285,15 +345,17 @@ Bytes Sealer::blind_index(std::string_view table, std::string_view column, ByteV
 }
 
 Result<Secret> Sealer::derive(std::string_view purpose, std::uint64_t data_key_id) const {
-  const auto found = state_->keys.find(data_key_id);
-  if (found == state_->keys.end()) return Error{ErrorCode::not_found, "sealed: no data key of this id"};
+  const auto data_key = state_->find(data_key_id);
+  if (!data_key) return Error{ErrorCode::not_found, "sealed: no data key of this id"};
   Bytes context;
   append_field(context, std::string_view("intaglio/derived/1"));
   append_field(context, purpose);
-  return crypto::hkdf_sha256(found->second.key.reveal(), {}, context, key_size);
+  return crypto::hkdf_sha256(data_key->key.reveal(), {}, context, key_size);
 }
 
-std::uint64_t Sealer::current_key_id() const noexcept { return state_->current; }
+std::uint64_t Sealer::current_key_id() const { return state_->current_key()->id; }
+
+Status Sealer::rotate_if_due() { return state_->rotate_if_due(); }
 
 const std::vector<storage::Migration>& Sealer::migrations() {
   static const std::vector<storage::Migration> migrations = {

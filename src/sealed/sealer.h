@@ -26,7 +26,11 @@ class Sealer {
   [[nodiscard]] Bytes blind_index(std::string_view table, std::string_view column, ByteView value) const;
   /// A key derived from the current data key for a purpose outside the database (tickets), and its id. 32 bytes.
   [[nodiscard]] Result<Secret> derive(std::string_view purpose, std::uint64_t data_key_id) const;
-  [[nodiscard]] std::uint64_t current_key_id() const noexcept;
+  [[nodiscard]] std::uint64_t current_key_id() const;
+  /// Makes the next data key and seals with it from now on, when the current one is a day or 2^24 records before its end; else
+  /// nothing. Done every second on a thread of the sealer's own; refused where token or database refuse, and tried again. Once a key
+  /// has ended without a successor, `seal` refuses; what was sealed goes on opening.
+  Status rotate_if_due();
 
   static const std::vector<storage::Migration>& migrations();  ///< table sealed_data_keys
 

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <atomic>
+#include <thread>
+
 #include "sealed/testing.h"
 
 namespace intaglio::sealed {
@@ -105,17 +108,67 @@ TEST_F(SealerTest, AnythingRoundTrips) {
   });
 }
 
-TEST_F(SealerTest, ADataKeyEndsAfterNinetyDaysAndStaysReadable) {
+TEST_F(SealerTest, ADataKeyThatEndedWhileNothingServedIsReplacedAtTheStartAndStaysReadable) {
   const auto first = sealer_->current_key_id();
   auto sealed = sealer_->seal("signers", id_, 1, plaintext_);
   ASSERT_TRUE(sealed);
-  clock_->advance(std::chrono::days(90) - std::chrono::seconds(1));
-  reopen();
-  EXPECT_EQ(sealer_->current_key_id(), first);
-  clock_->advance(std::chrono::seconds(1));
+  sealer_.reset();
+  clock_->advance(std::chrono::days(90));
   reopen();
   EXPECT_NE(sealer_->current_key_id(), first);
   EXPECT_TRUE(sealer_->open_record("signers", id_, 1, *sealed));
+}
+
+TEST_F(SealerTest, ADataKeyIsFollowedByTheNextOneWhileServing) {
+  const auto first = sealer_->current_key_id();
+  const auto index = sealer_->blind_index("signers", "name", plaintext_);
+  auto before = sealer_->seal("signers", id_, 1, plaintext_);
+  ASSERT_TRUE(before);
+  clock_->advance(std::chrono::days(89) - std::chrono::seconds(1));
+  ASSERT_TRUE(sealer_->rotate_if_due());
+  EXPECT_EQ(sealer_->current_key_id(), first);
+  clock_->advance(std::chrono::seconds(1));
+  ASSERT_TRUE(sealer_->rotate_if_due());
+  const auto second = sealer_->current_key_id();
+  EXPECT_NE(second, first);
+  auto after = sealer_->seal("signers", id_, 2, plaintext_);
+  ASSERT_TRUE(after);
+  EXPECT_NE(Bytes(before->begin(), before->begin() + 8), Bytes(after->begin(), after->begin() + 8));
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(sealer_->current_key_id(), second);
+    EXPECT_TRUE(sealer_->open_record("signers", id_, 1, *before));
+    EXPECT_TRUE(sealer_->open_record("signers", id_, 2, *after));
+    EXPECT_EQ(sealer_->blind_index("signers", "name", plaintext_), index);
+    EXPECT_EQ(number("SELECT count(*) FROM sealed_data_keys WHERE kind = 'record'"), 2);
+    reopen();
+  }
+}
+
+TEST_F(SealerTest, RecordsAreSealedAndOpenedByManyThreadsWhileDataKeysFollowEachOther) {
+  std::atomic<bool> stop = false;
+  std::atomic<std::uint64_t> failures = 0, sealed_records = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint8_t name = 0; name < 3; ++name) {
+      threads.emplace_back([&, id = Bytes(4, name)] {
+        std::uint64_t version = 0;
+        do {
+          ++version;
+          auto sealed = sealer_->seal("signers", id, version, plaintext_);
+          if (!sealed || !sealer_->open_record("signers", id, version, *sealed)) ++failures;
+          ++sealed_records;
+        } while (!stop);
+      });
+    }
+    for (int rotation = 0; rotation < 5; ++rotation) {
+      clock_->advance(std::chrono::days(89));
+      EXPECT_TRUE(sealer_->rotate_if_due());
+    }
+    stop = true;
+  }
+  EXPECT_EQ(failures, 0U);
+  EXPECT_GE(sealed_records, 3U);
+  EXPECT_EQ(number("SELECT count(*) FROM sealed_data_keys WHERE kind = 'record'"), 6);
 }
 
 TEST_F(SealerTest, ADataKeyEndsAfterItsNumberOfRecords) {
@@ -126,14 +179,60 @@ TEST_F(SealerTest, ADataKeyEndsAfterItsNumberOfRecords) {
   EXPECT_NE(sealer_->current_key_id(), first);
 }
 
-TEST_F(SealerTest, ADataKeyThatIsUsedUpWhileServingSealsNothingMore) {
+TEST_F(SealerTest, TheNextDataKeyIsMadeBeforeTheRecordsOfTheCurrentOneRunOut) {
+  const auto first = sealer_->current_key_id();
+  sealer_.reset();
+  as_administrator("UPDATE sealed_data_keys SET records = 2147483648 - 16777216 WHERE kind = 'record'");
+  reopen();
+  ASSERT_TRUE(sealer_->rotate_if_due());
+  EXPECT_NE(sealer_->current_key_id(), first);
+}
+
+/// Whatever refuses the next key, a full disk or a token that is away: the row cannot be written.
+constexpr std::string_view no_next_key =
+    "CREATE TRIGGER no_next_key BEFORE INSERT ON sealed_data_keys BEGIN SELECT RAISE(ABORT, 'refused'); END";
+
+TEST_F(SealerTest, DoesNotOpenOnADataKeyThatIsTooOldWhenThereCannotBeANextOne) {
+  sealer_.reset();
+  as_administrator(no_next_key);
+  clock_->advance(std::chrono::days(90));
+  EXPECT_FALSE(try_open());
+}
+
+TEST_F(SealerTest, DoesNotOpenOnADataKeyThatIsUsedUpWhenThereCannotBeANextOne) {
+  sealer_.reset();
+  as_administrator("UPDATE sealed_data_keys SET records = 2147483648 WHERE kind = 'record'");
+  as_administrator(no_next_key);
+  EXPECT_FALSE(try_open());
+}
+
+TEST_F(SealerTest, ADataKeyThatIsUsedUpWithoutASuccessorSealsNothingMore) {
   sealer_.reset();
   as_administrator("UPDATE sealed_data_keys SET records = 2147483647 WHERE kind = 'record'");
+  as_administrator(no_next_key);
   reopen();
   EXPECT_TRUE(sealer_->seal("signers", id_, 1, plaintext_));
   auto refused = sealer_->seal("signers", id_, 2, plaintext_);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+}
+
+TEST_F(SealerTest, ADataKeyThatIsTooOldWithoutASuccessorSealsNothingMoreUntilThereIsOne) {
+  auto sealed = sealer_->seal("signers", id_, 1, plaintext_);
+  ASSERT_TRUE(sealed);
+  as_administrator(no_next_key);
+  clock_->advance(std::chrono::days(90) - std::chrono::seconds(1));
+  EXPECT_FALSE(sealer_->rotate_if_due());
+  EXPECT_TRUE(sealer_->seal("signers", id_, 2, plaintext_));
+  clock_->advance(std::chrono::seconds(1));
+  EXPECT_FALSE(sealer_->rotate_if_due());
+  auto refused = sealer_->seal("signers", id_, 3, plaintext_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+  EXPECT_TRUE(sealer_->open_record("signers", id_, 1, *sealed));
+  as_administrator("DROP TRIGGER no_next_key");
+  ASSERT_TRUE(sealer_->rotate_if_due());
+  EXPECT_TRUE(sealer_->seal("signers", id_, 3, plaintext_));
 }
 
 TEST_F(SealerTest, RecordsAreCountedAheadWhileServingAndExactlyAfterAnOrderlyEnd) {

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 export const repository = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 export const binaries = path.resolve(process.env.INTAGLIO_BIN ?? path.join(repository, 'build/dev/bin'));
+/** Whether the programs carry a sanitizer, whose own memory (shadow, quarantine) is then part of what a process uses. */
+export const sanitized = /__(asan|tsan)_init/.test(readFileSync(path.join(binaries, 'intaglio'), 'latin1'));
 const startOrder = ['sam', 'pki', 'ssa'];
 const startPatience = 30000;
 const stopPatience = 15000;
