@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { Sam } from '../harness/sam.mjs';
 import { signerOf } from '../harness/signer.mjs';
-import { System, withoutLimits } from '../harness/system.mjs';
+import { System, until, withoutLimits } from '../harness/system.mjs';
 
 describe('TC-8 sealed records', () => {
   let system, alice, bob;
@@ -97,6 +97,26 @@ describe('TC-8 sealed records', () => {
     cpSync(`${kept}.newer`, system.path('sam/sam.db'));
     await system.startService('sam');
     await alice.sign(['remembered']);
+  });
+
+  it('goes on with the next data key before ninety days are over, without a restart', async () => {
+    const dataKeys = () => {
+      const database = system.database('sam');
+      const count = database.prepare("SELECT count(*) AS count FROM sealed_data_keys WHERE kind = 'record'").get().count;
+      database.close();
+      return count;
+    };
+    const began = dataKeys();
+    const { pid } = system.services.sam.child;
+    system.moveClock(89 * 86400);
+    await until('the next data key', () => dataKeys() === began + 1);
+    await alice.client.signIn();
+    await alice.sign(['under the next data key']);
+    assert.equal(system.services.sam.child.pid, pid);
+    assert.equal(system.services.sam.result, undefined);
+    await system.restart('sam');
+    await alice.sign(['under the same data key']);
+    assert.equal(dataKeys(), began + 1);
   });
 
   it('keeps nothing of a signer in clear', async () => {
