@@ -70,7 +70,8 @@ Result<Opened> open_all(Settings settings, bool make) {
   if (!database) return database.error();
   opened.database = std::move(*database);
   if (auto migrated = opened.database->migrate(intaglio::sam::database_migrations()); !migrated) return migrated.error();
-  auto sealer = sealed::Sealer::open(*opened.database, opened.token, opened.keys->sealing, opened.clock);
+  auto sealer = sealed::Sealer::open(*opened.database, opened.token, opened.keys->sealing, opened.clock,
+                                     opened.settings.audit.anchor.parent_path() / "versions");
   if (!sealer) return sealer.error();
   opened.sealer = std::move(*sealer);
   opened.settings.audit.entry_mac = [sealer = opened.sealer.get()](ByteView running) {
@@ -120,7 +121,7 @@ Status initialise(const Arguments& arguments, Settings settings) {
   if (refused_by("sam.initialise-once", opened->log->size() != 0)) {
     return Error{ErrorCode::conflict, "this SAM is initialised already; its policy changes only by quorum"};
   }
-  const sealed::Table state(opened->sealer, "sam_state");
+  const sealed::Table state(opened->sealer, "sam_state", sealed::Rollback::refused);
   auto written = opened->database->write([&](storage::Transaction& transaction) -> Status {
     if (auto inserted = state.insert(transaction, policy_record, *document); !inserted) {
       if (inserted.error().code != ErrorCode::conflict) return inserted;
@@ -237,10 +238,10 @@ Status serve(Settings settings) {
   auto opened = open_all(std::move(settings), /*make=*/false);
   if (!opened) return opened.error();
   if (auto checked = check_token(*opened->token); !checked) return checked;
-  const sealed::Table state(opened->sealer, "sam_state");
+  const sealed::Table state(opened->sealer, "sam_state", sealed::Rollback::refused);
   std::optional<sealed::Record> policy_document;
-  auto loaded = opened->database->read([&](storage::Reader& reader) -> Status {
-    auto record = state.find(reader, policy_record);
+  auto loaded = opened->database->write([&](storage::Transaction& transaction) -> Status {
+    auto record = state.find(transaction, policy_record);
     if (!record) return record.error();
     policy_document = std::move(*record);
     return {};

@@ -128,6 +128,14 @@ Result<std::optional<StoredKey>> KeyStore::find(storage::Reader& reader, const K
   return std::optional<StoredKey>(std::move(*stored));
 }
 
+Result<std::optional<StoredKey>> KeyStore::find(storage::Transaction& transaction, const KeyId& key) const {
+  auto found = find(static_cast<storage::Reader&>(transaction), key);
+  if (!found) return found;
+  if (auto checked = sealer_->versions().check(table, as_bytes(key.text()), *found ? (*found)->version : 0); !checked)
+    return checked.error();
+  return found;
+}
+
 Result<std::vector<StoredKey>> KeyStore::of_owner(storage::Reader& reader, const SignerId& owner) const {
   const auto index = sealer_->blind_index(table, "owner", as_bytes(owner.text()));
   std::vector<RawRow> rows;
@@ -176,6 +184,7 @@ Status KeyStore::insert(storage::Transaction& transaction, const KeyRecord& reco
       transaction.execute("INSERT INTO keys (id, owner, public_key, certificate, version, record) VALUES (?1, ?2, ?3, NULL, 1, ?4)",
                           {std::string_view(record.id.text()), ByteView(owner), ByteView(public_key), ByteView(*sealed)});
   if (!changed) return changed.error();
+  sealer_->versions().note(transaction, table, as_bytes(record.id.text()), 1);
   return {};
 }
 
@@ -190,6 +199,7 @@ Status KeyStore::update(storage::Transaction& transaction, const StoredKey& chan
                                       static_cast<std::int64_t>(changed_key.version + 1), ByteView(*sealed), certificate});
   if (!changed) return changed.error();
   if (*changed != 1) return Error{ErrorCode::conflict, "the key record changed meanwhile"};
+  sealer_->versions().note(transaction, table, as_bytes(record.id.text()), changed_key.version + 1);
   return {};
 }
 

@@ -42,7 +42,10 @@ class KeyStore {
  public:
   explicit KeyStore(std::shared_ptr<const sealed::Sealer> sealer) : sealer_(std::move(sealer)) {}
 
+  /// Of a snapshot, which may be older than the latest commit: for what decides nothing.
   [[nodiscard]] Result<std::optional<StoredKey>> find(storage::Reader& reader, const KeyId& key) const;
+  /// The latest, and refused (`storage_unavailable`) when the row was put back to an earlier state or removed (TC-8).
+  [[nodiscard]] Result<std::optional<StoredKey>> find(storage::Transaction& transaction, const KeyId& key) const;
   [[nodiscard]] Result<std::vector<StoredKey>> of_owner(storage::Reader& reader, const SignerId& owner) const;
   /// By issuer name and serial number, as a CRL has them.
   [[nodiscard]] Result<std::optional<StoredKey>> with_certificate(storage::Reader& reader, ByteView issuer_der,

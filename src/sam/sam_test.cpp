@@ -219,7 +219,7 @@ class SamTest : public ::testing::Test {
   void open() {
     database_ = *storage::open_sqlite(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
-    sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_);
+    sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "anchor/versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
                              checkpoint_, clock_);
     factors_ = std::make_unique<Factors>(*policy_, *database_, sealer_, pepper_, clock_);
@@ -1042,7 +1042,7 @@ TEST_F(SamTest, AVoidedKeyThatTheTokenKeepsIsDestroyedLaterAndSignsNothingMeanwh
 TEST_F(SamTest, TC8_ARowOfTheKeysGenerationThatIsPutBackDestroysNothing) {
   const auto alice = enrolled_signer("alice");
   ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) {
-    return sealed::Table(sealer_, "pending_keys").insert(transaction, alice.key.text(), as_bytes("test"));
+    return sealed::Table(sealer_, "pending_keys", sealed::Rollback::tolerated).insert(transaction, alice.key.text(), as_bytes("test"));
   }));
   sam_->maintain();
   ASSERT_TRUE(sam_->start());

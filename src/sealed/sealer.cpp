@@ -77,6 +77,17 @@ Bytes record_context(std::string_view table, ByteView id, std::uint64_t version)
   return context;
 }
 
+Bytes index_of(const Secret& index_key, std::string_view table, std::string_view column, ByteView value) {
+  Bytes message;
+  append_field(message, std::string_view("intaglio/index/1"));
+  append_field(message, table);
+  append_field(message, column);
+  append_field(message, value);
+  const auto digest = crypto::hmac_sha256(index_key.reveal(), message);
+  wipe(message);
+  return to_bytes(ByteView(digest));
+}
+
 void put_key_id(KeyId id, std::span<std::uint8_t> out) {
   for (std::size_t at = 0; at < key_id_size; ++at) out[at] = static_cast<std::uint8_t>(id >> (8U * (key_id_size - 1 - at)));
 }
@@ -121,6 +132,7 @@ struct Sealer::State {
   std::shared_ptr<DataKey> current;
   std::atomic<bool> overdue = false;  ///< the current key has ended and there is no next one
   Secret index_key;
+  std::shared_ptr<Versions> versions;
 
   std::mutex rotation;
   mutable std::mutex mutex;
@@ -274,9 +286,13 @@ void Sealer::State::stop() {
 }
 
 Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::shared_ptr<token::Token> token,
-                                             token::ServiceKey sealing_key, std::shared_ptr<const Clock> clock) {
+                                             token::ServiceKey sealing_key, std::shared_ptr<const Clock> clock,
+                                             const std::filesystem::path& versions) {
   auto stored = read_keys(database);
   if (!stored) return stored.error();
+  if (stored->empty()) {
+    if (auto made = Versions::make(versions); !made) return made.error();
+  }
   auto state = std::make_unique<State>(database, std::move(token), std::move(sealing_key), clock);
   for (const auto& key : *stored) {
     if (auto loaded = state->load(key); !loaded) {
@@ -293,6 +309,11 @@ Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::s
   }
   if (auto chosen = state->choose_current(now); !chosen) return chosen.error();
   auto* raw = state.get();
+  auto opened = Versions::open(versions, database, [key = std::make_shared<Secret>(raw->index_key.clone())](ByteView message) {
+    return index_of(*key, "versions", "entry", message);
+  });
+  if (!opened) return opened.error();
+  state->versions = std::move(*opened);
   state->keeper = std::thread([raw] { raw->keep(); });
   return std::shared_ptr<Sealer>(new Sealer(std::move(state)));
 }
@@ -334,15 +355,10 @@ Result<Secret> Sealer::open_record(std::string_view table, ByteView id, std::uin
 }
 
 Bytes Sealer::blind_index(std::string_view table, std::string_view column, ByteView value) const {
-  Bytes message;
-  append_field(message, std::string_view("intaglio/index/1"));
-  append_field(message, table);
-  append_field(message, column);
-  append_field(message, value);
-  const auto digest = crypto::hmac_sha256(state_->index_key.reveal(), message);
-  wipe(message);
-  return to_bytes(ByteView(digest));
+  return index_of(state_->index_key, table, column, value);
 }
+
+Versions& Sealer::versions() const noexcept { return *state_->versions; }
 
 Result<Secret> Sealer::derive(std::string_view purpose, std::uint64_t data_key_id) const {
   const auto data_key = state_->find(data_key_id);

@@ -27,7 +27,9 @@ class SealerTest : public testing::Test {
     database_.reset();
     std::filesystem::remove_all(folder_);
   }
-  [[nodiscard]] Result<std::shared_ptr<Sealer>> try_open() { return open_testing_sealer(*database_, wrapping_key_, clock_); }
+  [[nodiscard]] Result<std::shared_ptr<Sealer>> try_open() {
+    return open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "anchor/versions");
+  }
   void reopen() {
     sealer_.reset();
     auto opened = try_open();

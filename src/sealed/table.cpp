@@ -2,9 +2,10 @@
 
 namespace intaglio::sealed {
 
-Table::Table(std::shared_ptr<const Sealer> sealer, std::string_view name)
+Table::Table(std::shared_ptr<const Sealer> sealer, std::string_view name, Rollback rollback)
     : sealer_(std::move(sealer)),
       name_(name),
+      rollback_(rollback),
       select_("SELECT version, record FROM " + std::string(name) + " WHERE id = ?1"),
       insert_("INSERT INTO " + std::string(name) + " (id, version, record) VALUES (?1, 1, ?2)"),
       update_("UPDATE " + std::string(name) + " SET version = ?3, record = ?4 WHERE id = ?1 AND version = ?2") {}
@@ -23,11 +24,19 @@ Result<std::optional<Record>> Table::find(storage::Reader& reader, std::string_v
   return std::optional<Record>(Record{version, std::move(*content)});
 }
 
+Result<std::optional<Record>> Table::find(storage::Transaction& transaction, std::string_view id) const {
+  auto found = find(static_cast<storage::Reader&>(transaction), id);
+  if (!found || rollback_ == Rollback::tolerated) return found;
+  if (auto checked = sealer_->versions().check(name_, as_bytes(id), *found ? (*found)->version : 0); !checked) return checked.error();
+  return found;
+}
+
 Status Table::insert(storage::Transaction& transaction, std::string_view id, ByteView content) const {
   auto sealed = sealer_->seal(name_, as_bytes(id), 1, content);
   if (!sealed) return sealed.error();
   auto changed = transaction.execute(insert_, {id, ByteView(*sealed)});
   if (!changed) return changed.error();
+  if (rollback_ == Rollback::refused) sealer_->versions().note(transaction, name_, as_bytes(id), 1);
   return {};
 }
 
@@ -38,6 +47,7 @@ Status Table::update(storage::Transaction& transaction, std::string_view id, std
       transaction.execute(update_, {id, static_cast<std::int64_t>(version), static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
   if (!changed) return changed.error();
   if (*changed != 1) return Error{ErrorCode::conflict, "a record of " + std::string(name_) + " changed meanwhile"};
+  if (rollback_ == Rollback::refused) sealer_->versions().note(transaction, name_, as_bytes(id), version + 1);
   return {};
 }
 

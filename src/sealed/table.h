@@ -16,14 +16,20 @@ struct Record {
   Secret content;
 };
 
+/// Whether a row that was put back to an earlier version, or removed, is refused. Rows of a table that refuses are never deleted.
+enum class Rollback { tolerated, refused };
+
 /// A table whose rows are sealed records: columns `id TEXT PRIMARY KEY, version INTEGER, record BLOB`. Every update names the
 /// version that it replaces, so that two writers never both succeed (TC-8).
 class Table {
  public:
   /// `name` has static lifetime: statements are kept under it.
-  Table(std::shared_ptr<const Sealer> sealer, std::string_view name);
+  Table(std::shared_ptr<const Sealer> sealer, std::string_view name, Rollback rollback);
 
+  /// Of a snapshot, which may be older than the latest commit: for what decides nothing.
   [[nodiscard]] Result<std::optional<Record>> find(storage::Reader& reader, std::string_view id) const;
+  /// The latest; with Rollback::refused it is refused (`storage_unavailable`) when it was put back or removed (Versions).
+  [[nodiscard]] Result<std::optional<Record>> find(storage::Transaction& transaction, std::string_view id) const;
   /// Version 1; `conflict` when the id exists.
   Status insert(storage::Transaction& transaction, std::string_view id, ByteView content) const;
   /// `conflict` when the row is no longer of this version.
@@ -32,6 +38,7 @@ class Table {
  private:
   std::shared_ptr<const Sealer> sealer_;
   std::string_view name_;
+  Rollback rollback_;
   std::string select_, insert_, update_;
 };
 

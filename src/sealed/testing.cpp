@@ -23,9 +23,10 @@ class MemoryToken final : public token::Token {
 
 }  // namespace
 
-Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key,
-                                                    std::shared_ptr<const Clock> clock) {
-  return Sealer::open(database, std::make_shared<MemoryToken>(Secret(wrapping_key)), MemoryToken::sealing_key(), std::move(clock));
+Result<std::shared_ptr<Sealer>> open_testing_sealer(storage::Database& database, ByteView wrapping_key, std::shared_ptr<const Clock> clock,
+                                                    const std::filesystem::path& versions) {
+  return Sealer::open(database, std::make_shared<MemoryToken>(Secret(wrapping_key)), MemoryToken::sealing_key(), std::move(clock),
+                      versions);
 }
 
 }  // namespace intaglio::sealed

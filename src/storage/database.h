@@ -55,6 +55,9 @@ class Transaction : public Reader {
  public:
   /// How many rows changed. `conflict` when a UNIQUE or PRIMARY KEY constraint refused.
   [[nodiscard]] virtual Result<std::int64_t> execute(std::string_view sql, Parameters parameters) = 0;
+  /// Runs `done` when the commit that holds this work is durable, before the commit hooks; never when the work is refused or the
+  /// commit fails. It must not use the database.
+  virtual void after_commit(std::function<void()> done) = 0;
 };
 
 struct Migration {

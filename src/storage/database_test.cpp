@@ -175,6 +175,39 @@ TEST_F(DatabaseTest, AWorkThatWasRefusedRunsNoHook) {
   EXPECT_FALSE(ran);
 }
 
+TEST_F(DatabaseTest, WhatIsToRunAfterTheCommitRunsBeforeTheHooksAndOnlyForWorkThatStands) {
+  std::vector<std::string> order;
+  database_->on_commit([&]() -> Status {
+    order.emplace_back("hook");
+    return {};
+  });
+  const auto work = [&](std::string name, Status status) {
+    return database_->write([&, name, status](Transaction& transaction) -> Status {
+      transaction.after_commit([&order, name] { order.push_back(name); });
+      return status;
+    });
+  };
+  EXPECT_TRUE(work("first", {}));
+  EXPECT_FALSE(work("refused", Error{ErrorCode::conflict, "no"}));
+  EXPECT_TRUE(work("second", {}));
+  EXPECT_EQ(order, (std::vector<std::string>{"first", "hook", "second", "hook"}));
+}
+
+TEST_F(DatabaseTest, NothingRunsAfterACommitThatFailed) {
+  bool ran = false;
+  ASSERT_TRUE(database_->write([](Transaction& transaction) {
+    auto done = transaction.execute("CREATE TABLE child (id INTEGER REFERENCES notes (id) DEFERRABLE INITIALLY DEFERRED)", {});
+    return done ? Status() : Status(done.error());
+  }));
+  // The constraint is deferred: it is the commit that fails.
+  EXPECT_FALSE(database_->write([&](Transaction& transaction) -> Status {
+    transaction.after_commit([&] { ran = true; });
+    auto done = transaction.execute("INSERT INTO child (id) VALUES (77)", {});
+    return done ? Status() : Status(done.error());
+  }));
+  EXPECT_FALSE(ran);
+}
+
 TEST_F(DatabaseTest, ManyCallersAtOnceLoseNothing) {
   constexpr int threads = 8;
   constexpr int each = 100;

@@ -19,7 +19,7 @@ struct Known {
   Serials serials;
 };
 
-sealed::Table state_table(const std::shared_ptr<const sealed::Sealer>& sealer) { return {sealer, "sam_state"}; }
+sealed::Table state_table(const std::shared_ptr<const sealed::Sealer>& sealer) { return {sealer, "sam_state", sealed::Rollback::refused}; }
 std::string record_name(ByteView issuer_der) { return "crl-" + encode_base64url(crypto::sha256(issuer_der)); }
 
 Result<Bytes> encode(const Known& known) {
@@ -58,10 +58,11 @@ Result<Known> parse(ByteView encoded) {
 }  // namespace
 
 Status Revocations::load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy) {
-  return database.read([&](storage::Reader& reader) -> Status {
+  // In a transaction, which sees the latest list and refuses an earlier one.
+  return database.write([&](storage::Transaction& transaction) -> Status {
     for (const auto& anchor : policy.ca_anchors()) {
       const auto issuer = anchor.subject_der();
-      auto record = state_table(sealer).find(reader, record_name(issuer));
+      auto record = state_table(sealer).find(transaction, record_name(issuer));
       if (!record) return record.error();
       if (!*record) continue;
       auto known = parse((*record)->content.reveal());

@@ -8,7 +8,7 @@ using audit::Event;
 using audit::EventType;
 using audit::Outcome;
 
-sealed::Table pending_keys(const Core& core) { return {core.sealer, "pending_keys"}; }
+sealed::Table pending_keys(const Core& core) { return {core.sealer, "pending_keys", sealed::Rollback::tolerated}; }
 
 Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why) {
   key.record.state = custody::KeyState::destroyed;

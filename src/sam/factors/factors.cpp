@@ -104,8 +104,8 @@ Factors::Factors(const Policy& policy, storage::Database& database, const std::s
       sealer_(sealer),
       pepper_(pepper),
       clock_(std::move(clock)),
-      signers_(sealer, "signers"),
-      states_(sealer, "factor_states") {}
+      signers_(sealer, "signers", sealed::Rollback::refused),
+      states_(sealer, "factor_states", sealed::Rollback::refused) {}
 
 Status Factors::consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const {
   const auto index = sealer_->blind_index("used", kind, as_bytes(id));

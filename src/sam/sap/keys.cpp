@@ -17,7 +17,7 @@ SapKeys::SapKeys(std::string sam_name, storage::Database& database, std::shared_
                  std::shared_ptr<const crypto::Signer> identity, std::shared_ptr<const Clock> clock)
     : sam_name_(std::move(sam_name)),
       database_(database),
-      table_(std::move(sealer), table),
+      table_(std::move(sealer), table, sealed::Rollback::tolerated),
       keys_(keys),
       identity_(std::move(identity)),
       clock_(std::move(clock)) {}

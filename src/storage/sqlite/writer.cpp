@@ -44,14 +44,17 @@ std::shared_ptr<Waiter> waiter_of_this_thread() {
 
 class WriterTransaction final : public Transaction {
  public:
-  explicit WriterTransaction(Connection& connection) : connection_(connection) {}
+  WriterTransaction(Connection& connection, std::vector<std::function<void()>>& committed)
+      : connection_(connection), committed_(committed) {}
   Status query(std::string_view sql, Parameters parameters, const std::function<bool(const Row&)>& each) override {
     return connection_.query(sql, parameters, each);
   }
   Result<std::int64_t> execute(std::string_view sql, Parameters parameters) override { return connection_.execute(sql, parameters); }
+  void after_commit(std::function<void()> done) override { committed_.push_back(std::move(done)); }
 
  private:
   Connection& connection_;
+  std::vector<std::function<void()>>& committed_;
 };
 
 }  // namespace
@@ -61,6 +64,7 @@ struct Writer::Request {
   const std::function<Status(Transaction&)>& work;
   std::shared_ptr<Waiter> waiter;
   Status status;
+  std::vector<std::function<void()>> committed{};  ///< to run when its commit is durable
 };
 
 Writer::Writer(std::filesystem::path path, std::unique_ptr<Connection> connection)
@@ -164,6 +168,10 @@ void Writer::commit(const Group& group) {
   fault_point("storage.before_commit");
   if (auto done = statement("COMMIT"); !done) return abandon(group, done.error());
   fault_point("storage.committed");
+  for (auto* request : group) {
+    if (!request->status) continue;
+    for (const auto& done : request->committed) done();
+  }
   if (auto hooked = run_hooks(); !hooked) {
     for (auto* request : group) {
       if (request->status) request->status = hooked.error();
@@ -187,7 +195,7 @@ Status Writer::run_one(Request& request, bool alone) {
   if (!alone) {
     if (auto set = statement("SAVEPOINT work"); !set) return set.error();
   }
-  WriterTransaction transaction(*connection_);
+  WriterTransaction transaction(*connection_, request.committed);
   try {
     request.status = request.work(transaction);
   } catch (const std::exception& exception) {

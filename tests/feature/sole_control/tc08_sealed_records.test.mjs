@@ -99,6 +99,61 @@ describe('TC-8 sealed records', () => {
     await alice.sign(['remembered']);
   });
 
+  /** The row of a record, and puts it back as an administrator of the database would. */
+  function keepRow(table, id) {
+    const database = new DatabaseSync(system.path('sam/sam.db'));
+    const row = database.prepare(`SELECT * FROM ${table} WHERE id = ?`).get(id);
+    database.close();
+    return { version: row.version, putBack: () => {
+      const owner = new DatabaseSync(system.path('sam/sam.db'), { timeout: 5000 });
+      owner.prepare(`UPDATE ${table} SET version = ?, record = ? WHERE id = ?`).run(row.version, row.record, id);
+      owner.close();
+    } };
+  }
+  const withWrongPin = async (signer) => {
+    const { pin } = signer;
+    signer.pin = '907214365588';
+    await assert.rejects(signer.sign(['with a wrong PIN']));
+    signer.pin = pin;
+  };
+
+  it('gives no attempt more when a failure counter is put back, while it serves and after a restart', async () => {
+    const before = keepRow('factor_states', 'alice');
+    await withWrongPin(alice);
+    const charged = keepRow('factor_states', 'alice');
+    assert.ok(charged.version > before.version);
+    before.putBack();
+    await refuses('put back while serving');
+    await system.restart('sam');
+    await refuses('put back before the start');
+    charged.putBack();
+    await alice.sign(['with the counter that is true']);
+  });
+
+  it('signs with no key whose tombstone was taken away', async () => {
+    const credential = await bob.generateKey();
+    const lively = keepRow('keys', credential);
+    assert.equal(await bob.change('destroy', credential), 'destroyed');
+    const tombstone = keepRow('keys', credential);
+    lively.putBack();
+    await assert.rejects(bob.change('suspend', credential), /refused|unavailable|50\d/);
+    tombstone.putBack();
+    assert.equal(await bob.change('destroy', credential).catch(() => 'refused'), 'refused');
+    await bob.sign(['with the key that lives']);
+  });
+
+  it('does not start without the file that tells which rows are the latest', async () => {
+    await system.services.sam.stop();
+    const file = system.path('sam/anchor/versions');
+    cpSync(file, `${file}.kept`);
+    rmSync(file);
+    await assert.rejects(system.startService('sam'), /versions of the database's records/);
+    cpSync(`${file}.kept`, file);
+    rmSync(`${file}.kept`);
+    await system.startService('sam');
+    await alice.sign(['with the file']);
+  });
+
   it('goes on with the next data key before ninety days are over, without a restart', async () => {
     const dataKeys = () => {
       const database = system.database('sam');
