@@ -15,7 +15,7 @@ namespace {
 using MacContext = std::unique_ptr<EVP_MAC_CTX, detail::Freed<EVP_MAC_CTX_free>>;
 using KdfContext = std::unique_ptr<EVP_KDF_CTX, detail::Freed<EVP_KDF_CTX_free>>;
 
-constexpr std::size_t key_size = 32, nonce_size = 12, tag_size = 16;
+constexpr std::size_t key_size = 32, nonce_size = 12, tag_size = 16, counter_size = 16;
 
 /// OSSL_PARAM takes writable text, which no function that we call writes.
 char* text(const char* constant) noexcept { return const_cast<char*>(constant); }
@@ -116,6 +116,21 @@ Result<Secret> gcm_open(ByteView key, ByteView sealed, ByteView associated) {
     return detail::refusal(ErrorCode::invalid_request, "sealed bytes do not open: altered, or sealed for another purpose");
   }
   return plaintext;
+}
+
+Result<Secret> aes256_ctr(ByteView key, ByteView counter, ByteView content) {
+  if (key.size() != key_size || counter.size() != counter_size)
+    return Error{ErrorCode::internal, "an AES-256 key or counter of another length"};
+  static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr);
+  Secret out = Secret::of_size(content.size());
+  const detail::CipherContext context(EVP_CIPHER_CTX_new());
+  int written = 0;
+  if (!context || EVP_EncryptInit_ex2(context.get(), cipher, key.data(), counter.data(), nullptr) != 1 ||
+      (!content.empty() &&
+       EVP_EncryptUpdate(context.get(), out.writable().data(), &written, content.data(), detail::int_size(content.size())) != 1)) {
+    return detail::refusal(ErrorCode::internal, "AES-CTR failed");
+  }
+  return out;
 }
 
 }  // namespace intaglio::crypto

@@ -15,4 +15,8 @@ namespace intaglio::crypto {
 /// Refused (`invalid_request`) when anything differs; nothing of the plaintext is returned then.
 [[nodiscard]] Result<Secret> gcm_open(ByteView key, ByteView sealed, ByteView associated);
 
+/// AES-256 in counter mode (NIST SP 800-38A, 6.5): its own inverse, without any integrity. For wrapped custody, where a tag
+/// would tell whoever guesses a secret that the guess is right. `key` has 32 bytes and `counter` 16; a pair serves once.
+[[nodiscard]] Result<Secret> aes256_ctr(ByteView key, ByteView counter, ByteView content);
+
 }  // namespace intaglio::crypto

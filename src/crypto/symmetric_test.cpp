@@ -102,5 +102,24 @@ TEST(Random, GivesDifferentBytesOfTheLengthAsked) {
   EXPECT_EQ(random_secret(20)->size(), 20U);
 }
 
+TEST(Ctr, AgreesWithSp80038aF55) {
+  const auto key = hex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
+  const auto counter = hex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff");
+  const auto plaintext = hex("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411");
+  const auto hidden = aes256_ctr(key, counter, plaintext);
+  ASSERT_TRUE(hidden);
+  EXPECT_EQ(encode_hex(hidden->reveal()), "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c52b0930daa23de94c");
+  const auto back = aes256_ctr(key, counter, hidden->reveal());
+  ASSERT_TRUE(back);
+  EXPECT_EQ(to_bytes(back->reveal()), plaintext);
+}
+
+TEST(Ctr, RefusesAKeyOrACounterOfAnotherLength) {
+  const Bytes right_key(32), counter(16);
+  EXPECT_TRUE(aes256_ctr(right_key, counter, {}));
+  EXPECT_FALSE(aes256_ctr(Bytes(16), counter, counter));
+  EXPECT_FALSE(aes256_ctr(right_key, Bytes(12), counter));
+}
+
 }  // namespace
 }  // namespace intaglio::crypto

@@ -11,7 +11,7 @@ class Verifier;
 
 namespace intaglio::custody {
 
-class ResidentVault;
+class VerifiedSigning;
 
 /// The right to make one signature over these bytes with this key: what the signer authorised, as the SAM's own sealed
 /// record holds it (TC-2). Move-only; signing consumes it. No public constructor: a path to C_Sign without a verified SAD
@@ -29,8 +29,8 @@ class Activation {
   [[nodiscard]] const Bytes& digest() const noexcept { return digest_; }
 
  private:
-  friend class sam::Verifier;   // the one exception of the room map
-  friend class ResidentVault;   // proof of possession over a CSR composed in the vault
+  friend class sam::Verifier;    // the one exception of the room map
+  friend class VerifiedSigning;  // proof of possession over a CSR composed there
   Activation(KeyId key, SignerId signer, crypto::SignatureSuite suite, Bytes digest)
       : key_(std::move(key)), signer_(std::move(signer)), suite_(suite), digest_(std::move(digest)) {}
 

@@ -22,17 +22,23 @@ struct VaultOutcome {
   std::optional<VaultRefusal> refusal;
 };
 
-/// Where signers' keys live. One interface, three modes; this is all that `sam` sees of them.
-class KeyVault {
+/// What signs by an activation: a vault, or one key of it that was opened (wrapped/vault.h). `sam` signs through this alone,
+/// whatever the mode of custody.
+class ActivationSigner {
  public:
-  virtual ~KeyVault() = default;
+  virtual ~ActivationSigner() = default;
+  /// Consumes the activation. `certified` is the key of the bound certificate: a token key that differs does not sign.
+  [[nodiscard]] virtual VaultOutcome sign(Activation activation, const crypto::PublicKey& certified) = 0;
+};
+
+/// Where signers' keys live that need no secret of the signer's to be opened: resident in the token, or of one session.
+class KeyVault : public ActivationSigner {
+ public:
   /// A new key pair under this id. Its private half never leaves the token.
   [[nodiscard]] virtual Result<crypto::PublicKey> generate(const KeyId& key, crypto::KeyAlgorithm algorithm) = 0;
   /// PKCS#10 for this key and subject: the one signature before a certificate is bound, over bytes composed here
   /// (SRC_SKS.1.4). `subject_der`: a Name.
   [[nodiscard]] virtual Result<Bytes> make_certificate_request(const KeyId& key, const SignerId& owner, ByteView subject_der) = 0;
-  /// Consumes the activation. `certified` is the key of the bound certificate: a token key that differs does not sign.
-  [[nodiscard]] virtual VaultOutcome sign(Activation activation, const crypto::PublicKey& certified) = 0;
   /// The object is gone from the token when this succeeds; it was searched for again.
   virtual Status destroy(const KeyId& key) = 0;
   /// How the signer's secret takes part (TC-6): "emulated" where the module has no per-key authorisation.

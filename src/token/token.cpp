@@ -1,5 +1,6 @@
 #include "token/token.h"
 
+#include "token/detail/activated_object.h"
 #include "token/detail/mechanisms.h"
 #include "token/detail/state.h"
 
@@ -111,7 +112,12 @@ Status Token::destroy(const SignerKey& key) {
 
 SignOutcome Token::sign_for_activation(const SignerKey& key, crypto::SignatureSuite suite, ByteView digest) {
   if (!state_) return {std::nullopt, SignRefusal{not_offered(), true}};
-  return state_->signatures.sign(key.handle_, key.public_.algorithm(), suite, digest);
+  if (!key.activated_) return state_->signatures.sign(key.handle_, key.public_.algorithm(), suite, digest);
+  const auto object = key.activated_->lock();
+  if (!object || object->token.get() != this) {
+    return {std::nullopt, SignRefusal{{ErrorCode::not_found, "the key is not activated, or not any more"}, true}};
+  }
+  return state_->signatures.sign_activated(*object, key.public_.algorithm(), suite, digest);
 }
 
 Result<Bytes> Token::random(std::size_t length) {

@@ -34,7 +34,11 @@ struct TokenConfig {
 };
 
 /// What a key may do; every attribute is stated and read back, one purpose per key (SRG_KM.3.1).
-enum class KeyPurpose { signer, service_signature, key_agreement, hmac, data_encryption };
+enum class KeyPurpose { signer, service_signature, key_agreement, hmac, data_encryption, key_wrapping };
+
+namespace detail {
+struct ActivatedObject;
+}
 
 /// A key found in the token: its handle is kept, so that no search happens per request. Two types, so that nothing but
 /// `Token::sign_for_activation` can use a signer's key.
@@ -43,6 +47,7 @@ class ServiceKey {
   [[nodiscard]] const Bytes& id() const noexcept { return id_; }
  private:
   friend class Token;
+  friend class KeyWrapping;
   ServiceKey(Bytes id, unsigned long handle) : id_(std::move(id)), handle_(handle) {}
   Bytes id_;
   unsigned long handle_;
@@ -53,10 +58,13 @@ class SignerKey {
   [[nodiscard]] const crypto::PublicKey& public_key() const noexcept { return public_; }
  private:
   friend class Token;
+  friend class KeyWrapping;
   SignerKey(Bytes id, unsigned long handle, crypto::PublicKey key) : id_(std::move(id)), handle_(handle), public_(std::move(key)) {}
   Bytes id_;
   unsigned long handle_;
   crypto::PublicKey public_;
+  /// Of a key that was unwrapped (token/wrapping.h): gone when its ActivatedKey ended. Nothing for keys that stay in the token.
+  std::optional<std::weak_ptr<detail::ActivatedObject>> activated_;
 };
 
 /// How sure the token is that it did nothing (TC-4). Definite: C_SignInit refused, or never called.
@@ -131,6 +139,7 @@ class Token : public std::enable_shared_from_this<Token> {
 
  private:
   friend Result<std::vector<ProbeLine>> probe(Token& token, bool quick);
+  friend class KeyWrapping;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -4,10 +4,11 @@ namespace intaglio::token::detail {
 namespace {
 
 constexpr std::array<std::string_view, function_count> function_names = {
-    "C_Initialize",     "C_GetSlotList", "C_GetTokenInfo",    "C_GetMechanismInfo",  "C_OpenSession",       "C_CloseSession",
-    "C_GetSessionInfo", "C_Login",       "C_FindObjects",     "C_GetAttributeValue", "C_SetAttributeValue", "C_CopyObject",
-    "C_DestroyObject",  "C_GenerateKey", "C_GenerateKeyPair", "C_DeriveKey",         "C_WrapKey",           "C_SignInit",
-    "C_Sign",           "C_EncryptInit", "C_Encrypt",         "C_DecryptInit",       "C_Decrypt",           "C_GenerateRandom"};
+    "C_Initialize",        "C_GetSlotList",    "C_GetTokenInfo",  "C_GetMechanismInfo", "C_OpenSession",
+    "C_CloseSession",      "C_GetSessionInfo", "C_Login",         "C_FindObjects",      "C_GetAttributeValue",
+    "C_SetAttributeValue", "C_CopyObject",     "C_DestroyObject", "C_GenerateKey",      "C_GenerateKeyPair",
+    "C_DeriveKey",         "C_WrapKey",        "C_UnwrapKey",     "C_SignInit",         "C_Sign",
+    "C_EncryptInit",       "C_Encrypt",        "C_DecryptInit",   "C_Decrypt",          "C_GenerateRandom"};
 constexpr std::array<std::string_view, object_kind_count> object_names = {"none", "signer-key", "service-key", "probe-object"};
 
 std::size_t place_of(std::size_t function, std::size_t object, std::size_t result) noexcept {

@@ -28,6 +28,7 @@ enum class Function : std::uint8_t {
   generate_key_pair,
   derive_key,
   wrap_key,
+  unwrap_key,
   sign_init,
   sign,
   encrypt_init,

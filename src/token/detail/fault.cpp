@@ -26,6 +26,7 @@ InjectedFault injected_fault() {
   if (spec == "unwell") return {Fault::unwell, {}};
   if (spec == "lacks-rsa") return {Fault::lacks_rsa, {}};
   if (spec.starts_with("slow:")) return {Fault::slow, std::chrono::milliseconds(std::atol(spec.c_str() + 5))};
+  if (spec.starts_with("wrapping-step:")) return {Fault::wrapping_step, {}, static_cast<unsigned>(std::atol(spec.c_str() + 14))};
   return {};
 }
 

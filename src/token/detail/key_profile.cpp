@@ -20,14 +20,13 @@ struct Flag {
 
 struct Curve {
   KeyAlgorithm algorithm;
-  std::size_t point_length;
   std::size_t oid_length;
   std::array<std::uint8_t, 10> oid;  // DER, RFC 5480 section 2.1.1.1
 };
 constexpr std::array curves = {
-    Curve{KeyAlgorithm::p256, 65, 10, {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}},
-    Curve{KeyAlgorithm::p384, 97, 7, {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}},
-    Curve{KeyAlgorithm::p521, 133, 7, {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23}},
+    Curve{KeyAlgorithm::p256, 10, {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07}},
+    Curve{KeyAlgorithm::p384, 7, {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22}},
+    Curve{KeyAlgorithm::p521, 7, {0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23}},
 };
 
 ByteView oid_of(const Curve& curve) noexcept { return ByteView(curve.oid).first(curve.oid_length); }
@@ -36,15 +35,15 @@ std::vector<Flag> stated_flags(const KeyProfile& profile, bool stored) {
   std::vector<Flag> flags = {
       {CKA_TOKEN, stored, "CKA_TOKEN"},
       {CKA_PRIVATE, true, "CKA_PRIVATE"},
-      {CKA_MODIFIABLE, false, "CKA_MODIFIABLE"},
+      {CKA_MODIFIABLE, profile.modifiable, "CKA_MODIFIABLE"},
       {CKA_COPYABLE, false, "CKA_COPYABLE"},
       {CKA_DESTROYABLE, true, "CKA_DESTROYABLE"},
       {CKA_SENSITIVE, true, "CKA_SENSITIVE"},
-      {CKA_EXTRACTABLE, false, "CKA_EXTRACTABLE"},
+      {CKA_EXTRACTABLE, profile.extractable, "CKA_EXTRACTABLE"},
       {CKA_WRAP_WITH_TRUSTED, false, "CKA_WRAP_WITH_TRUSTED"},
       {CKA_SIGN, profile.sign, "CKA_SIGN"},
       {CKA_DECRYPT, profile.encrypt, "CKA_DECRYPT"},
-      {CKA_UNWRAP, false, "CKA_UNWRAP"},
+      {CKA_UNWRAP, profile.unwrap, "CKA_UNWRAP"},
       {CKA_DERIVE, profile.derive, "CKA_DERIVE"},
   };
   if (is_pair(profile)) {
@@ -53,16 +52,16 @@ std::vector<Flag> stated_flags(const KeyProfile& profile, bool stored) {
   } else {
     flags.push_back({CKA_VERIFY, false, "CKA_VERIFY"});
     flags.push_back({CKA_ENCRYPT, profile.encrypt, "CKA_ENCRYPT"});
-    flags.push_back({CKA_WRAP, false, "CKA_WRAP"});
+    flags.push_back({CKA_WRAP, profile.wrap, "CKA_WRAP"});
   }
   return flags;
 }
 
-constexpr std::array implied_flags = {
-    Flag{CKA_ALWAYS_SENSITIVE, true, "CKA_ALWAYS_SENSITIVE"},
-    Flag{CKA_NEVER_EXTRACTABLE, true, "CKA_NEVER_EXTRACTABLE"},
-    Flag{CKA_LOCAL, true, "CKA_LOCAL"},
-};
+std::array<Flag, 3> implied_flags(const KeyProfile& profile) {
+  return {{{CKA_ALWAYS_SENSITIVE, !profile.unwrapped, "CKA_ALWAYS_SENSITIVE"},
+           {CKA_NEVER_EXTRACTABLE, !profile.unwrapped && !profile.extractable, "CKA_NEVER_EXTRACTABLE"},
+           {CKA_LOCAL, !profile.unwrapped, "CKA_LOCAL"}}};
+}
 
 bool is_optional(CK_ATTRIBUTE_TYPE type) {
   const auto& types = optional_attributes();
@@ -107,6 +106,11 @@ KeyProfile profile_of(KeyPurpose purpose, KeyAlgorithm algorithm) {
       return {purpose, "hmac/", CKO_SECRET_KEY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN, {CKM_SHA256_HMAC}, true, false, false};
     case KeyPurpose::data_encryption:
       return {purpose, "data-encryption/", CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, {CKM_AES_GCM}, false, true, false};
+    case KeyPurpose::key_wrapping: {
+      KeyProfile master{purpose, "key-wrapping/", CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, {CKM_AES_KEY_WRAP_PAD}, false, false, false};
+      master.wrap = master.unwrap = true;
+      return master;
+    }
   }
   panic("a key purpose that does not exist");
 }
@@ -117,7 +121,8 @@ Template key_template(const KeyProfile& profile, ByteView id, std::string_view l
   for (const auto& flag : stated_flags(profile, stored)) attributes.flag(flag.type, flag.value);
   attributes.bytes(CKA_ID, id).bytes(CKA_LABEL, as_bytes(std::string(profile.prefix).append(label)));
   attributes.mechanisms(CKA_ALLOWED_MECHANISMS, profile.allowed);
-  if (!is_pair(profile)) attributes.number(CKA_VALUE_LEN, 32);
+  // An unwrapped key has the length that it had.
+  if (!is_pair(profile) && !profile.unwrapped) attributes.number(CKA_VALUE_LEN, 32);
   return attributes;
 }
 
@@ -151,7 +156,8 @@ const std::vector<CK_ATTRIBUTE_TYPE>& optional_attributes() {
 
 Status verify_attributes(const ObjectView& view, const KeyProfile& profile, bool stored) {
   auto flags = stated_flags(profile, stored);
-  flags.insert(flags.end(), implied_flags.begin(), implied_flags.end());
+  const auto implied = implied_flags(profile);
+  flags.insert(flags.end(), implied.begin(), implied.end());
   for (const auto& flag : flags) {
     const auto read = read_flag(view, flag.type);
     if (!read && is_optional(flag.type)) continue;
@@ -164,6 +170,15 @@ Status verify_attributes(const ObjectView& view, const KeyProfile& profile, bool
   return {};
 }
 
+Result<KeyAlgorithm> read_curve(const ObjectView& view) {
+  auto parameters = read_bytes(view, CKA_EC_PARAMS);
+  if (!parameters) return parameters.error();
+  for (const auto& curve : curves) {
+    if (std::ranges::equal(*parameters, oid_of(curve))) return curve.algorithm;
+  }
+  return Error{ErrorCode::unsupported, "an EC key on a curve that we do not serve"};
+}
+
 Result<crypto::PublicKey> read_public_key(const ObjectView& view) {
   const auto type = read_number(view, CKA_KEY_TYPE);
   if (type == CKK_RSA) {
@@ -174,17 +189,13 @@ Result<crypto::PublicKey> read_public_key(const ObjectView& view) {
     return crypto::PublicKey::from_rsa(*modulus, *exponent);
   }
   if (type != CKK_EC) return Error{ErrorCode::unsupported, "a key pair that is neither RSA nor EC"};
-  auto parameters = read_bytes(view, CKA_EC_PARAMS);
-  if (!parameters) return parameters.error();
+  auto algorithm = read_curve(view);
+  if (!algorithm) return algorithm.error();
   auto value = read_bytes(view, CKA_EC_POINT);
   if (!value) return value.error();
-  for (const auto& curve : curves) {
-    if (!std::ranges::equal(*parameters, oid_of(curve))) continue;
-    auto point = bare_point(*value, curve.point_length);
-    if (!point) return point.error();
-    return crypto::PublicKey::from_ec_point(curve.algorithm, *point);
-  }
-  return Error{ErrorCode::unsupported, "an EC key on a curve that we do not serve"};
+  auto point = bare_point(*value, 1 + 2 * ((crypto::bits_of(*algorithm) + 7) / 8));
+  if (!point) return point.error();
+  return crypto::PublicKey::from_ec_point(*algorithm, *point);
 }
 
 }  // namespace intaglio::token::detail

@@ -20,6 +20,10 @@ struct KeyProfile {
   CK_MECHANISM_TYPE generation;
   std::vector<CK_MECHANISM_TYPE> allowed;
   bool sign, encrypt, derive;
+  bool wrap = false, unwrap = false;
+  bool extractable = false;  ///< for the one wrapping that takes it out
+  bool modifiable = false;
+  bool unwrapped = false;    ///< made by C_UnwrapKey: the token cannot vouch for its past
 };
 
 [[nodiscard]] inline bool is_pair(const KeyProfile& profile) noexcept { return profile.object_class == CKO_PRIVATE_KEY; }
@@ -37,6 +41,8 @@ struct KeyProfile {
 /// `token_unavailable` names the first attribute that differs.
 Status verify_attributes(const ObjectView& view, const KeyProfile& profile, bool stored);
 
+/// The curve of an EC key, from either half.
+[[nodiscard]] Result<crypto::KeyAlgorithm> read_curve(const ObjectView& view);
 /// The public key of a pair, from its public object: `unsupported` for algorithms that we do not serve.
 [[nodiscard]] Result<crypto::PublicKey> read_public_key(const ObjectView& view);
 

@@ -203,14 +203,14 @@ Status Keys::destroy(unsigned long number) {
   return gone;
 }
 
-Result<std::size_t> Keys::count() {
+Result<std::size_t> Keys::count(bool stored) {
   if (auto ready = connection_.ensure_login(); !ready) return ready.error();
   const std::lock_guard lock(connection_.objects());
   auto session = OwnSession::open(connection_, OwnSession::Access::read_only);
   if (!session) return session.error();
-  Template kept;
-  kept.flag(CKA_TOKEN, true);
-  auto found = search(session->handle(), std::move(kept), SIZE_MAX);
+  Template wanted;
+  wanted.flag(CKA_TOKEN, stored);
+  auto found = search(session->handle(), std::move(wanted), SIZE_MAX);
   if (!found) return found.error();
   return found->size();
 }

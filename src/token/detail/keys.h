@@ -17,8 +17,8 @@ class Keys {
   /// `conflict` when one exists. The key's attributes are read back; when one differs the key is destroyed again.
   [[nodiscard]] Result<unsigned long> generate(KeyPurpose purpose, crypto::KeyAlgorithm algorithm, ByteView id, std::string_view label);
   Status destroy(unsigned long number);
-  /// Objects that are kept in the token.
-  [[nodiscard]] Result<std::size_t> count();
+  /// Objects that are kept in the token, or that end with their sessions.
+  [[nodiscard]] Result<std::size_t> count(bool stored = true);
   /// The cached keys under their new handles; a key that is gone or whose public key differs loses its handle.
   Status rebind_all();
 

@@ -27,6 +27,8 @@ Lease::~Lease() {
   if (pool_ != nullptr) pool_->give_back(*this);
 }
 
+void Lease::renew() noexcept { pool_->renew(*this); }
+
 SessionPool::SessionPool(const CK_FUNCTION_LIST& functions, CallCounters& counters, unsigned bound, std::chrono::milliseconds call_timeout)
     : functions_(functions), counters_(counters), call_timeout_(call_timeout), bound_(bound) {
   idle_.reserve(bound);
@@ -93,6 +95,15 @@ void SessionPool::give_back(Lease& lease) noexcept {
     begun_.pop_back();
   }
   if (waiting_ > 0 || closed_ || quiet_) changed_.notify_all();
+}
+
+void SessionPool::renew(Lease& lease) noexcept {
+  const auto now = std::chrono::steady_clock::now();
+  // A call that came back late leaves its lease late: the session is closed when it is given back.
+  if (now - lease.begun_ > call_timeout_) return;
+  const std::lock_guard lock(mutex_);
+  if (const auto found = std::find(begun_.begin(), begun_.end(), lease.begun_); found != begun_.end()) *found = now;
+  lease.begun_ = now;
 }
 
 void SessionPool::close_session(CK_SESSION_HANDLE session) noexcept {

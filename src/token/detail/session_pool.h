@@ -23,6 +23,8 @@ class Lease {
   [[nodiscard]] CK_SESSION_HANDLE session() const noexcept { return session_; }
   /// The session is in a state that nobody knows: closed instead of given back.
   void retire() noexcept { retired_ = true; }
+  /// Before each further call of a lease that makes several: one call may take TokenConfig::call_timeout, not all of them.
+  void renew() noexcept;
 
  private:
   friend class SessionPool;
@@ -87,6 +89,7 @@ class SessionPool {
   [[nodiscard]] unsigned hanging_locked() const;
   [[nodiscard]] Result<Lease> open_one(std::unique_lock<std::mutex>& lock);
   void give_back(Lease& lease) noexcept;
+  void renew(Lease& lease) noexcept;
   void close_session(CK_SESSION_HANDLE session) noexcept;
 
   const CK_FUNCTION_LIST& functions_;

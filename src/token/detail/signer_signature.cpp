@@ -83,4 +83,22 @@ SignOutcome SignerSignatures::sign(unsigned long key, crypto::KeyAlgorithm algor
   }
 }
 
+SignOutcome SignerSignatures::sign_activated(ActivatedObject& key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite,
+                                             ByteView digest) {
+  if (auto checked = check_sign_input(algorithm, suite, digest); !checked) return refused(checked.error(), true);
+  if (injected_fault().fault == Fault::definite) return refused(error_of("C_SignInit", CKR_KEY_FUNCTION_NOT_PERMITTED), true);
+  const std::lock_guard lock(key.use);
+  if (key.failed) return refused({ErrorCode::not_found, "the activated key failed before"}, true);
+  key.lease.renew();
+  auto done = attempt(key.lease, key.object.handle(), algorithm, suite, digest);
+  if (done.result == CKR_OK) {
+    connection_.ended_well();
+  } else {
+    key.failed = true;
+    connection_.ended_badly(done.result);
+  }
+  if (done.outcome) return *std::move(done.outcome);
+  return refused(error_of("C_SignInit", done.result), describe(done.result).definite);
+}
+
 }  // namespace intaglio::token::detail

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "token/detail/activated_object.h"
 #include "token/detail/keys.h"
 
 namespace intaglio::token::detail {
@@ -9,6 +10,9 @@ class SignerSignatures {
  public:
   SignerSignatures(Connection& connection, Keys& keys) : connection_(connection), keys_(keys) {}
   [[nodiscard]] SignOutcome sign(unsigned long key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite, ByteView digest);
+  /// With a key that was unwrapped into its own session. A failure ends that key: it is not tried again.
+  [[nodiscard]] SignOutcome sign_activated(ActivatedObject& key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite,
+                                           ByteView digest);
   [[nodiscard]] std::uint64_t made() const noexcept { return made_.load(std::memory_order_relaxed); }
 
  private:
