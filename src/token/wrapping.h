@@ -16,7 +16,8 @@ struct GeneratedKey {
 inline constexpr std::size_t wrapped_keypass_length = 40;
 
 /// A signer's key that was unwrapped: a session object, sensitive, non-extractable, sign only. It is destroyed when this ends;
-/// a copy of `key()` that is left over opens nothing then. Holds one session of the token's pool: use it at once.
+/// a copy of `key()` that is left over opens nothing then. Holds one session of the token's pool: use it at once, since one that is
+/// idle for longer than TokenConfig::call_timeout counts as a call that hangs.
 class ActivatedKey {
  public:
   /// Signs through Token::sign_for_activation alone (TC-1).

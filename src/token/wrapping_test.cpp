@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "token/detail/key_profile.h"
 #include "token/detail/test_support.h"
 #include "token/detail/wrapping_session.h"
@@ -425,6 +428,53 @@ TEST_F(WrappingTest, LeavesAllObjectsAsTheyWereAfter200ActivationsOfWhichSomeFai
   }
   EXPECT_EQ(session_objects(), before);
   EXPECT_EQ(*token->object_count(), objects);
+}
+
+TEST_F(WrappingTest, LetsABatchTakeLongerThanOneCallMay) {
+  auto config = testing::config_of();
+  config.call_timeout = std::chrono::milliseconds(1000);
+  const auto own = Token::open(config);
+  ASSERT_TRUE(own);
+  const auto slow = KeyWrapping::open(*own, *(*own)->find_service_key(KeyPurpose::key_wrapping, smkw->id()));
+  ASSERT_TRUE(slow);
+  const auto closed = count_of(**own, "C_CloseSession", "CKR_OK");
+  {
+    const auto activated = (*slow)->activate(p256->public_key, p256->wrapped);
+    ASSERT_TRUE(activated);
+    const testing::Environment fault("INTAGLIO_TOKEN_FAULT", "slow:400");
+    for (int each = 0; each < 3; ++each) {
+      ASSERT_TRUE((*own)->sign_for_activation(activated->key(), SignatureSuite::ecdsa_sha256, sample_digest(32)).signature);
+    }
+    EXPECT_EQ((*own)->hanging_calls(), 0U);
+  }
+  EXPECT_EQ(count_of(**own, "C_CloseSession", "CKR_OK"), closed) << "the session is given back and not closed as a late one";
+}
+
+TEST_F(WrappingTest, ServesMoreThreadsThanItHasSessions) {
+  const auto before = session_objects();
+  std::atomic<unsigned> signatures{0};
+  std::atomic<unsigned> refused{0};
+  std::vector<std::thread> threads;
+  for (int number = 0; number < 8; ++number) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round) {
+        auto wrapped = copy_of(p256->wrapped);
+        if (round % 4 == 3) wrapped.keypass.writable()[1] ^= 1;
+        const auto activated = wrapping->activate(p256->public_key, wrapped);
+        if (!activated) {
+          refused += code_of(activated) == ErrorCode::authentication_failed ? 1U : 0U;
+          continue;
+        }
+        const auto digest = sample_digest(32);
+        const auto outcome = token->sign_for_activation(activated->key(), SignatureSuite::ecdsa_sha256, digest);
+        if (outcome.signature && p256->public_key.verify_digest(SignatureSuite::ecdsa_sha256, digest, *outcome.signature)) ++signatures;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(signatures, 8U * 15U);
+  EXPECT_EQ(refused, 8U * 5U);
+  EXPECT_EQ(session_objects(), before);
 }
 
 }  // namespace
