@@ -1,5 +1,6 @@
 #include "custody/wrapped/pkcs11_wrap.h"
 
+#include "base/log.h"
 #include "custody/wrapped/lock.h"
 
 namespace intaglio::custody {
@@ -25,8 +26,10 @@ Status Pkcs11Wrap::make_master_keys(token::Token& token, const MasterKeyIds& ids
   auto wrapping = token.generate_service_key(token::KeyPurpose::key_wrapping, ids.wrapping, "wrapped custody");
   if (!wrapping) return wrapping.error();
   auto encryption = token.generate_service_key(token::KeyPurpose::data_encryption, ids.encryption, "wrapped custody");
-  if (!encryption) return encryption.error();
-  return {};
+  if (encryption) return {};
+  // One master key without the other is of no use, and stands in the way of the next attempt.
+  if (auto gone = token.destroy(*wrapping); !gone) log::refusal("master key not destroyed", gone.error());
+  return encryption.error();
 }
 
 Result<std::unique_ptr<Pkcs11Wrap>> Pkcs11Wrap::open(std::shared_ptr<token::Token> token, const MasterKeyIds& ids) {

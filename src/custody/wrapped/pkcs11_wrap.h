@@ -17,7 +17,7 @@ struct MasterKeyIds {
 /// *Emulated*: the keys must be extractable for the moment in which they are wrapped, and it is we who undo the lock.
 class Pkcs11Wrap final : public BlobProvider {
  public:
-  /// Makes the two master keys. `conflict` when one exists. For key ceremonies and tests.
+  /// Makes both master keys or none. `conflict` when one exists. For key ceremonies and tests.
   [[nodiscard]] static Status make_master_keys(token::Token& token, const MasterKeyIds& ids);
   /// `not_found` without master keys; `token_unavailable` for one that may do more than it should.
   [[nodiscard]] static Result<std::unique_ptr<Pkcs11Wrap>> open(std::shared_ptr<token::Token> token, const MasterKeyIds& ids);

@@ -113,6 +113,14 @@ TEST_F(WrappedCustody, SignsWithAKeyThatIsOpenedWithTheSignersLock) {
   EXPECT_EQ(*token->object_count(), objects) << "no signer's key is kept in the token";
 }
 
+TEST_F(WrappedCustody, MakesBothMasterKeysOrNone) {
+  const auto objects = *token->object_count();
+  EXPECT_EQ(code_of(Pkcs11Wrap::make_master_keys(*token, master_keys)), ErrorCode::conflict);
+  EXPECT_EQ(code_of(Pkcs11Wrap::make_master_keys(*token, {to_bytes("another"), master_keys.encryption})), ErrorCode::conflict);
+  EXPECT_EQ(*token->object_count(), objects);
+  EXPECT_EQ(code_of(Pkcs11Wrap::open(token, {to_bytes("another"), master_keys.encryption})), ErrorCode::not_found);
+}
+
 TEST_F(WrappedCustody, SaysThatItIsEmulated) {
   EXPECT_EQ(vault->key_authorisation(), "emulated");
   EXPECT_EQ(vault->provider(), "pkcs11-wrap");
