@@ -146,4 +146,25 @@ describe('TC-5 order', () => {
     assert.equal((await sam.sign(request)).length, 1);
     sam.close();
   });
+
+  it('stops a batch at the first doubt, and gives back what it did not touch', async () => {
+    const documents = documentsOf('in doubt', 'untouched');
+    const sad = await alice.approve({ credential: alice.credential, documents });
+    const [doubted, untouched] = documents.map(({ digest }) => ({ sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [digest] }));
+    await system.restart('sam', { environment: { INTAGLIO_TOKEN_FAULT: 'doubtful' } });
+    const faulty = await Sam.connect(system);
+    await assert.rejects(faulty.sign({ ...doubted, digests: documents.map(({ digest }) => digest) }), { refusal: 'signature_doubtful' });
+    faulty.close();
+    await system.restart('sam');
+    const events = eventsOf(system, JSON.parse(Buffer.from(sad.split('.')[1], 'base64url').toString()).jti);
+    const count = (type) => events.filter((one) => one === type).length;
+    assert.deepEqual(
+      { intents: count('signature.intent'), burned: count('signature.burned'), returned: count('signature.refused'), open: count('reservation.burned') },
+      { intents: 2, burned: 1, returned: 1, open: 0 }, events.join(' '));
+    const sam = await Sam.connect(system);
+    await assert.rejects(sam.sign(doubted), { refusal: 'hash_not_authorised' });
+    assert.equal((await sam.sign(untouched)).length, 1);
+    assert.equal(await sam.signatures(), 1);
+    sam.close();
+  });
 });
