@@ -163,6 +163,8 @@ describe('TC-5 order', () => {
       { intents: 2, burned: 1, returned: 1, open: 0 }, events.join(' '));
     const sam = await Sam.connect(system);
     await assert.rejects(sam.sign(doubted), { refusal: 'hash_not_authorised' });
+    // The free one comes first and must not stay reserved when the other is refused: all or none (TC-4).
+    await assert.rejects(sam.sign({ ...untouched, digests: documents.map(({ digest }) => digest).reverse() }), { refusal: 'hash_not_authorised' });
     assert.equal((await sam.sign(untouched)).length, 1);
     assert.equal(await sam.signatures(), 1);
     sam.close();
