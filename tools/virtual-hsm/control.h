@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +21,16 @@ struct Standing {
   const std::optional<Plan> plan;  ///< empty when the file holds none: every call is refused then
   std::vector<std::atomic<std::uint64_t>> calls;
   std::once_flag sessions_closed;
+
+  /// Counts a call of this function with this key; gives its number, from 1.
+  [[nodiscard]] std::uint64_t count(std::size_t function, const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    return ++key_calls_[{function, key}];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::pair<std::size_t, std::string>, std::uint64_t> key_calls_;
 };
 
 /// The plan file: a regular file of this user, mode 0600. It is read anew when it was replaced or changed.

@@ -169,11 +169,8 @@ struct Call<member> {
   }
 
   /// The wrapped module's own answer, and what the condition of the token changes in it.
-  static CK_RV reach(const Condition& condition, Effect& effect, std::string& key, const std::vector<Rule>& rules, Arguments... arguments) {
-    if constexpr (is<&CK_FUNCTION_LIST::C_SignInit>) {
-      const auto [session, mechanism, handle] = std::tuple(arguments...);
-      key = wrapper->id_of(session, handle);
-    }
+  static CK_RV reach(const Condition& condition, Effect& effect, const std::string& key, const std::vector<Rule>& rules,
+                     Arguments... arguments) {
     const auto result = (wrapper->real.*member)(arguments...);
     effect = result == CKR_OK ? Effect::done : Effect::refused;
     if (result != CKR_OK) return result;
@@ -199,12 +196,15 @@ struct Call<member> {
     return result;
   }
 
-  static CK_RV decide(const Standing& standing, const std::vector<Rule>& rules, Given given, Effect& effect, std::string& key,
+  static CK_RV decide(const Standing& standing, const std::vector<Rule>& rules, Given given, Effect& effect, const std::string& key,
                       Arguments... arguments) {
     if (!standing.plan) return CKR_GENERAL_ERROR;
     const auto& condition = standing.plan->condition;
-    if (const auto refused = refusal_of(condition, function_names()[index], given)) return *refused;
     const auto* const rule = deciding(rules);
+    // A rule for one call comes before what holds for all, but nothing has an effect that the condition forbids.
+    const bool would_reach = rule == nullptr || rule->action == Action::error_after;
+    const auto refused = refusal_of(condition, function_names()[index], given);
+    if (would_reach && refused) return rule == nullptr ? *refused : rule->result;
     if (rule == nullptr) return reach(condition, effect, key, rules, arguments...);
     switch (rule->action) {
       case Action::error_after: {
@@ -223,20 +223,31 @@ struct Call<member> {
     }
   }
 
+  /// The key of C_SignInit and C_Sign.
+  static std::string key_of(Arguments... arguments) {
+    if constexpr (is<&CK_FUNCTION_LIST::C_SignInit>) {
+      const auto given = std::tuple(arguments...);
+      return wrapper->id_of(std::get<0>(given), std::get<2>(given));
+    } else if constexpr (is<&CK_FUNCTION_LIST::C_Sign>) {
+      return wrapper->key_of_signature(session_of(arguments...));
+    }
+    return {};
+  }
+
   static CK_RV made(Arguments... arguments) {
     const auto function = function_names()[index];
     const auto given = given_of(function);
+    const auto key = key_of(arguments...);
     const auto standing = wrapper->control.standing();
     const auto call = standing->calls[index].fetch_add(1) + 1;
+    const auto key_call = key.empty() ? 0 : standing->count(index, key);
     std::vector<Rule> rules;
     if (standing->plan) {
-      rules = rules_for(*standing->plan, function, given == Given::session, call);
+      rules = rules_for(*standing->plan, {function, given == Given::session, call, key, key_call});
       if (standing->plan->condition.absent) std::call_once(standing->sessions_closed, [] { wrapper->close_sessions(); });
     }
     wait(rules, standing, function);
     auto effect = Effect::none;
-    std::string key;
-    if constexpr (is<&CK_FUNCTION_LIST::C_Sign>) key = wrapper->key_of_signature(session_of(arguments...));
     const auto result = decide(*standing, rules, given, effect, key, arguments...);
     wrapper->journal.call(function, call, result, effect, key);
     return result;

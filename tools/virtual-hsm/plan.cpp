@@ -126,6 +126,11 @@ std::optional<std::uint64_t> number(std::string_view text) {
   return value;
 }
 
+bool is_key(std::string_view text) {
+  constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return !text.empty() && text.size() <= 64 && text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
 /// `every`, `N`, `N-M` or `N-`.
 bool parse_calls(std::string_view text, Rule& rule) {
   rule.first = 1;
@@ -166,11 +171,18 @@ std::optional<std::string> parse_condition(std::span<const std::string_view> par
 }
 
 std::optional<std::string> parse_rule(std::span<const std::string_view> parts, Rule& rule) {
-  if (parts.size() < 3) return "a rule is FUNCTION CALLS ACTION [VALUE]";
-  if (parts[0] != "*" && std::find(names.begin(), names.end(), parts[0]) == names.end()) return "no function of PKCS#11 has this name";
+  if (parts.size() < 3) return "a rule is FUNCTION[@KEY] CALLS ACTION [VALUE]";
+  const auto at = parts[0].find('@');
+  const auto function = parts[0].substr(0, at);
+  if (function != "*" && std::find(names.begin(), names.end(), function) == names.end()) return "no function of PKCS#11 has this name";
+  if (at != std::string_view::npos) {
+    if (function != "C_SignInit" && function != "C_Sign") return "only C_SignInit and C_Sign are told apart by their key";
+    rule.key = std::string(parts[0].substr(at + 1));
+    if (!is_key(rule.key)) return "a key is a CKA_ID of 1 to 64 letters, digits, '-' and '_'";
+  }
   // The real module is reached by it and the application has no other way in.
-  if (parts[0] == "C_GetFunctionList") return "C_GetFunctionList has no faults";
-  rule.function = std::string(parts[0]);
+  if (function == "C_GetFunctionList") return "C_GetFunctionList has no faults";
+  rule.function = std::string(function);
   if (!parse_calls(parts[1], rule)) return "calls are 'every', N, N-M or N-, from 1";
   const auto* const word = std::find_if(words.begin(), words.end(), [&](const Word& row) { return row.name == parts[2]; });
   if (word == words.end()) return "no action has this name";
@@ -213,7 +225,7 @@ std::variant<Plan, PlanError> parse_plan(std::string_view text) {
       if (auto reason = parse_condition(parts, plan.condition)) return PlanError{line, *reason};
       continue;
     }
-    Rule rule{.function = {}, .first = 1, .last = 1, .action = Action::delay, .value = 0, .result = CKR_OK};
+    Rule rule{.function = {}, .key = {}, .first = 1, .last = 1, .action = Action::delay, .value = 0, .result = CKR_OK};
     if (auto reason = parse_rule(parts, rule)) return PlanError{line, *reason};
     if (plan.rules.size() == max_rules) return PlanError{line, "a plan has at most 256 rules"};
     plan.rules.push_back(std::move(rule));
@@ -221,13 +233,15 @@ std::variant<Plan, PlanError> parse_plan(std::string_view text) {
   return plan;
 }
 
-std::vector<Rule> rules_for(const Plan& plan, std::string_view function, bool given_session, std::uint64_t call) {
-  std::vector<Rule> met;
+std::vector<Rule> rules_for(const Plan& plan, const Met& met) {
+  std::vector<Rule> found;
   for (const auto& rule : plan.rules) {
-    const bool named = rule.function == function || (rule.function == "*" && given_session);
-    if (named && rule.first <= call && call <= rule.last) met.push_back(rule);
+    const bool named = rule.function == met.function || (rule.function == "*" && met.given_session);
+    if (!named || (!rule.key.empty() && rule.key != met.key)) continue;
+    const auto call = rule.key.empty() ? met.call : met.key_call;
+    if (rule.first <= call && call <= rule.last) found.push_back(rule);
   }
-  return met;
+  return found;
 }
 
 }  // namespace intaglio::virtual_hsm

@@ -26,6 +26,7 @@ enum class Action {
 
 struct Rule {
   std::string function;  ///< of PKCS#11, or "*" for each one that is given a session
+  std::string key;       ///< C_SignInit and C_Sign: only with the key of this CKA_ID, and counted with it alone; empty for any
   std::uint64_t first;   ///< calls of this function since the plan was read, from 1
   std::uint64_t last;
   Action action;
@@ -58,7 +59,15 @@ struct PlanError {
 /// a fault that was misspelt must not look like one that did no harm.
 [[nodiscard]] std::variant<Plan, PlanError> parse_plan(std::string_view text);
 
-/// The rules that meet this call of the function, in the order of the plan. "*" counts for functions that are given a session.
-[[nodiscard]] std::vector<Rule> rules_for(const Plan& plan, std::string_view function, bool given_session, std::uint64_t call);
+/// A call, as rules see it.
+struct Met {
+  std::string_view function;
+  bool given_session;
+  std::uint64_t call;  ///< of this function since the plan was read
+  std::string_view key;  ///< CKA_ID of the key of C_SignInit and C_Sign, else empty
+  std::uint64_t key_call;  ///< of this function with this key
+};
+/// The rules that meet this call, in the order of the plan. "*" counts for functions that are given a session.
+[[nodiscard]] std::vector<Rule> rules_for(const Plan& plan, const Met& met);
 
 }  // namespace intaglio::virtual_hsm

@@ -93,7 +93,12 @@ TEST(VirtualHsmPlan, WhateverIsNotExactlyAPlanIsRefusedWithItsLine) {
                            "token removed",
                            "token removed CKR_DEVICE_ERROR",
                            "token tampered now",
-                           "token broken"}) {
+                           "token broken",
+                           "C_Sign@ 1 hang",
+                           "C_Sign@a@b 1 hang",
+                           "C_Sign@a.b 1 hang",
+                           "C_Decrypt@a 1 hang",
+                           "*@a 1 hang"}) {
     EXPECT_EQ(refused_line(std::string("# first\n") + line + "\nC_Sign 1 hang\n"), 2U) << line;
   }
 }
@@ -110,12 +115,24 @@ TEST(VirtualHsmPlan, APlanIsWholeAndBounded) {
 
 TEST(VirtualHsmPlan, RulesMeetTheirCallsAloneAndAStarMeetsOnlySessions) {
   const auto plan = plan_of("C_Sign 2-3 hang\n* 1 delay 5\nC_Sign 3 error-before CKR_DEVICE_ERROR\n");
-  EXPECT_EQ(rules_for(plan, "C_Sign", true, 1).size(), 1U);
-  EXPECT_EQ(rules_for(plan, "C_Sign", true, 2).size(), 1U);
-  EXPECT_EQ(rules_for(plan, "C_Sign", true, 3).size(), 2U);
-  EXPECT_EQ(rules_for(plan, "C_Sign", true, 4).size(), 0U);
-  EXPECT_EQ(rules_for(plan, "C_GetSlotList", false, 1).size(), 0U);
-  EXPECT_EQ(rules_for(plan, "C_Decrypt", true, 1).size(), 1U);
+  const auto met = [&](std::string_view function, bool session, std::uint64_t call) {
+    return rules_for(plan, {function, session, call, {}, 0}).size();
+  };
+  EXPECT_EQ(met("C_Sign", true, 1), 1U);
+  EXPECT_EQ(met("C_Sign", true, 2), 1U);
+  EXPECT_EQ(met("C_Sign", true, 3), 2U);
+  EXPECT_EQ(met("C_Sign", true, 4), 0U);
+  EXPECT_EQ(met("C_GetSlotList", false, 1), 0U);
+  EXPECT_EQ(met("C_Decrypt", true, 1), 1U);
+}
+
+TEST(VirtualHsmPlan, ARuleForOneKeyCountsTheCallsWithThatKey) {
+  const auto plan = plan_of("C_Sign@a-Key_1 2 hang\n");
+  EXPECT_EQ(plan.rules.at(0).key, "a-Key_1");
+  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 9, "a-Key_1", 2}).size(), 1U);
+  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 2, "a-Key_1", 1}).size(), 0U);
+  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 2, "another", 2}).size(), 0U);
+  EXPECT_EQ(rules_for(plan, {"C_SignInit", true, 2, "a-Key_1", 2}).size(), 0U);
 }
 
 TEST(VirtualHsmPlan, ResultsHaveTheirNamesBothWays) {

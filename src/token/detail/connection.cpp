@@ -133,7 +133,10 @@ Status Connection::recover(std::uint64_t seen) {
   // With no other thread inside: sessions and objects of before may have the numbers of others afterwards.
   auto done = pool_.alone([&]() -> Status {
     if (auto in = log_in(); !in) return in;
-    return rebind_ ? rebind_() : Status();
+    auto bound = rebind_ ? rebind_() : Status();
+    // A login without its keys would look whole to whoever asks for it next: it ends, so that it is made again.
+    if (!bound) close_keeper();
+    return bound;
   });
   if (!done) {
     log::refusal("token login failed", done.error(), {{"label", config_.label}});

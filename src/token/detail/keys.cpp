@@ -220,6 +220,8 @@ Status Keys::rebind_all() {
     const auto old = table_.entry(number);
     if (!old) continue;
     auto entry = find_entry(connection_.keeper(), old->purpose, old->id);
+    // A token that could not be asked said nothing about the key.
+    if (!entry && (entry.error().code == ErrorCode::token_unavailable || entry.error().code == ErrorCode::busy)) return entry.error();
     if (!entry || refused_by("token.same_key_after_login", other_public_key(*old, *entry))) {
       table_.rebind(number, CK_INVALID_HANDLE, CK_INVALID_HANDLE);
       log::error("key not found again", {{"id", encode_hex(old->id)}});

@@ -154,11 +154,13 @@ export class Sam {
     const answer = decode((await this.call(7, [
       [1, sad], [2, key], [3, suiteNames.indexOf(suite) + 1], ...digests.map((digest) => [4, digest]), [5, clientId], [6, '127.0.0.1'],
     ]))[6][0]);
-    if (answer[2]?.[0]) throw new SamRefusal(answer[2][0]);
-    return answer[1].map((one) => {
+    const given = (answer[1] ?? []).map((one) => {
       const fields = decode(one);
       return { signature: fields[1][0], log: fields[2][0].toString(), index: fields[3]?.[0] ?? 0, leaf: fields[4][0], redelivered: fields[5]?.[0] === 1 };
     });
+    // A batch that stopped gives what was signed before.
+    if (answer[2]?.[0]) throw Object.assign(new SamRefusal(answer[2][0]), { given });
+    return given;
   }
 
   createSigner(request) {

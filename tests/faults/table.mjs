@@ -1,0 +1,105 @@
+// The faults: what the virtual HSM does, and what must become of the occurrences that were to be signed meanwhile.
+//
+//   signed      the signature was released in spite of the fault
+//   late        it came when the fault was lifted, and the same one is given again
+//   given back  refused before the token signed: after the fault the same SAD signs
+//   burned      nobody can know, or a wrong signature: never signed again under this SAD
+//   not approved  the fault met the approval: no SAD was given, nothing was to be signed
+//
+// `outcomes` has one for each document. `fresh` cases begin with a SAM that was started for them. `operator` names why the SAM waits for its operator: that restart is designed and counted apart.
+
+const one = (name, outcome, ...plan) => ({ name, plan, outcomes: [outcome] });
+const fresh = (fault) => ({ ...fault, fresh: true });
+const batch = (name, outcomes, ...plan) => ({ name, plan, outcomes });
+
+const begins = (outcome, code, calls = '1') => one(`C_SignInit ${calls} ${code}`, outcome, `C_SignInit ${calls} error-before ${code}`);
+const before = (code) => one(`C_Sign fails before its effect, ${code}`, 'burned', `C_Sign 1 error-before ${code}`);
+const after = (code) => one(`C_Sign signs and reports ${code}`, 'burned', `C_Sign 1 error-after ${code}`);
+
+const inTheBeginning = [
+  ...['CKR_SESSION_HANDLE_INVALID', 'CKR_SESSION_CLOSED', 'CKR_USER_NOT_LOGGED_IN', 'CKR_OPERATION_ACTIVE'].map((code) => begins('signed', code)),
+  ...['CKR_GENERAL_ERROR', 'CKR_FUNCTION_FAILED', 'CKR_KEY_FUNCTION_NOT_PERMITTED', 'CKR_MECHANISM_INVALID', 'CKR_HOST_MEMORY', 'CKR_DEVICE_MEMORY', 'CKR_PIN_EXPIRED']
+    .map((code) => begins('given back', code)),
+  // The login still stands, so that logging in again would change nothing: refused, and given back.
+  ...['CKR_KEY_HANDLE_INVALID', 'CKR_OBJECT_HANDLE_INVALID', 'CKR_DEVICE_ERROR', 'CKR_DEVICE_REMOVED', 'CKR_TOKEN_NOT_PRESENT', 'CKR_CRYPTOKI_NOT_INITIALIZED']
+    .map((code) => begins('given back', code)),
+  ...['CKR_DEVICE_ERROR', 'CKR_SESSION_HANDLE_INVALID', 'CKR_KEY_HANDLE_INVALID', 'CKR_GENERAL_ERROR'].map((code) => begins('given back', code, 'every')),
+  // Codes that do not say whether anything was begun.
+  ...['CKR_FUNCTION_CANCELED', '0x80000001'].map((code) => begins('burned', code)),
+  one('C_SignInit begins and reports CKR_GENERAL_ERROR', 'given back', 'C_SignInit 1 error-after CKR_GENERAL_ERROR'),
+  one('C_SignInit begins and reports CKR_SESSION_CLOSED', 'signed', 'C_SignInit 1 error-after CKR_SESSION_CLOSED'),
+  one('session lost, CKR_SESSION_HANDLE_INVALID', 'signed', 'C_SignInit 1 lose-session CKR_SESSION_HANDLE_INVALID'),
+  one('session lost, CKR_SESSION_CLOSED', 'signed', 'C_SignInit 1 lose-session CKR_SESSION_CLOSED'),
+  one('every session lost', 'given back', 'C_SignInit every lose-session CKR_SESSION_CLOSED'),
+  one('login lost', 'signed', 'C_SignInit 1 lose-login'),
+  one('login lost each time', 'given back', 'C_SignInit every lose-login'),
+  one('C_SignInit hangs', 'late', 'C_SignInit 1 hang'),
+];
+
+const whileItSigns = [
+  ...['CKR_DEVICE_ERROR', 'CKR_GENERAL_ERROR', 'CKR_SESSION_HANDLE_INVALID', 'CKR_DEVICE_REMOVED', 'CKR_KEY_HANDLE_INVALID'].map(before),
+  ...['CKR_DEVICE_ERROR', 'CKR_GENERAL_ERROR', 'CKR_SESSION_CLOSED', 'CKR_TOKEN_NOT_PRESENT', 'CKR_BUFFER_TOO_SMALL', 'CKR_OPERATION_NOT_INITIALIZED', 'CKR_FUNCTION_CANCELED',
+    'CKR_HOST_MEMORY', 'CKR_USER_NOT_LOGGED_IN', '0x80000001'].map(after),
+  one('session lost in C_Sign', 'burned', 'C_Sign 1 lose-session CKR_SESSION_HANDLE_INVALID'),
+  one('login lost in C_Sign', 'burned', 'C_Sign 1 lose-login'),
+  fresh(one('first bit of the signature flipped', 'burned', 'C_Sign 1 flip-bit 0')),
+  fresh(one('a bit in the middle of the signature flipped', 'burned', 'C_Sign 1 flip-bit 300')),
+  one('signature one byte short', 'burned', 'C_Sign 1 cut 1'),
+  one('signature of no bytes', 'burned', 'C_Sign 1 cut 64'),
+  one('C_Sign takes 300 ms', 'signed', 'C_Sign 1 delay 300'),
+  one('C_Sign takes longer than call_seconds', 'signed', 'C_Sign 1 delay 1500'),
+  one('C_Sign hangs, then signs', 'late', 'C_Sign 1 hang'),
+  one('C_Sign hangs, then fails before its effect', 'burned', 'C_Sign 1 hang', 'C_Sign 1 error-before CKR_DEVICE_ERROR'),
+  one('C_Sign hangs, signs and reports CKR_DEVICE_ERROR', 'burned', 'C_Sign 1 hang', 'C_Sign 1 error-after CKR_DEVICE_ERROR'),
+];
+
+const ofTheToken = [
+  one('token removed', 'given back', 'token removed CKR_DEVICE_REMOVED'),
+  one('token not present', 'given back', 'token removed CKR_TOKEN_NOT_PRESENT'),
+  { ...one('token removed, asked four times', 'given back', 'token removed CKR_DEVICE_REMOVED'), attempts: 4 },
+  one('token tampered', 'given back', 'token tampered'),
+  { ...one('token tampered, asked four times', 'given back', 'token tampered'), attempts: 4 },
+  one('keys zeroised', 'given back', 'token zeroised'),
+  { ...one('keys zeroised, asked four times', 'given back', 'token zeroised'), attempts: 4 },
+  one('PIN locked while the login stands', 'signed', 'token pin-locked'),
+  one('PIN locked when the login is lost', 'given back', 'token pin-locked', 'C_SignInit 1 lose-login'),
+  ...['C_Initialize', 'C_GetSlotList', 'C_GetTokenInfo', 'C_OpenSession', 'C_Login', 'C_FindObjectsInit', 'C_FindObjects', 'C_GetAttributeValue'].map(
+    (name) => one(`login lost, and ${name} fails`, 'given back', 'C_SignInit 1 lose-login', `${name} every error-before CKR_DEVICE_ERROR`),
+  ),
+  one('session lost, and no other is to be had', 'given back', 'C_SignInit 1 lose-session CKR_SESSION_CLOSED', 'C_OpenSession every error-before CKR_SESSION_COUNT'),
+  one('every call takes 100 ms', 'signed', '* every delay 100'),
+];
+
+const ofBatches = [
+  batch('third of four: signs and reports CKR_DEVICE_ERROR', ['signed', 'signed', 'burned', 'given back'], 'C_Sign 3 error-after CKR_DEVICE_ERROR'),
+  fresh(batch('second of four: a bit flipped', ['signed', 'burned', 'given back', 'given back'], 'C_Sign 2 flip-bit 9')),
+  batch('second of four: refused before it began', ['signed', 'given back', 'given back', 'given back'], 'C_SignInit 2 error-before CKR_GENERAL_ERROR'),
+  batch('third of four: session lost between C_SignInit and C_Sign', ['signed', 'signed', 'burned', 'given back'], 'C_Sign 3 lose-session CKR_SESSION_CLOSED'),
+  { ...batch('eight at once, each asked twice: sessions lost', 8, 'C_SignInit 3-5 lose-session CKR_SESSION_CLOSED'), parallel: true },
+  { ...batch('eight at once, each asked twice: two sign and report an error', 8, 'C_Sign 3-4 error-after CKR_DEVICE_ERROR'), parallel: true },
+  { ...batch('eight at once, each asked twice: login lost', 8, 'C_SignInit 4 lose-login'), parallel: true },
+  { ...batch('eight at once, each asked twice: token removed', 8, 'token removed CKR_DEVICE_REMOVED'), parallel: true },
+];
+
+const ofApprovals = [
+  ['C_DeriveKey fails', 'C_DeriveKey 1 error-before CKR_GENERAL_ERROR'],
+  ['the HMAC of the knowledge factor fails', 'C_Sign@pepper-verify 1 error-before CKR_GENERAL_ERROR'],
+  ['the signature of the SAD fails', 'C_Sign@sad 1 error-before CKR_DEVICE_ERROR'],
+  ['the signature of the SAD is wrong', 'C_Sign@sad 1 flip-bit 3'],
+  ['the token is removed', 'token removed CKR_TOKEN_NOT_PRESENT'],
+  ['the token is tampered with', 'token tampered'],
+].map(([name, ...plan]) => ({ ...one(`approval: ${name}`, 'not approved', ...plan), during: 'approval' }));
+
+/** Refused for good until the operator has looked: what the SAM promises for these. */
+const forTheOperator = [
+  { ...one('wrong PIN at the next login', 'given back', 'C_SignInit 1 lose-login', 'C_Login every error-before CKR_PIN_INCORRECT'), operator: 'a wrong PIN is tried once' },
+  { ...one('PIN locked at the next login', 'given back', 'C_SignInit 1 lose-login', 'C_Login every error-before CKR_PIN_LOCKED'), operator: 'a wrong PIN is tried once' },
+  { ...one('keys zeroised when the login is lost', 'given back', 'token zeroised', 'C_SignInit 1 lose-login'), operator: 'a key that a new login does not find is not looked for again' },
+  { ...one('self-test of the device failed', 'given back', 'C_SignInit 1 error-before CKR_FIPS_SELF_TEST_FAILED'), operator: 'a token that failed its self-test is condemned' },
+  { ...fresh(batch('two wrong signatures', ['burned', 'burned'], 'C_Sign 1-2 flip-bit 5')), oneByOne: true, operator: 'two wrong signatures condemn the token' },
+];
+
+export const faults = [...inTheBeginning, ...whileItSigns, ...ofTheToken, ...ofBatches, ...ofApprovals, ...forTheOperator];
+
+/** How signers' keys are kept. Each mode runs the whole table with a key of its own; there is one as long as custody has one. */
+export const modes = [{ name: 'resident', profile: 'direct-resident' }];
