@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone prints them. Bare Debian 12 is enough: each installs what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format bench mutation fuzz nightly build clean
+.PHONY: help demo up test lint format bench mutation fuzz faults nightly build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ mutation: ## switches every security check off once: a test must fail each time
 
 fuzz: ## every fuzz target for a minute (FUZZ_SECONDS=…)
 	@tools/ci/fuzz-all $(or $(FUZZ_SECONDS),60)
+
+faults: ## a token that misbehaves below the SAM in every way of the table: nothing signed twice, no outcome lost
+	@tools/ci/faults
 
 nightly: ## the long form of everything, and demo and test on a fresh machine
 	@tools/ci/nightly

@@ -70,6 +70,12 @@ const ofTheToken = [
   one('every call takes 100 ms', 'signed', '* every delay 100'),
 ];
 
+/** The audit log signs its checkpoints with a key of the same token: while it cannot, nothing new is begun, and what was begun gets its outcome. */
+const ofTheLog = [
+  one('no checkpoint can be signed while the signer\'s signature is made', 'late', 'C_Sign@checkpoint every error-before CKR_DEVICE_ERROR', 'C_Sign 1 delay 1500'),
+  one('no checkpoint can be signed, and the signature is in doubt', 'burned', 'C_Sign@checkpoint every error-before CKR_DEVICE_ERROR', 'C_Sign 1 delay 1500', 'C_Sign 1 error-after CKR_DEVICE_ERROR'),
+];
+
 const ofBatches = [
   batch('third of four: signs and reports CKR_DEVICE_ERROR', ['signed', 'signed', 'burned', 'given back'], 'C_Sign 3 error-after CKR_DEVICE_ERROR'),
   fresh(batch('second of four: a bit flipped', ['signed', 'burned', 'given back', 'given back'], 'C_Sign 2 flip-bit 9')),
@@ -99,7 +105,7 @@ const forTheOperator = [
   { ...fresh(batch('two wrong signatures', ['burned', 'burned'], 'C_Sign 1-2 flip-bit 5')), oneByOne: true, operator: 'two wrong signatures condemn the token' },
 ];
 
-export const faults = [...inTheBeginning, ...whileItSigns, ...ofTheToken, ...ofBatches, ...ofApprovals, ...forTheOperator];
+export const faults = [...inTheBeginning, ...whileItSigns, ...ofTheToken, ...ofTheLog, ...ofBatches, ...ofApprovals, ...forTheOperator];
 
 /** How signers' keys are kept. Each mode runs the whole table with a key of its own; there is one as long as custody has one. */
 export const modes = [{ name: 'resident', profile: 'direct-resident' }];

@@ -131,6 +131,17 @@ bool is_key(std::string_view text) {
   return !text.empty() && text.size() <= 64 && text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
+/// As the journal writes it: two hexadecimal digits an octet.
+std::string hex_of(std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  for (const char octet : text) {
+    const auto value = static_cast<unsigned char>(octet);
+    hex.append({digits[value >> 4U], digits[value & 15U]});
+  }
+  return hex;
+}
+
 /// `every`, `N`, `N-M` or `N-`.
 bool parse_calls(std::string_view text, Rule& rule) {
   rule.first = 1;
@@ -177,8 +188,9 @@ std::optional<std::string> parse_rule(std::span<const std::string_view> parts, R
   if (function != "*" && std::find(names.begin(), names.end(), function) == names.end()) return "no function of PKCS#11 has this name";
   if (at != std::string_view::npos) {
     if (function != "C_SignInit" && function != "C_Sign") return "only C_SignInit and C_Sign are told apart by their key";
-    rule.key = std::string(parts[0].substr(at + 1));
-    if (!is_key(rule.key)) return "a key is a CKA_ID of 1 to 64 letters, digits, '-' and '_'";
+    const auto key = parts[0].substr(at + 1);
+    rule.key = hex_of(key);
+    if (!is_key(key)) return "a key is a CKA_ID of 1 to 64 letters, digits, '-' and '_'";
   }
   // The real module is reached by it and the application has no other way in.
   if (function == "C_GetFunctionList") return "C_GetFunctionList has no faults";

@@ -26,8 +26,9 @@ enum class Action {
 
 struct Rule {
   std::string function;  ///< of PKCS#11, or "*" for each one that is given a session
-  std::string key;       ///< C_SignInit and C_Sign: only with the key of this CKA_ID, and counted with it alone; empty for any
-  std::uint64_t first;   ///< calls of this function since the plan was read, from 1
+  std::string
+      key;  ///< C_SignInit and C_Sign: only with the key of this CKA_ID (hexadecimal digits), and counted with it alone; empty for any
+  std::uint64_t first;  ///< calls of this function since the plan was read, from 1
   std::uint64_t last;
   Action action;
   std::uint64_t value;  ///< milliseconds (at most 600000), a bit or bytes
@@ -64,7 +65,7 @@ struct Met {
   std::string_view function;
   bool given_session;
   std::uint64_t call;  ///< of this function since the plan was read
-  std::string_view key;  ///< CKA_ID of the key of C_SignInit and C_Sign, else empty
+  std::string_view key;  ///< CKA_ID of the key of C_SignInit and C_Sign in hexadecimal digits, else empty
   std::uint64_t key_call;  ///< of this function with this key
 };
 /// The rules that meet this call, in the order of the plan. "*" counts for functions that are given a session.

@@ -127,12 +127,12 @@ TEST(VirtualHsmPlan, RulesMeetTheirCallsAloneAndAStarMeetsOnlySessions) {
 }
 
 TEST(VirtualHsmPlan, ARuleForOneKeyCountsTheCallsWithThatKey) {
-  const auto plan = plan_of("C_Sign@a-Key_1 2 hang\n");
-  EXPECT_EQ(plan.rules.at(0).key, "a-Key_1");
-  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 9, "a-Key_1", 2}).size(), 1U);
-  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 2, "a-Key_1", 1}).size(), 0U);
-  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 2, "another", 2}).size(), 0U);
-  EXPECT_EQ(rules_for(plan, {"C_SignInit", true, 2, "a-Key_1", 2}).size(), 0U);
+  const auto plan = plan_of("C_Sign@a-K_1 2 hang\n");
+  EXPECT_EQ(plan.rules.at(0).key, "612d4b5f31");
+  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 9, "612d4b5f31", 2}).size(), 1U);
+  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 2, "612d4b5f31", 1}).size(), 0U);
+  EXPECT_EQ(rules_for(plan, {"C_Sign", true, 2, "612d", 2}).size(), 0U);
+  EXPECT_EQ(rules_for(plan, {"C_SignInit", true, 2, "612d4b5f31", 2}).size(), 0U);
 }
 
 TEST(VirtualHsmPlan, ResultsHaveTheirNamesBothWays) {

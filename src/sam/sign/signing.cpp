@@ -1,6 +1,8 @@
 #include "sam/sign/signing.h"
 
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -14,6 +16,9 @@ using audit::EventType;
 using audit::Outcome;
 
 constexpr std::size_t max_certified = 65536;
+/// How long a request waits for a log that refuses to take its outcome: longer than the log's own pause between two attempts (audit/log.cpp).
+constexpr std::chrono::milliseconds outcome_pause{100};
+constexpr unsigned outcome_attempts = 50;
 
 std::string occurrence_id(const std::string& authorisation, std::size_t position) { return authorisation + ":" + std::to_string(position); }
 
@@ -228,7 +233,7 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   }
 
   protocol::SignAnswer answer;
-  auto recorded = core_.database.write([&](storage::Transaction& transaction) -> Status {
+  const auto record_outcomes = [&](storage::Transaction& transaction) -> Status {
     answer = {};
     answer.stopped = stopped;
     for (std::size_t i = 0; i < claims.size(); ++i) {
@@ -263,7 +268,13 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
       if (signed_now) entry_of(*entry, *outcomes[i].signature, false);
     }
     return {};
-  });
+  };
+  auto recorded = core_.database.write(record_outcomes);
+  // What disturbed the token may disturb the signature of a checkpoint too. A log that is soon well again gets its outcome now, not at the next start.
+  for (unsigned attempt = 0; !recorded && recorded.error().code == ErrorCode::audit_unavailable && attempt < outcome_attempts; ++attempt) {
+    std::this_thread::sleep_for(outcome_pause);
+    recorded = core_.database.write(record_outcomes);
+  }
   fault_point("sam.sign.recorded");
   if (recorded) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {

@@ -1,0 +1,35 @@
+// TC-4, TC-5, TC-10: the token misbehaves below the SAM (tools/virtual-hsm). A few representative faults; `make faults` runs the whole table.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { FaultBench } from '../../faults/bench.mjs';
+import { faults, modes } from '../../faults/table.mjs';
+
+const representative = [
+  'session lost, CKR_SESSION_CLOSED',
+  'login lost',
+  'C_SignInit 1 CKR_GENERAL_ERROR',
+  'C_Sign fails before its effect, CKR_DEVICE_ERROR',
+  'C_Sign signs and reports CKR_DEVICE_ERROR',
+  'first bit of the signature flipped',
+  'token removed',
+  'login lost, and C_FindObjectsInit fails',
+  'third of four: signs and reports CKR_DEVICE_ERROR',
+  'no checkpoint can be signed while the signer\'s signature is made',
+];
+
+describe('a broken token', () => {
+  let bench;
+  before(async () => {
+    bench = await FaultBench.start({ mode: modes[0] });
+  });
+  after(() => bench?.stop());
+
+  for (const name of representative) {
+    it(`signs nothing twice and loses no outcome: ${name}`, async () => {
+      const fault = faults.find((one) => one.name === name);
+      assert.ok(fault, 'the table has no such fault');
+      const { double, lost, restarts, wrong } = await bench.run(fault);
+      assert.deepEqual({ double, lost, restarts, wrong }, { double: 0, lost: 0, restarts: 0, wrong: [] });
+    });
+  }
+});
