@@ -87,14 +87,15 @@ const ofBatches = [
   { ...batch('eight at once, each asked twice: token removed', 8, 'token removed CKR_DEVICE_REMOVED'), parallel: true },
 ];
 
+const approval = (name, ...plan) => ({ ...one(`approval: ${name}`, 'not approved', ...plan), during: 'approval' });
 const ofApprovals = [
-  ['C_DeriveKey fails', 'C_DeriveKey 1 error-before CKR_GENERAL_ERROR'],
-  ['the HMAC of the knowledge factor fails', 'C_Sign@pepper-verify 1 error-before CKR_GENERAL_ERROR'],
-  ['the signature of the SAD fails', 'C_Sign@sad 1 error-before CKR_DEVICE_ERROR'],
-  ['the signature of the SAD is wrong', 'C_Sign@sad 1 flip-bit 3'],
-  ['the token is removed', 'token removed CKR_TOKEN_NOT_PRESENT'],
-  ['the token is tampered with', 'token tampered'],
-].map(([name, ...plan]) => ({ ...one(`approval: ${name}`, 'not approved', ...plan), during: 'approval' }));
+  approval('C_DeriveKey fails', 'C_DeriveKey 1 error-before CKR_GENERAL_ERROR'),
+  approval('the HMAC of the knowledge factor fails', 'C_Sign@pepper-verify 1 error-before CKR_GENERAL_ERROR'),
+  approval('the signature of the SAD fails', 'C_Sign@sad 1 error-before CKR_DEVICE_ERROR'),
+  approval('the token is removed', 'token removed CKR_TOKEN_NOT_PRESENT'),
+  approval('the token is tampered with', 'token tampered'),
+  fresh(approval('the signature of the SAD is wrong', 'C_Sign@sad 1 flip-bit 3')),
+];
 
 /** Refused for good until the operator has looked: what the SAM promises for these. */
 const forTheOperator = [
