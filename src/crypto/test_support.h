@@ -32,14 +32,15 @@ inline std::shared_ptr<SoftwareKey> rfc7515_key() {
                     "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0");
 }
 
-/// An authority or, with `ca` false, a person's certificate with nonRepudiation; valid 2026-01-01 to 2028-01-01.
-inline Certificate issue(const std::string& subject, const PublicKey& key, const std::string& issuer, const Signer& signer, bool ca) {
+/// An authority or, with `ca` false, a certificate with `leaf_usage` (a person's: nonRepudiation); valid 2026-01-01 to 2028-01-01.
+inline Certificate issue(const std::string& subject, const PublicKey& key, const std::string& issuer, const Signer& signer, bool ca,
+                         const Bytes& leaf_usage = der::bit_string(Bytes{0x40}, 6)) {
   const auto name = [](const std::string& text) { return *encode_name({{"2.5.4.6", "DE"}, {"2.5.4.3", text}}); };
   const auto extension = [](std::string_view oid, ByteView value) {
     return der::sequence({der::oid(oid), der::boolean(true), der::octet_string(value)});
   };
   const Bytes constraints = ca ? der::sequence({der::boolean(true)}) : der::sequence(std::initializer_list<ByteView>{});
-  const Bytes usage = ca ? der::bit_string(Bytes{0x06}, 1) : der::bit_string(Bytes{0x40}, 6);
+  const Bytes usage = ca ? der::bit_string(Bytes{0x06}, 1) : leaf_usage;
   const Bytes extensions = der::sequence({extension("2.5.29.19", constraints), extension("2.5.29.15", usage)});
   const Bytes validity = der::sequence({der::time(from_unix_seconds(1767225600)), der::time(from_unix_seconds(1830297600))});
   Bytes serial = *random_bytes(8);
