@@ -139,6 +139,11 @@ describe('lint', () => {
     }
   });
 
+  it('refuses a requirement whose test does not exist', () => {
+    const table = 'id,source,status,code,test,note\nX-1,A: planted,covered,src/base/check.h,Planted.Gone,planted\n';
+    withFile('docs/evidence/requirements.csv', table, () => refuses('evidence', /X-1: the test Planted\.Gone does not exist/));
+  });
+
   it('does not take comments and texts for code', () => {
     withFile('src/json/planted.cpp', '// std::rand() is no source of keys\nconst char* text = "co_await";\n', () => {
       const result = lint('text', '--root', tree);
