@@ -219,7 +219,7 @@ class SamTest : public ::testing::Test {
   void open() {
     database_ = *storage::open_sqlite(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
-    sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "anchor/versions");
+    sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
                              checkpoint_, clock_);
     factors_ = std::make_unique<Factors>(*policy_, *database_, sealer_, pepper_, clock_);
@@ -412,7 +412,8 @@ class SamTest : public ::testing::Test {
     });
     ASSERT_TRUE(edited) << edited.error().detail;
   }
-  /// The signer and what the database has of the factors are gone; keys and the factors' seed stay with whoever has them.
+  /// The signer and what the database has of the factors are gone, and so is the file that remembers them; keys and the factors' seed
+  /// stay with whoever has them.
   void forget_signers() {
     ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
       for (const std::string_view sql : {std::string_view("DELETE FROM signers"), std::string_view("DELETE FROM factor_states")}) {
@@ -421,6 +422,10 @@ class SamTest : public ::testing::Test {
       }
       return {};
     }));
+    close();
+    std::filesystem::remove(folder_ / "versions");
+    ASSERT_TRUE(sealed::Versions::make(folder_ / "versions"));
+    open();
   }
   /// Another certificate of the CA for the same key and person.
   Bytes renewed(const Signer& signer) {
@@ -1135,13 +1140,7 @@ TEST_F(SamTest, AMessageToSuspendDestroysNothing) {
 
 TEST_F(SamTest, TC7_ASignerWhoIsMadeAgainUnderTheSameNameChangesNoKeyOfTheEarlierOne) {
   const auto alice = enrolled_signer("alice");
-  ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
-    for (const std::string_view sql : {std::string_view("DELETE FROM signers"), std::string_view("DELETE FROM factor_states")}) {
-      auto done = transaction.execute(sql, {});
-      if (!done) return done.error();
-    }
-    return {};
-  }));
+  forget_signers();
   auto other = enrolled_without_key("alice");
   other.key = alice.key;
   expect_refused(change_key(other, protocol::KeyChange::destroy, other.pin), ErrorCode::authentication_failed);

@@ -32,6 +32,8 @@ Result<std::optional<Record>> Table::find(storage::Transaction& transaction, std
 }
 
 Status Table::insert(storage::Transaction& transaction, std::string_view id, ByteView content) const {
+  // A record that was removed behind our back does not begin anew.
+  if (auto absent = find(transaction, id); !absent) return absent.error();
   auto sealed = sealer_->seal(name_, as_bytes(id), 1, content);
   if (!sealed) return sealed.error();
   auto changed = transaction.execute(insert_, {id, ByteView(*sealed)});

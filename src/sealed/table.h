@@ -30,7 +30,7 @@ class Table {
   [[nodiscard]] Result<std::optional<Record>> find(storage::Reader& reader, std::string_view id) const;
   /// The latest; with Rollback::refused it is refused (`storage_unavailable`) when it was put back or removed (Versions).
   [[nodiscard]] Result<std::optional<Record>> find(storage::Transaction& transaction, std::string_view id) const;
-  /// Version 1; `conflict` when the id exists.
+  /// Version 1; `conflict` when the id exists; with Rollback::refused as `find` when the id has existed.
   Status insert(storage::Transaction& transaction, std::string_view id, ByteView content) const;
   /// `conflict` when the row is no longer of this version.
   Status update(storage::Transaction& transaction, std::string_view id, std::uint64_t version, ByteView content) const;

@@ -131,6 +131,14 @@ TEST_F(VersionsTest, RefusesARowThatWasRemovedWhileServingAndAfterARestart) {
   }
 }
 
+TEST_F(VersionsTest, LetsNoRecordBeginAnewAfterItWasRemoved) {
+  insert();
+  as_administrator("DELETE FROM things");
+  auto refused = write([&](storage::Transaction& transaction) { return things_->insert(transaction, "alice", to_bytes("0 failures")); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+}
+
 TEST_F(VersionsTest, KnowsNothingOfARecordThatNeverWas) {
   EXPECT_EQ(*decide(), 0U);
   EXPECT_EQ(sealer_->versions().size(), 0U);
