@@ -293,7 +293,7 @@ Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::s
   if (stored->empty()) {
     if (auto made = Versions::make(versions); !made) return made.error();
   }
-  auto state = std::make_unique<State>(database, std::move(token), std::move(sealing_key), clock);
+  auto state = std::make_unique<State>(database, std::move(token), std::move(sealing_key), std::move(clock));
   for (const auto& key : *stored) {
     if (auto loaded = state->load(key); !loaded) {
       return Error{loaded.error().code, "sealed: data key " + std::to_string(key.id) + " does not open: " + loaded.error().detail};
@@ -303,7 +303,7 @@ Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::s
   if (refused_by("sealed.keys_complete", partial)) {
     return Error{ErrorCode::storage_unavailable, "sealed: somebody removed data keys from the database"};
   }
-  const auto now = clock->now();
+  const auto now = state->clock->now();
   if (state->index_key.empty()) {
     if (auto made = state->make(index_kind, now); !made) return made.error();
   }
