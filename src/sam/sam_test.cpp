@@ -1131,6 +1131,25 @@ TEST_F(SamTest, TC15_ASignerDestroysAKeyOfHisOwn) {
   expect_refused(change_key(alice, protocol::KeyChange::destroy, alice.pin), ErrorCode::credential_unknown);
 }
 
+TEST_F(SamTest, RightFactorsCountAsNoFailureWhenAKeyIsRefusedForAnotherReason) {
+  const auto alice = enrolled_signer("alice");
+  std::vector<protocol::Opened> opened;
+  for (int i = 0; i < 3; ++i) {
+    opened.push_back(*sam_->open_key_generation({.signer = alice.id,
+                                                 .algorithm = crypto::KeyAlgorithm::p256,
+                                                 .profile = "direct-resident",
+                                                 .client_id = "sca",
+                                                 .client_name = "SCA"}));
+  }
+  use_policy([](Value& policy) { policy["profiles"][0]["name"] = "another"; });
+  for (const auto& one : opened) {
+    expect_refused(sam_->generate_key(sap_message(protocol::Purpose::key, one, {.pin = alice.pin, .otp = otp(alice)})),
+                   ErrorCode::ticket_invalid);
+  }
+  use_policy([](Value&) {});
+  EXPECT_TRUE(approve(alice, {"contract"})) << "three right PINs lock nobody";
+}
+
 TEST_F(SamTest, AMessageToSuspendDestroysNothing) {
   const auto alice = enrolled_signer("alice");
   const auto opened = *sam_->open_key_change({alice.key, protocol::KeyChange::suspend, "sca", "SCA"});

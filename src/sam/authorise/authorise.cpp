@@ -192,14 +192,19 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   if (!proven) return refuse(proven.error());
   const auto& transaction = message->transaction;
   const auto* profile = core.policy.profile(transaction.profile);
+  // Until the claim the attempt is charged: whatever else refuses gives it back.
+  const auto refuse_uncharged = [&](const Error& error) {
+    give_attempt_back(core, *proven, profile != nullptr ? *profile : core.policy.profiles().front());
+    return refuse(error);
+  };
   auto key_id = KeyId::parse(transaction.key);
   if (profile == nullptr || !key_id || transaction.suites.size() != 1)
-    return refuse({ErrorCode::ticket_invalid, "the ticket is not for a key of a known profile"});
+    return refuse_uncharged({ErrorCode::ticket_invalid, "the ticket is not for a key of a known profile"});
   const auto algorithm = static_cast<crypto::KeyAlgorithm>(transaction.suites.front());
   const auto& owner = proven->signer().id;
 
   auto identity_value = json::parse(proven->signer().identity);
-  if (!identity_value) return refuse(identity_value.error());
+  if (!identity_value) return refuse_uncharged(identity_value.error());
   Bytes subject;
   {
     const auto text = [&](std::string_view name) { return identity_value->value(std::string(name), std::string()); };
@@ -208,7 +213,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
                                         {"2.5.4.4", text("surname")},
                                         {"2.5.4.5", text("serialNumber")},
                                         {"2.5.4.3", text("givenName") + " " + text("surname")}});
-    if (!encoded) return refuse(encoded.error());
+    if (!encoded) return refuse_uncharged(encoded.error());
     subject = std::move(*encoded);
   }
 
@@ -220,10 +225,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
     if (auto given = core.factors.give_back(write, *proven, 0, *profile); !given) return given;
     return pending_keys(core).insert(write, key_id->text(), as_bytes(core.node));
   });
-  if (!claimed) {
-    give_attempt_back(core, *proven, *profile);
-    return refuse(claimed.error());
-  }
+  if (!claimed) return refuse_uncharged(claimed.error());
 
   fault_point("sam.key.claimed");
   auto public_key = core.vault.generate(*key_id, algorithm);
