@@ -147,6 +147,10 @@ struct Sealer::State {
   [[nodiscard]] std::shared_ptr<DataKey> current_key() const;
   [[nodiscard]] std::shared_ptr<DataKey> find(KeyId id) const;
   Status load(const StoredKey& stored);
+  [[nodiscard]] Result<Secret> unwrap(const StoredKey& stored) const;
+  void keep_key(const StoredKey& stored, Secret key);
+  [[nodiscard]] std::shared_ptr<DataKey> youngest(UnixTime now) const;
+  Status adopt();
   Status make(std::string_view kind, UnixTime now);
   Status choose_current(UnixTime now);
   Status reserve(const DataKey& key, std::uint64_t count);
@@ -166,17 +170,27 @@ std::shared_ptr<DataKey> Sealer::State::find(KeyId id) const {
   return found == keys.end() ? nullptr : found->second;
 }
 
-Status Sealer::State::load(const StoredKey& stored) {
+Result<Secret> Sealer::State::unwrap(const StoredKey& stored) const {
   auto key = token->decrypt(sealing_key, stored.wrapped, wrapping_context(stored.id, stored.kind, stored.created));
   if (!key) return key.error();
   if (key->size() != key_size) return Error{ErrorCode::storage_unavailable, "sealed: a data key of another length"};
+  return key;
+}
+
+void Sealer::State::keep_key(const StoredKey& stored, Secret key) {
   if (stored.kind == index_kind) {
-    index_key = std::move(*key);
+    index_key = std::move(key);
   } else {
-    auto loaded = std::make_shared<DataKey>(stored.id, std::move(*key), stored.created, stored.records);
+    auto loaded = std::make_shared<DataKey>(stored.id, std::move(key), stored.created, stored.records);
     const std::unique_lock lock(ring_mutex);
     keys.insert_or_assign(stored.id, std::move(loaded));
   }
+}
+
+Status Sealer::State::load(const StoredKey& stored) {
+  auto key = unwrap(stored);
+  if (!key) return key.error();
+  keep_key(stored, std::move(*key));
   return {};
 }
 
@@ -187,34 +201,51 @@ Status Sealer::State::make(std::string_view kind, UnixTime now) {
   if (!key) return key.error();
   auto wrapped = token->encrypt(sealing_key, key->reveal(), wrapping_context(*id, kind, now));
   if (!wrapped) return wrapped.error();
+  // What is used is what the token gives back: a key that it would not unwrap later is noticed before its row stands.
+  const StoredKey stored{*id, std::string(kind), std::move(*wrapped), now, 0};
+  auto unwrapped = unwrap(stored);
+  if (!unwrapped) return unwrapped.error();
   auto written = database.write([&](storage::Transaction& transaction) -> Status {
-    auto done = transaction.execute("INSERT INTO sealed_data_keys (id, kind, wrapped, created, records) VALUES (?1, ?2, ?3, ?4, 0)",
-                                    {static_cast<std::int64_t>(*id), kind, ByteView(*wrapped), std::int64_t{unix_seconds(now)}});
+    auto done =
+        transaction.execute("INSERT INTO sealed_data_keys (id, kind, wrapped, created, records) VALUES (?1, ?2, ?3, ?4, 0)",
+                            {static_cast<std::int64_t>(stored.id), kind, ByteView(stored.wrapped), std::int64_t{unix_seconds(now)}});
     if (!done) return done.error();
     return {};
   });
   if (!written) return written;
-  log::info("sealed.data_key_made", {{"kind", std::string(kind)}, {"id", std::to_string(*id)}});
-  // What is used is what the token gives back, so that a key that could not be unwrapped later is noticed now.
-  return load({*id, std::string(kind), std::move(*wrapped), now, 0});
+  keep_key(stored, std::move(*unwrapped));
+  log::info("sealed.data_key_made", {{"kind", std::string(kind)}, {"id", std::to_string(stored.id)}});
+  return {};
+}
+
+/// Record keys whose rows stand and that are not known here: of a commit whose success was never told.
+Status Sealer::State::adopt() {
+  auto stored = read_keys(database);
+  if (!stored) return stored.error();
+  for (const auto& key : *stored) {
+    if (key.kind != record_kind || find(key.id)) continue;
+    if (auto loaded = load(key); !loaded) return loaded;
+  }
+  return {};
+}
+
+std::shared_ptr<DataKey> Sealer::State::youngest(UnixTime now) const {
+  const std::shared_lock lock(ring_mutex);
+  std::shared_ptr<DataKey> best;
+  // Of two that are equally old the less used one is the successor.
+  const auto rank = [](const DataKey& one) { return std::pair(one.created, ~one.records.load()); };
+  for (const auto& [id, key] : keys) {
+    if (refused_by("sealed.data_key_ended", is_old(*key, now) || is_used_up(*key))) continue;
+    if (!best || rank(*best) < rank(*key)) best = key;
+  }
+  return best;
 }
 
 Status Sealer::State::choose_current(UnixTime now) {
-  const auto youngest = [&] {
-    const std::shared_lock lock(ring_mutex);
-    std::shared_ptr<DataKey> best;
-    for (const auto& [id, key] : keys) {
-      if (refused_by("sealed.data_key_ended", is_old(*key, now) || is_used_up(*key))) continue;
-      // Of two that are equally old the less used one is the successor.
-      const auto rank = [](const DataKey& one) { return std::pair(one.created, ~one.records.load()); };
-      if (!best || rank(*best) < rank(*key)) best = key;
-    }
-    return best;
-  };
-  auto chosen = youngest();
+  auto chosen = youngest(now);
   if (!chosen) {
     if (auto made = make(record_kind, now); !made) return made;
-    chosen = youngest();
+    chosen = youngest(now);
   }
   // Before the first record under it, so that the stored count is never behind.
   if (auto counted = reserve(*chosen, chosen->records.load() + reserved_records); !counted) return counted;
@@ -242,7 +273,9 @@ Status Sealer::State::rotate_if_due() {
   const auto now = clock->now();
   const auto ending = current_key();
   if (!ends_soon(*ending, now)) return {};
-  auto made = make(record_kind, now);
+  auto made = adopt();
+  // A successor that stands already is taken, so that failures do not pile keys up.
+  if (made && youngest(now).get() == ending.get()) made = make(record_kind, now);
   if (made) made = choose_current(now);
   if (!made) {
     overdue = is_old(*ending, now) || is_used_up(*ending);

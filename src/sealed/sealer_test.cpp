@@ -237,6 +237,30 @@ TEST_F(SealerTest, ADataKeyThatIsTooOldWithoutASuccessorSealsNothingMoreUntilThe
   EXPECT_TRUE(sealer_->seal("signers", id_, 3, plaintext_));
 }
 
+TEST_F(SealerTest, ASuccessorWhoseCountCannotBeKeptIsMadeOnce) {
+  const auto first = sealer_->current_key_id();
+  as_administrator("CREATE TRIGGER no_count BEFORE UPDATE ON sealed_data_keys BEGIN SELECT RAISE(ABORT, 'refused'); END");
+  clock_->advance(std::chrono::days(89));
+  for (int again = 0; again < 3; ++again) EXPECT_FALSE(sealer_->rotate_if_due());
+  EXPECT_EQ(number("SELECT count(*) FROM sealed_data_keys WHERE kind = 'record'"), 2);
+  EXPECT_EQ(sealer_->current_key_id(), first);
+  as_administrator("DROP TRIGGER no_count");
+  ASSERT_TRUE(sealer_->rotate_if_due());
+  EXPECT_NE(sealer_->current_key_id(), first);
+}
+
+TEST_F(SealerTest, ASuccessorOfACommitThatWasNotToldIsAdopted) {
+  auto told = std::make_shared<std::atomic<bool>>(true);
+  database_->on_commit([told] { return *told ? Status() : Status(Error{ErrorCode::audit_unavailable, "not told"}); });
+  *told = false;
+  clock_->advance(std::chrono::days(89));
+  for (int again = 0; again < 3; ++again) EXPECT_FALSE(sealer_->rotate_if_due());
+  EXPECT_EQ(number("SELECT count(*) FROM sealed_data_keys WHERE kind = 'record'"), 2);
+  *told = true;
+  ASSERT_TRUE(sealer_->rotate_if_due());
+  EXPECT_EQ(number("SELECT count(*) FROM sealed_data_keys WHERE kind = 'record'"), 2);
+}
+
 TEST_F(SealerTest, RecordsAreCountedAheadWhileServingAndExactlyAfterAnOrderlyEnd) {
   for (std::uint64_t version = 0; version < 5; ++version) ASSERT_TRUE(sealer_->seal("signers", id_, version, plaintext_));
   EXPECT_GE(number("SELECT records FROM sealed_data_keys WHERE kind = 'record'"), 5);
