@@ -571,6 +571,21 @@ TEST_F(SamTest, TC4_ConcurrentUsesOfOneSadMakeOneSignature) {
   for (const auto& signature : signatures) EXPECT_EQ(signature, signatures.front()) << "an answer differs from the one signature";
 }
 
+TEST_F(SamTest, TC5_AnOutcomeThatStandsButCouldNotBeReleasedIsRefusedAndThenRedelivered) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"contract"});
+  // The second commit of a signature is its outcome: durable, but what vouches for it cannot be written.
+  auto commits = std::make_shared<int>(0);
+  database_->on_commit([commits]() -> Status {
+    if (++*commits == 2) return Error{ErrorCode::audit_unavailable, "the anchor cannot be written"};
+    return {};
+  });
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::audit_unavailable);
+  const auto again = sam_->sign(request(alice, authorised, {"contract"}));
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_TRUE(again->signatures[0].redelivered);
+}
+
 TEST_F(SamTest, TC5_AnAnswerThatWasLostIsGivenAgainAndMarked) {
   const auto alice = enrolled_signer("alice");
   const auto authorised = *approve(alice, {"contract"});

@@ -273,7 +273,10 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   // What disturbed the token may disturb the signature of a checkpoint too. A log that is soon well again gets its outcome now, not at the next start.
   for (unsigned attempt = 0; !recorded && recorded.error().code == ErrorCode::audit_unavailable && attempt < outcome_attempts; ++attempt) {
     std::this_thread::sleep_for(outcome_pause);
-    recorded = core_.database.write(record_outcomes);
+    auto again = core_.database.write(record_outcomes);
+    // The outcome stands since the attempt before, which could not be released: the signer gets it redelivered, not released now.
+    if (!again && again.error().code == ErrorCode::conflict) break;
+    recorded = std::move(again);
   }
   fault_point("sam.sign.recorded");
   if (recorded) {
