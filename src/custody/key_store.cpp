@@ -119,7 +119,7 @@ Result<StoredKey> KeyStore::opened(const std::string& id, std::uint64_t version,
   return StoredKey{version, std::move(*record)};
 }
 
-Result<std::optional<StoredKey>> KeyStore::find(storage::Reader& reader, const KeyId& key) const {
+Result<std::optional<StoredKey>> KeyStore::find_in_snapshot(storage::Reader& reader, const KeyId& key) const {
   auto row = reader.query_one<RawRow>("SELECT id, version, record FROM keys WHERE id = ?1", {std::string_view(key.text())}, raw);
   if (!row) return row.error();
   if (!*row) return std::optional<StoredKey>();
@@ -129,7 +129,7 @@ Result<std::optional<StoredKey>> KeyStore::find(storage::Reader& reader, const K
 }
 
 Result<std::optional<StoredKey>> KeyStore::find(storage::Transaction& transaction, const KeyId& key) const {
-  auto found = find(static_cast<storage::Reader&>(transaction), key);
+  auto found = find_in_snapshot(transaction, key);
   if (!found) return found;
   if (auto checked = sealer_->versions().check(table, as_bytes(key.text()), *found ? (*found)->version : 0); !checked)
     return checked.error();
@@ -190,6 +190,8 @@ Status KeyStore::insert(storage::Transaction& transaction, const KeyRecord& reco
 
 Status KeyStore::update(storage::Transaction& transaction, const StoredKey& changed_key) const {
   const auto& record = changed_key.record;
+  // Else an earlier row, updated often enough, would overtake the version that is remembered.
+  if (auto latest = sealer_->versions().check(table, as_bytes(record.id.text()), changed_key.version); !latest) return latest;
   auto sealed = sealer_->seal(table, as_bytes(record.id.text()), changed_key.version + 1, encode(record));
   if (!sealed) return sealed.error();
   const auto index = certificate_index(record);

@@ -43,7 +43,7 @@ class KeyStore {
   explicit KeyStore(std::shared_ptr<const sealed::Sealer> sealer) : sealer_(std::move(sealer)) {}
 
   /// Of a snapshot, which may be older than the latest commit: for what decides nothing.
-  [[nodiscard]] Result<std::optional<StoredKey>> find(storage::Reader& reader, const KeyId& key) const;
+  [[nodiscard]] Result<std::optional<StoredKey>> find_in_snapshot(storage::Reader& reader, const KeyId& key) const;
   /// The latest, and refused (`storage_unavailable`) when the row was put back to an earlier state or removed (TC-8).
   [[nodiscard]] Result<std::optional<StoredKey>> find(storage::Transaction& transaction, const KeyId& key) const;
   [[nodiscard]] Result<std::vector<StoredKey>> of_owner(storage::Reader& reader, const SignerId& owner) const;
@@ -52,7 +52,7 @@ class KeyStore {
                                                                   std::string_view serial_hex) const;
   /// `conflict` when the id or the public key exists: the same public key twice is an alarm, not a coincidence (AII-1(b)).
   Status insert(storage::Transaction& transaction, const KeyRecord& record) const;
-  /// `conflict` when the record changed meanwhile.
+  /// `conflict` when the record changed meanwhile; as `find` when `changed` is not of the latest version.
   Status update(storage::Transaction& transaction, const StoredKey& changed) const;
 
   static const std::vector<storage::Migration>& migrations();

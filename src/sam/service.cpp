@@ -180,7 +180,7 @@ Result<std::vector<protocol::CredentialFacts>> Sam::list_credentials(const Signe
 Result<protocol::CredentialFacts> Sam::credential(const KeyId& key) {
   std::optional<protocol::CredentialFacts> facts;
   auto read = core_.database.read([&](storage::Reader& reader) -> Status {
-    auto found = core_.keys.find(reader, key);
+    auto found = core_.keys.find_in_snapshot(reader, key);
     if (!found) return found.error();
     if (!*found) return Error{ErrorCode::credential_unknown, "no such key"};
     facts = facts_of((*found)->record);

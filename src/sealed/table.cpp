@@ -10,7 +10,7 @@ Table::Table(std::shared_ptr<const Sealer> sealer, std::string_view name, Rollba
       insert_("INSERT INTO " + std::string(name) + " (id, version, record) VALUES (?1, 1, ?2)"),
       update_("UPDATE " + std::string(name) + " SET version = ?3, record = ?4 WHERE id = ?1 AND version = ?2") {}
 
-Result<std::optional<Record>> Table::find(storage::Reader& reader, std::string_view id) const {
+Result<std::optional<Record>> Table::find_in_snapshot(storage::Reader& reader, std::string_view id) const {
   struct Row {
     std::int64_t version;
     Bytes sealed;
@@ -25,15 +25,19 @@ Result<std::optional<Record>> Table::find(storage::Reader& reader, std::string_v
 }
 
 Result<std::optional<Record>> Table::find(storage::Transaction& transaction, std::string_view id) const {
-  auto found = find(static_cast<storage::Reader&>(transaction), id);
-  if (!found || rollback_ == Rollback::tolerated) return found;
-  if (auto checked = sealer_->versions().check(name_, as_bytes(id), *found ? (*found)->version : 0); !checked) return checked.error();
+  auto found = find_in_snapshot(transaction, id);
+  if (!found) return found;
+  if (auto latest = check_latest(id, *found ? (*found)->version : 0); !latest) return latest.error();
   return found;
 }
 
+Status Table::check_latest(std::string_view id, std::uint64_t version) const {
+  return rollback_ == Rollback::tolerated ? Status() : sealer_->versions().check(name_, as_bytes(id), version);
+}
+
 Status Table::insert(storage::Transaction& transaction, std::string_view id, ByteView content) const {
-  // A record that was removed behind our back does not begin anew.
-  if (auto absent = find(transaction, id); !absent) return absent.error();
+  // A record that was removed behind our back does not begin anew; the same id twice is the statement's conflict.
+  if (auto read = find(transaction, id); !read) return read.error();
   auto sealed = sealer_->seal(name_, as_bytes(id), 1, content);
   if (!sealed) return sealed.error();
   auto changed = transaction.execute(insert_, {id, ByteView(*sealed)});
@@ -43,6 +47,8 @@ Status Table::insert(storage::Transaction& transaction, std::string_view id, Byt
 }
 
 Status Table::update(storage::Transaction& transaction, std::string_view id, std::uint64_t version, ByteView content) const {
+  // Else an earlier row, updated often enough, would overtake the version that is remembered.
+  if (auto latest = check_latest(id, version); !latest) return latest;
   auto sealed = sealer_->seal(name_, as_bytes(id), version + 1, content);
   if (!sealed) return sealed.error();
   auto changed =

@@ -27,18 +27,19 @@ class Table {
   Table(std::shared_ptr<const Sealer> sealer, std::string_view name, Rollback rollback);
 
   /// Of a snapshot, which may be older than the latest commit: for what decides nothing.
-  [[nodiscard]] Result<std::optional<Record>> find(storage::Reader& reader, std::string_view id) const;
+  [[nodiscard]] Result<std::optional<Record>> find_in_snapshot(storage::Reader& reader, std::string_view id) const;
   /// The latest; with Rollback::refused it is refused (`storage_unavailable`) when it was put back or removed (Versions).
   [[nodiscard]] Result<std::optional<Record>> find(storage::Transaction& transaction, std::string_view id) const;
   /// Version 1; `conflict` when the id exists; with Rollback::refused as `find` when the id has existed.
   Status insert(storage::Transaction& transaction, std::string_view id, ByteView content) const;
-  /// `conflict` when the row is no longer of this version.
+  /// `conflict` when the row is no longer of this version; with Rollback::refused as `find` when that version is not the latest.
   Status update(storage::Transaction& transaction, std::string_view id, std::uint64_t version, ByteView content) const;
 
  private:
   std::shared_ptr<const Sealer> sealer_;
   std::string_view name_;
   Rollback rollback_;
+  [[nodiscard]] Status check_latest(std::string_view id, std::uint64_t version) const;
   std::string select_, insert_, update_;
 };
 

@@ -120,6 +120,17 @@ TEST_F(VersionsTest, RefusesARowThatWasPutBackWhileServingAndAfterARestart) {
   }
 }
 
+TEST_F(VersionsTest, LetsNoEarlierRowOvertakeTheLatestByBeingUpdated) {
+  insert();
+  keep_row();
+  update(1);
+  put_row_back();
+  auto refused = write([&](storage::Transaction& transaction) { return things_->update(transaction, "alice", 1, to_bytes("again")); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+  EXPECT_FALSE(decide());
+}
+
 TEST_F(VersionsTest, RefusesARowThatWasRemovedWhileServingAndAfterARestart) {
   insert();
   as_administrator("DELETE FROM things");

@@ -52,7 +52,7 @@ Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& r
   if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
   std::optional<custody::StoredKey> key;
   auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
-    auto found = core.keys.find(reader, request.key);
+    auto found = core.keys.find_in_snapshot(reader, request.key);
     if (!found) return found.error();
     key = std::move(*found);
     return {};
@@ -148,7 +148,7 @@ Result<protocol::Opened> open_key_change(Core& core, const protocol::OpenKeyChan
   if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
   std::optional<custody::StoredKey> key;
   auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
-    auto found = core.keys.find(reader, request.key);
+    auto found = core.keys.find_in_snapshot(reader, request.key);
     if (!found) return found.error();
     key = std::move(*found);
     return {};

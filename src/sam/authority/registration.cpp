@@ -32,8 +32,8 @@ Status append_event(Core& core, storage::Transaction& transaction, const Event& 
   return appended ? Status() : Status(appended.error());
 }
 
-Result<custody::StoredKey> existing_key(Core& core, storage::Reader& reader, const KeyId& key) {
-  auto found = core.keys.find(reader, key);
+Result<custody::StoredKey> existing_key(Core& core, storage::Transaction& transaction, const KeyId& key) {
+  auto found = core.keys.find(transaction, key);
   if (!found) return found.error();
   if (!*found) return Error{ErrorCode::credential_unknown, "no such key"};
   return std::move(**found);

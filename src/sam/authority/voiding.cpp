@@ -41,10 +41,10 @@ Result<std::vector<PendingKey>> own_pending_keys(Core& core) {
     });
     if (!listed) return listed;
     for (const auto& key : named) {
-      auto row = pending_keys(core).find(reader, key.text());
+      auto row = pending_keys(core).find_in_snapshot(reader, key.text());
       if (!row) return row.error();
       if (!*row || as_text((*row)->content.reveal()) != core.node) continue;
-      auto record = core.keys.find(reader, key);
+      auto record = core.keys.find_in_snapshot(reader, key);
       if (!record) return record.error();
       found.push_back({key, std::move(*record)});
     }

@@ -59,7 +59,7 @@ Status SapKeys::refresh_alone() {
     });
     if (!done) return done;
     for (const auto& name : names) {
-      auto record = table_.find(reader, name);
+      auto record = table_.find_in_snapshot(reader, name);
       if (!record) return record.error();
       if (!*record) continue;
       FieldReader in((*record)->content.reveal());
