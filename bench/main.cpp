@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view usage =
     "usage: intaglio-bench raw|token module=FILE folder=DIRECTORY clients=1,8,32 seconds=N\n"
+    "       intaglio-bench limits module=FILE folder=DIRECTORY seconds=N, then lines \"KEY CLIENTS\" on standard input\n"
     "       intaglio-bench wire|https|messages name=NAME plan=FILE clients=N seconds=N batch=N";
 
 class Arguments {
@@ -64,6 +65,10 @@ int main(int count, char** words) {
     const LocalOptions options{arguments.text("module"), arguments.text("folder"), arguments.numbers("clients"),
                                arguments.number<double>("seconds")};
     stage == "raw" ? measure_raw(options) : measure_token(options);
+    return 0;
+  }
+  if (stage == "limits") {
+    serve_limits({arguments.text("module"), arguments.text("folder"), {}, arguments.number<double>("seconds")});
     return 0;
   }
   const RemoteOptions options{arguments.text("name"), arguments.text("plan"), arguments.number<unsigned>("clients"),

@@ -7,6 +7,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 const { values: options } = parseArgs({
@@ -35,6 +36,7 @@ const keys = [
   { name: 'p256', algorithm: 'p256', suite: 'ecdsa-sha256', signers: options.quick ? 12 : 32 },
 ];
 const ticksPerSecond = 100;
+const module = '/usr/lib/softhsm/libsofthsm2.so';
 
 const began = Date.now();
 const say = (text) => process.stderr.write(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
@@ -59,6 +61,31 @@ function generate(words) {
       resolve(lines);
     });
   });
+}
+
+/** The limit, measured beside the cells that are compared with it: a virtual machine is not equally fast all the time. */
+class Limits {
+  static start() {
+    const limits = new Limits();
+    limits.folder = mkdtempSync(path.join(options.folder, 'intaglio-limits-'));
+    const words = ['limits', `module=${module}`, `folder=${limits.folder}`, `seconds=${localSeconds / 2}`];
+    limits.child = spawn('setpriv', ['--pdeathsig', 'KILL', path.join(process.env.INTAGLIO_BIN, 'intaglio-bench'), ...words], { stdio: ['pipe', 'pipe', 'inherit'] });
+    limits.lines = createInterface({ input: limits.child.stdout })[Symbol.asyncIterator]();
+    return limits;
+  }
+
+  async rate(key, clients) {
+    this.child.stdin.write(`${key} ${clients}\n`);
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error('intaglio-bench limits ended');
+    const line = JSON.parse(value);
+    return line.ops / line.seconds;
+  }
+
+  stop() {
+    this.child.stdin.end();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
 }
 
 /** CPU seconds that a process has used. */
@@ -104,6 +131,7 @@ class Bench {
       folder: options.folder, policy: benchPolicy, environment: { sam: realClock, pki: realClock, ssa: realClock },
       configure: { ssa: (text) => text.replace(/^max_sad_seconds = \d+/m, 'max_sad_seconds = 3600') },
     });
+    bench.limits = Limits.start();
     bench.client = await new Client(bench.system).signIn();
     bench.officer = new Officer(bench.system);
     return bench;
@@ -166,8 +194,11 @@ class Bench {
 
   async sign(stage, key, clients, size = 1) {
     const authorisations = await this.authorise(key, await this.fresh(key, key.signers));
-    const prefix = stage === 'https' ? 'e2e' : stage;
-    await this.cell(stage, `${prefix}${size > 1 ? `-x${size}` : ''}.${key.name}.c${clients}`, this.plan(key, { authorisations }), clients, { size });
+    const name = `${stage === 'https' ? 'e2e' : stage}${size > 1 ? `-x${size}` : ''}.${key.name}.c${clients}`;
+    const before = await this.limits.rate(key.name, clients);
+    await this.cell(stage, name, this.plan(key, { authorisations }), clients, { size });
+    const after = await this.limits.rate(key.name, clients);
+    cells.get(name).limit = (before + after) / 2;
   }
 
   /** SAP messages that only wait to be sent, one a signer. */
@@ -183,7 +214,7 @@ class Bench {
 
 async function measureLocal() {
   const folder = mkdtempSync(path.join(options.folder, 'intaglio-bench-'));
-  const words = ['module=/usr/lib/softhsm/libsofthsm2.so', `folder=${folder}`, `clients=${levels}`, `seconds=${localSeconds}`];
+  const words = [`module=${module}`, `folder=${folder}`, `clients=${levels}`, `seconds=${localSeconds}`];
   try {
     await generate(['raw', ...words]);
     await generate(['token', ...words]);
@@ -209,6 +240,7 @@ async function measureServices() {
     for (const service of Object.values(bench.system.services)) process.stderr.write(`${service.name}: ${service.words().slice(-1500)}\n`);
     throw error;
   } finally {
+    bench.limits.stop();
     await bench.system.stop();
   }
 }
@@ -234,10 +266,10 @@ function breakdown(key) {
   };
 }
 
-/** The limit of a cell: the same key and, as long as it was measured, the same number of threads. */
+/** The limit of a cell: the same key and number of threads, measured just before and after it; of a local cell, next to it. */
 function limitOf(name) {
   const [, key, clients] = name.split('.');
-  return cells.get(`limit.${key}.${clients}`);
+  return cells.get(name).limit ?? cells.get(`limit.${key}.${clients}`).rate;
 }
 
 function makeReport() {
@@ -249,8 +281,9 @@ function makeReport() {
     if (!/^(wire|e2e|room)/.test(name)) continue;
     const limit = limitOf(name);
     if (!name.startsWith('room')) add(`${name}.effective_ops`, cell.effectiveRate, '1/s');
-    add(`${name}.ratio_to_limit`, cell.rate / limit.rate, '1');
-    if (!name.startsWith('room')) add(`${name}.effective_ratio_to_limit`, cell.effectiveRate / limit.rate, '1');
+    add(`${name}.limit_beside`, limit, '1/s');
+    add(`${name}.ratio_to_limit`, cell.rate / limit, '1');
+    if (!name.startsWith('room')) add(`${name}.effective_ratio_to_limit`, cell.effectiveRate / limit, '1');
   }
   for (const key of keys) {
     for (const [stage, value] of Object.entries(breakdown(key))) add(`breakdown.${key.name}.${stage}`, value, 'us');
@@ -267,11 +300,11 @@ function makeReport() {
 function printTable(report) {
   const value = (name) => report.results.find((result) => result.name === name)?.value;
   const percent = (share) => (share === undefined ? '' : `${(share * 100).toFixed(1)} %`);
-  const rows = [['cell', '1/s', 'effective', 'p50 us', 'p95 us', 'p99 us', 'of limit', 'effective']];
+  const rows = [['cell', '1/s', 'effective', 'p50 us', 'p95 us', 'p99 us', 'limit', 'of limit', 'effective']];
   for (const name of cells.keys()) {
     const effective = value(`${name}.effective_ops`);
     rows.push([name, value(`${name}.ops`).toFixed(0), effective?.toFixed(0) ?? '', ...['p50', 'p95', 'p99'].map((share) => value(`${name}.${share}`).toFixed(0)),
-      percent(value(`${name}.ratio_to_limit`)), percent(value(`${name}.effective_ratio_to_limit`))]);
+      value(`${name}.limit_beside`)?.toFixed(0) ?? '', percent(value(`${name}.ratio_to_limit`)), percent(value(`${name}.effective_ratio_to_limit`))]);
   }
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   for (const row of rows) console.log(row.map((text, column) => (column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column]))).join('  '));

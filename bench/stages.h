@@ -21,6 +21,9 @@ void measure_raw(const LocalOptions& options);
 /// A token of its own, in this process. `csign.…`: C_SignInit and C_Sign on sessions of our own; `limit.…`: the same and the one
 /// verification of TC-5; `room.…`: the token room's sign_for_activation; `verify.…`: the verification alone.
 void measure_token(const LocalOptions& options);
+/// Measures `limit.<key>.c<clients>` on a token of its own for each line `<key> <clients>` of standard input, until that ends: the
+/// limit beside a cell, on a machine that is not equally fast all the time. `options.clients` is not looked at.
+void serve_limits(const LocalOptions& options);
 
 /// One cell against running services, as the plan file of run.mjs says.
 struct RemoteOptions {

@@ -3,6 +3,9 @@
 #include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
 
+#include <iostream>
+#include <map>
+
 #include "base/file.h"
 #include "crypto/random.h"
 #include "load.h"
@@ -114,6 +117,40 @@ Call raw_call(const RawModule& module, const token::SignerKey& key, const Kind& 
   };
 }
 
+/// The cells of one key that are in this process: named "stage.key.cN".
+class Cells {
+ public:
+  Cells(token::Token& token, const RawModule& module, const Kind& kind, ByteView digest)
+      : token_(token),
+        module_(module),
+        kind_(kind),
+        digest_(digest),
+        key_(must("key", token.generate_signer_key(kind.algorithm, as_bytes(kind.name), kind.name))) {}
+
+  void measure_raw(std::string_view stage, Part part, unsigned clients, double seconds) const {
+    measure(load(stage, clients, seconds), [&](unsigned) { return raw_call(module_, key_, kind_, digest_, part); });
+  }
+  void measure_room(unsigned clients, double seconds) const {
+    measure(load("room", clients, seconds), [&](unsigned) -> Call {
+      return [&] {
+        if (!token_.sign_for_activation(key_, kind_.suite, digest_).signature) fail("the token room gave no signature");
+        return 1U;
+      };
+    });
+  }
+
+ private:
+  [[nodiscard]] Load load(std::string_view stage, unsigned clients, double seconds) const {
+    return {std::string(stage) + "." + kind_.name + ".c" + std::to_string(clients), clients, seconds};
+  }
+
+  token::Token& token_;
+  const RawModule& module_;
+  const Kind& kind_;
+  const ByteView digest_;
+  const token::SignerKey key_;
+};
+
 }  // namespace
 
 void measure_token(const LocalOptions& options) {
@@ -121,21 +158,28 @@ void measure_token(const LocalOptions& options) {
   const RawModule module(options.module);
   const auto digest = must("random", crypto::random_bytes(32));
   for (const auto& kind : kinds) {
-    const auto key = must("key", token->generate_signer_key(kind.algorithm, as_bytes(kind.name), kind.name));
+    const Cells cells(*token, module, kind, digest);
     for (const auto clients : options.clients) {
-      const auto named = [&](std::string_view stage) {
-        return Load{std::string(stage) + "." + kind.name + ".c" + std::to_string(clients), clients, options.seconds};
-      };
-      measure(named("csign"), [&](unsigned) { return raw_call(module, key, kind, digest, Part::sign); });
-      measure(named("limit"), [&](unsigned) { return raw_call(module, key, kind, digest, Part::sign_and_verify); });
-      measure(named("verify"), [&](unsigned) { return raw_call(module, key, kind, digest, Part::verify); });
-      measure(named("room"), [&](unsigned) -> Call {
-        return [&] {
-          if (!token->sign_for_activation(key, kind.suite, digest).signature) fail("the token room gave no signature");
-          return 1U;
-        };
-      });
+      cells.measure_raw("csign", Part::sign, clients, options.seconds);
+      cells.measure_raw("limit", Part::sign_and_verify, clients, options.seconds);
+      cells.measure_raw("verify", Part::verify, clients, options.seconds);
+      cells.measure_room(clients, options.seconds);
     }
+  }
+}
+
+void serve_limits(const LocalOptions& options) {
+  const auto token = make_token(options);
+  const RawModule module(options.module);
+  const auto digest = must("random", crypto::random_bytes(32));
+  std::map<std::string, Cells, std::less<>> cells;
+  for (const auto& kind : kinds) cells.try_emplace(kind.name, *token, module, kind, digest);
+  std::string key;
+  unsigned clients = 0;
+  while (std::cin >> key >> clients) {
+    const auto found = cells.find(key);
+    if (found == cells.end() || clients == 0) fail("not a key and a number of clients: " + key);
+    found->second.measure_raw("limit", Part::sign_and_verify, clients, options.seconds);
   }
 }
 
