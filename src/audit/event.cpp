@@ -40,7 +40,7 @@ constexpr auto kinds = std::to_array<Kind>({
     {EventType::process_started, "process.started", {"configuration", "clock", "synchronised", "flavour"}, {"policy", "version"}},
     {EventType::process_stopped, "process.stopped", {}, {}},
     {EventType::configuration_loaded, "configuration.loaded", {"configuration"}, {}},
-    {EventType::policy_installed, "policy.installed", {"policy_digest"}, {}},
+    {EventType::policy_installed, "policy.installed", {"policy_digest"}, {"proposal"}},
     {EventType::signer_created, "signer.created", {"request"}, {"identity"}},
     {EventType::activation_refused, "activation.refused", {"reason", "client"}, {}},
     {EventType::factors_enrolled, "factors.enrolled", {"factors", "client"}, {}},
@@ -83,6 +83,13 @@ constexpr auto kinds = std::to_array<Kind>({
     {EventType::certificate_refused, "certificate.refused", {"code"}, {}},
     {EventType::revocation_recorded, "revocation.recorded", {"serial", "reason"}, {"rid", "crl_number"}},
     {EventType::crl_issued, "crl.issued", {"number", "entries", "crl_sha256", "next_update"}, {}},
+    {EventType::user_added, "user.added", {"proposal", "roles", "key"}, {}},
+    {EventType::user_changed, "user.changed", {"change"}, {"proposal", "roles", "key", "reason"}},
+    {EventType::proposal_made, "proposal.made", {"operation", "digest", "ends"}, {}},
+    {EventType::proposal_approved, "proposal.approved", {"operation", "digest"}, {}},
+    {EventType::proposal_executed, "proposal.executed", {"operation", "digest", "approved_by"}, {}},
+    {EventType::management_refused, "management.refused", {"reason", "detail"}, {}},
+    {EventType::audit_read, "audit.read", {"events", "filter"}, {}},
 });
 
 constexpr bool in_order() {
@@ -91,7 +98,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::crl_issued) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::audit_read) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

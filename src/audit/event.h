@@ -44,6 +44,13 @@ enum class EventType {
   certificate_refused,
   revocation_recorded,
   crl_issued,
+  user_added,
+  user_changed,
+  proposal_made,
+  proposal_approved,
+  proposal_executed,
+  management_refused,
+  audit_read,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

@@ -11,6 +11,7 @@
 #include "audit/detail/receipt.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "json/json.h"
 
 namespace intaglio::audit {
 
@@ -24,6 +25,26 @@ constexpr auto retry_time = std::chrono::milliseconds(500);
 
 Error unavailable(const std::string& why) { return {ErrorCode::audit_unavailable, "audit: " + why}; }
 Error unavailable(const Error& cause) { return {ErrorCode::audit_unavailable, cause.detail}; }
+
+constexpr std::uint64_t max_entries_in_a_search = 20'000;
+
+Result<bool> matches_selection(const detail::Entry& entry, const Selection& selection) {
+  auto event = json::parse(as_text(entry.event));
+  if (!event) return Error{ErrorCode::audit_unavailable, "entry " + std::to_string(entry.index) + " is no event"};
+  for (const auto& [name, wanted] : {std::pair{"type", &selection.type}, {"actor", &selection.actor}, {"subject", &selection.subject}}) {
+    if (!*wanted) continue;
+    auto value = json::text_member(*event, name);
+    if (!value) return value.error();
+    if (*value != **wanted) return false;
+  }
+  if (!selection.since && !selection.until) return true;
+  auto time = json::text_member(*event, "time", 64);
+  if (!time) return time.error();
+  // "2026-11-20T10:37:00.125Z": cut to the second, moments of this form are ordered as texts.
+  const auto second = time->substr(0, 19);
+  return !(selection.since && second < format_utc(*selection.since).substr(0, 19)) &&
+         !(selection.until && second >= format_utc(*selection.until).substr(0, 19));
+}
 
 /// What can be wrong, each found and cured by another part.
 enum class Part { storage, anchor, integration, tampering };
@@ -360,6 +381,26 @@ Result<std::string> Log::receipt(std::uint64_t index) {
   if (!read) return unavailable(read.error());
   if (!entry) return unavailable("entry " + std::to_string(index) + " is missing");
   return detail::make_receipt(*entry, *checkpoint, note, core.integrator.tiles());
+}
+
+Result<SelectedEvents> Log::select(storage::Reader& reader, const Selection& selection) const {
+  const auto size = state_->core->size.load();
+  SelectedEvents selected{.events = {}, .next = std::min(selection.from, size), .size = size};
+  const auto end = std::min(size, selected.next + max_entries_in_a_search);
+  Status readable;
+  auto read = detail::each_entry(reader, selected.next, end, [&](const detail::Entry& entry) {
+    auto matches = matches_selection(entry, selection);
+    if (!matches) {
+      readable = unavailable(matches.error());
+      return false;
+    }
+    if (*matches) selected.events.emplace_back(as_text(entry.event));
+    selected.next = entry.index + 1;
+    return selected.events.size() < selection.limit;
+  });
+  if (!read) return unavailable(read.error());
+  if (!readable) return readable.error();
+  return selected;
 }
 
 Status Log::healthy() const { return state_->core->healthy(); }

@@ -21,6 +21,19 @@ struct EntryReference {
   crypto::Sha256Digest leaf; ///< RFC 9162: SHA-256(0x00 | canonical event)
 };
 
+/// What an auditor looks for: entries from an index on, each condition that is given (SRG_AA.4).
+struct Selection {
+  std::uint64_t from = 0;
+  std::size_t limit = 100;  ///< events in the answer
+  std::optional<std::string> type{}, actor{}, subject{};
+  std::optional<UnixTime> since{}, until{};  ///< since <= time < until
+};
+struct SelectedEvents {
+  std::vector<std::string> events;  ///< canonical JSON, in order
+  std::uint64_t next;               ///< where to go on; size when nothing is left
+  std::uint64_t size;
+};
+
 struct LogConfig {
   std::string origin;                 ///< C2SP checkpoint origin, one per node
   std::filesystem::path directory;    ///< tiles and checkpoint (C2SP tlog-tiles)
@@ -46,6 +59,8 @@ class Log {
   /// Inclusion proof and the checkpoint it leads to; not_found until integrated. JSON text for a client:
   /// {"log","index","leaf","event","inclusion":[…base64],"checkpoint":"…"}.
   [[nodiscard]] Result<std::string> receipt(std::uint64_t index);
+  /// Reads at most 20 000 entries: a search that finds little answers with `next`, and the caller goes on from there.
+  [[nodiscard]] Result<SelectedEvents> select(storage::Reader& reader, const Selection& selection) const;
   /// audit_unavailable when entries cannot be stored, or the anchor contradicts the database.
   [[nodiscard]] Status healthy() const;
   [[nodiscard]] std::uint64_t size() const noexcept;

@@ -34,6 +34,10 @@ constexpr std::string_view schema = R"(
     PRIMARY KEY (authorisation, position)) WITHOUT ROWID;
 )";
 
+constexpr std::string_view management_schema = R"(
+  CREATE TABLE proposals (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+)";
+
 }  // namespace
 
 Status Core::ready() const {
@@ -48,6 +52,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {2, audit::Log::migrations().at(0).sql},
       {3, custody::KeyStore::migrations().at(0).sql},
       {4, schema},
+      {5, management_schema},
   };
   return list;
 }
