@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "admin/commands.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -215,6 +216,83 @@ void add_signer(CLI::App& program, const Clock& clock) {
       "  intaglio signer change-seed --client client.toml --signer ada");
 }
 
+/// Requests of one person: the command, the operation behind it, and the members that it takes.
+struct AdminCommand {
+  std::string_view name, operation, about;
+  std::vector<std::pair<std::string_view, std::string_view>> texts;  ///< option and member name, meaning
+};
+
+void add_admin(CLI::App& program, const Clock& clock) {
+  auto* admin = program.add_subcommand("admin", "Privileged users: what the SAM does, and changes that two persons agree on");
+  admin->require_subcommand(1);
+  const auto add = [&](std::string name, std::string about, std::filesystem::path& file) {
+    auto* app = admin->add_subcommand(std::move(name), std::move(about));
+    app->add_option("--admin", file, "configuration of the privileged user (deploy/examples/admin.toml)")->required()->type_name("FILE");
+    return app;
+  };
+  const std::vector<AdminCommand> commands = {
+      {"status", "show-status", "State, counters and custody of the node", {}},
+      {"users", "show-users", "The privileged users and their roles", {}},
+      {"policy", "show-policy", "The policy document", {}},
+      {"proposals", "show-proposals", "Proposals that wait, and what became of the last", {}},
+      {"suspend-user",
+       "suspend-user",
+       "Another user can do nothing from now on",
+       {{"id", "identifier of the user"}, {"reason", "why, for the audit log"}}},
+  };
+  for (const auto& command : commands) {
+    auto file = std::make_shared<std::filesystem::path>();
+    auto texts = std::make_shared<std::map<std::string, std::string>>();
+    auto* app = add(std::string(command.name), std::string(command.about), *file);
+    for (const auto& [name, meaning] : command.texts)
+      app->add_option("--" + std::string(name), (*texts)[std::string(name)], std::string(meaning))->required();
+    app->callback([file, texts, operation = std::string(command.operation), &clock] {
+      chosen = [=, &clock] { return ask_sam(*file, operation, json::Value(*texts), clock); };
+    });
+  }
+  struct Search {
+    std::filesystem::path file;
+    std::int64_t from = 0;
+    std::map<std::string, std::string> filter;
+  };
+  auto search = std::make_shared<Search>();
+  auto* audit = add("audit", "Entries of the SAM's audit log, for auditors; that they were read is an entry itself", search->file);
+  audit->add_option("--from", search->from, "index of the first entry to look at")->check(CLI::NonNegativeNumber);
+  for (const auto* name : {"type", "actor", "subject", "since", "until"})
+    audit->add_option("--" + std::string(name), search->filter[name], "only entries with this; moments as 2026-11-27T10:00:00Z");
+  audit->footer("\nExample:\n  intaglio admin audit --admin admin.toml --type signature.made --since 2026-11-27T00:00:00Z");
+  audit->callback([search, &clock] {
+    chosen = [=, &clock] {
+      json::Value members = {{"from", search->from}};
+      for (const auto& [name, value] : search->filter) {
+        if (!value.empty()) members[name] = value;
+      }
+      return ask_sam(search->file, "read-audit", std::move(members), clock);
+    };
+  });
+  struct Proposing {
+    std::filesystem::path file, payload;
+    std::string operation;
+  };
+  auto proposing = std::make_shared<Proposing>();
+  auto* proposer = add("propose", "Propose a change: add-user, change-roles, resume-user, install-policy", proposing->file);
+  proposer->add_option("operation", proposing->operation, "name of the operation")->required();
+  proposer->add_option("--payload", proposing->payload, "JSON object: what the operation takes")->required()->type_name("FILE");
+  proposer->footer("\nExample:\n  intaglio admin propose add-user --admin adm-1/admin.toml --payload new-auditor.json");
+  proposer->callback(
+      [proposing, &clock] { chosen = [=, &clock] { return propose(proposing->file, proposing->operation, proposing->payload, clock); }; });
+  const auto add_step = [&](std::string name, std::string about, Status (*act)(const ProposalOptions&, const Clock&)) {
+    auto options = std::make_shared<ProposalOptions>();
+    auto* app = add(std::move(name), std::move(about), options->admin_file);
+    app->add_option("proposal", options->proposal, "identifier of the proposal")->required();
+    app->callback([options, act, &clock] { chosen = [=, &clock] { return act(*options, clock); }; });
+    return std::pair(app, options);
+  };
+  const auto [approver, approval] = add_step("approve", "Show a proposal of somebody else, and approve it", approve);
+  approver->add_flag("--yes", approval->yes, "do not ask: for scripts");
+  add_step("execute", "Let an approved proposal take effect", execute);
+}
+
 void add_ra(CLI::App& program, const Clock& clock) {
   auto* ra = program.add_subcommand("ra", "Registration authority: signers, certificates, states of keys");
   ra->require_subcommand(1);
@@ -318,6 +396,7 @@ int main(int argc, char** argv) {
   add_signer(program, *clock);
   add_audit(program);
   add_ra(program, *clock);
+  add_admin(program, *clock);
   add_siblings(program);
   try {
     program.parse(argc, argv);

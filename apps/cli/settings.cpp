@@ -97,6 +97,33 @@ Result<OperatorSettings> load_operator_settings(const std::filesystem::path& pat
   return settings;
 }
 
+Result<AdminSettings> load_admin_settings(const std::filesystem::path& path) {
+  auto document = config::Document::open(path, "intaglio");
+  if (!document)
+    return because(document.error(), "administration",
+                   "see deploy/examples/admin.toml; `make up` writes run/users/adm-1/admin.toml and those of other roles");
+  AdminSettings settings;
+  auto sam = document->section("sam", "the SAM's management listener");
+  settings.sam.address = sam.text("address", "its address");
+  settings.sam.port = sam.port("port", "its port", 7402);
+  settings.sam_name = sam.text("name", "the SAM's name: a request is meant for one SAM");
+  const auto pin = parse_hex(sam.text("pinned_spki_sha256", "hex SHA-256 of the SPKI of the SAM's certificate"));
+  if (!pin || pin->size() != settings.sam.pinned_peer.size())
+    sam.refuse("pinned_spki_sha256", "must be 64 hex digits");
+  else
+    std::copy(pin->begin(), pin->end(), settings.sam.pinned_peer.begin());
+  auto user = document->section("user", "who asks");
+  settings.user_id = user.text("id", "the identifier of the privileged user; the kid of each request");
+  settings.sam.identity.certificate_file = user.path("certificate_file", "PEM: the user's TLS certificate").string();
+  const auto key_file = user.path("key_file", "PEM, PKCS#8, P-256, mode 0600: key of that certificate; signs requests");
+  settings.sam.identity.private_key_file = key_file.string();
+  if (auto finished = document->finish(); !finished) return finished.error();
+  auto key = load_key(key_file);
+  if (!key) return key.error();
+  settings.key = std::move(*key);
+  return settings;
+}
+
 Result<crypto::PublicKey> load_public_key(const std::filesystem::path& path) {
   auto content = read_file(path, max_key_file);
   if (!content) return because(content.error(), "public key", "give a file with a PEM public key or a public JWK");

@@ -10,6 +10,7 @@
 #include "crypto/public_key.h"
 #include "crypto/signer.h"
 #include "protocol/binding.h"
+#include "protocol/wire.h"
 
 namespace intaglio::cli {
 
@@ -38,6 +39,15 @@ struct OperatorSettings {
   std::chrono::seconds request_time;
 };
 [[nodiscard]] Result<OperatorSettings> load_operator_settings(const std::filesystem::path& path);
+
+/// admin.toml: a privileged user and the SAM's management listener.
+struct AdminSettings {
+  protocol::wire::ClientConfig sam;
+  std::string sam_name;
+  std::string user_id;
+  std::shared_ptr<crypto::SoftwareKey> key;  ///< signs requests, and is the key of the TLS certificate
+};
+[[nodiscard]] Result<AdminSettings> load_admin_settings(const std::filesystem::path& path);
 
 /// A public key in a file: PEM "PUBLIC KEY" or a public JWK.
 [[nodiscard]] Result<crypto::PublicKey> load_public_key(const std::filesystem::path& path);

@@ -17,6 +17,7 @@
 #include "custody/resident/vault.h"
 #include "json/json.h"
 #include "protocol/wire.h"
+#include "sam/management/management.h"
 #include "sam/service.h"
 #include "settings.h"
 #include "token_keys.h"
@@ -33,7 +34,7 @@ constexpr auto stop_patience = std::chrono::seconds(12);
 struct Arguments {
   std::string config;
   bool check_config = false, describe_config = false, initialise = false, probe = false, quick = false;
-  std::string policy, public_keys_file;
+  std::string policy, privileged_users, public_keys_file;
 };
 
 /// What every mode but the description needs, in the order in which it may be opened.
@@ -109,12 +110,31 @@ Result<std::string> public_keys_of(const Opened& opened) {
   return json::encode(keys);
 }
 
+/// The first privileged users: the ceremony of initialisation stands for the quorum that there cannot be yet.
+Status install_users(storage::Transaction& transaction, const Opened& opened, const intaglio::sam::PrivilegedUsers& users) {
+  if (auto installed = intaglio::sam::UserRegistry(opened.sealer).install(transaction, users); !installed) return installed;
+  for (const auto& user : users.all()) {
+    auto event = intaglio::sam::user_added(user, "operator of the host", "initialisation");
+    if (!event) return event.error();
+    if (auto appended = opened.log->append(transaction, *event); !appended) return appended.error();
+  }
+  return {};
+}
+
 /// Puts the policy into sealed state, once; a later change is a matter of the quorum on the management listener.
 Status initialise(const Arguments& arguments, Settings settings) {
   auto document = read_file(arguments.policy, max_policy_bytes);
   if (!document) return document.error();
   auto policy = intaglio::sam::Policy::parse(as_text(*document));
   if (!policy) return policy.error();
+  std::optional<intaglio::sam::PrivilegedUsers> users;
+  if (!arguments.privileged_users.empty()) {
+    auto list = read_file(arguments.privileged_users, max_policy_bytes);
+    if (!list) return list.error();
+    auto parsed = intaglio::sam::PrivilegedUsers::parse_first(as_text(*list), make_system_clock(settings.clock)->now());
+    if (!parsed) return parsed.error();
+    users = std::move(*parsed);
+  }
   auto opened = open_all(std::move(settings), /*make=*/true);
   if (!opened) return opened.error();
   // A log with entries belongs to a SAM that has lived: deleting its policy row must not let anyone install another.
@@ -126,6 +146,9 @@ Status initialise(const Arguments& arguments, Settings settings) {
     if (auto inserted = state.insert(transaction, policy_record, *document); !inserted) {
       if (inserted.error().code != ErrorCode::conflict) return inserted;
       return Error{ErrorCode::conflict, "this SAM is initialised already; its policy changes only by quorum"};
+    }
+    if (users) {
+      if (auto installed = install_users(transaction, *opened, *users); !installed) return installed;
     }
     auto appended =
         opened->log->append(transaction, audit::Event{.type = audit::EventType::policy_installed,
@@ -261,29 +284,37 @@ Status serve(Settings settings) {
   intaglio::sam::Factors factors(*policy, *opened->database, opened->sealer, pepper, opened->clock);
   intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
                                   opened->clock);
+  const intaglio::sam::Core core{.node = opened->settings.node,
+                                 .incarnation = opened->settings.node + "/" + *start_id,
+                                 .name = opened->settings.name,
+                                 .clock = opened->clock,
+                                 .database = *opened->database,
+                                 .sealer = opened->sealer,
+                                 .log = *opened->log,
+                                 .vault = vault,
+                                 .keys = custody::KeyStore(opened->sealer),
+                                 .policy = *policy,
+                                 .factors = factors,
+                                 .sap_keys = sap_keys,
+                                 .identity_key = opened->keys->identity,
+                                 .sad_key = opened->keys->sad};
   auto sam = std::make_shared<intaglio::sam::Sam>(
-      intaglio::sam::Core{.node = opened->settings.node,
-                          .incarnation = opened->settings.node + "/" + *start_id,
-                          .name = opened->settings.name,
-                          .clock = opened->clock,
-                          .database = *opened->database,
-                          .sealer = opened->sealer,
-                          .log = *opened->log,
-                          .vault = vault,
-                          .keys = custody::KeyStore(opened->sealer),
-                          .policy = *policy,
-                          .factors = factors,
-                          .sap_keys = sap_keys,
-                          .identity_key = opened->keys->identity,
-                          .sad_key = opened->keys->sad},
-      intaglio::sam::Surroundings{.token_facts = [token = opened->token] { return token_facts(*token); },
-                                  .token_signer_signatures = [token = opened->token] { return token->signer_signatures(); },
-                                  .checkpoint_key = opened->keys->checkpoint,
-                                  .log_origin = opened->settings.audit.origin,
-                                  .configuration_digest = encode_base64url(crypto::sha256(as_bytes(opened->settings.effective)))});
+      core, intaglio::sam::Surroundings{.token_facts = [token = opened->token] { return token_facts(*token); },
+                                        .token_signer_signatures = [token = opened->token] { return token->signer_signatures(); },
+                                        .checkpoint_key = opened->keys->checkpoint,
+                                        .log_origin = opened->settings.audit.origin,
+                                        .configuration_digest = encode_base64url(crypto::sha256(as_bytes(opened->settings.effective)))});
   if (auto started = sam->start(); !started) return started;
   auto server = protocol::wire::Server::start(opened->settings.listener, sam);
   if (!server) return server.error();
+  std::unique_ptr<protocol::wire::Server> management;
+  if (opened->settings.management) {
+    auto listening = protocol::wire::Server::start(*opened->settings.management,
+                                                   std::make_shared<intaglio::sam::Management>(core, [sam] { return sam->status(); }));
+    if (!listening) return listening.error();
+    management = std::move(*listening);
+    log::info("management", {{"port", std::to_string(management->port())}});
+  }
   log::info("ready", {{"port", std::to_string((*server)->port())},
                       {"policy", policy->id()},
                       {"token", opened->token->description()},
@@ -296,6 +327,7 @@ Status serve(Settings settings) {
   while (sigwait(&signals, &number) != 0) {}
   log::info("stopping");
   end_at_the_latest_in(stop_patience);
+  if (management) management->stop();
   (*server)->stop();
   maintenance.reset();
   sam->stop();
@@ -333,6 +365,9 @@ int main(int argc, char** argv) {
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
   auto* initialise = app.add_flag("--initialise", arguments.initialise, "make the service keys and install the policy; once");
   app.add_option("--policy", arguments.policy, "policy document to install (deploy/examples/policy.json)")->needs(initialise);
+  app.add_option("--privileged-users", arguments.privileged_users,
+                 "the first privileged users, JSON (docs/operate/management.md); without them nothing can be changed later")
+      ->needs(initialise);
   app.add_option("--public-keys", arguments.public_keys_file, "where --initialise writes the SAM's public keys; standard output by default")
       ->needs(initialise);
   auto* probe = app.add_flag("--probe", arguments.probe, "print what the token can do and what it refuses");

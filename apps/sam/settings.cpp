@@ -44,6 +44,17 @@ Settings read(config::Document& document) {
     std::copy(bytes->begin(), bytes->end(), settings.listener.pinned_peers.emplace_back().begin());
   }
 
+  auto management =
+      document.section("management", "Where privileged users connect, with the TLS identity of [listener]; no port, no such listener.");
+  const bool managed = management.has("port");
+  protocol::wire::ServerConfig users;
+  users.address = management.text("address", "Address to listen on: one of the management network.", "127.0.0.1");
+  users.port = management.port("port", "Port; 0 lets the system choose.", 0);
+  users.identity = settings.listener.identity;
+  users.workers = 2;
+  users.max_connections = 16;
+  if (managed) settings.management = std::move(users);
+
   auto audit = document.section("audit", "The append-only log.");
   settings.audit.directory = audit.path("directory", "Tiles and checkpoints (C2SP tlog-tiles).");
   settings.audit.anchor = audit.path("anchor", "Size and running hash of the log; on another disk than the database.");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Settings {
   ClockSource clock;
   token::TokenConfig token;
   protocol::wire::ServerConfig listener;
+  std::optional<protocol::wire::ServerConfig> management;
   audit::LogConfig audit;
   std::string effective;  ///< canonical text, for the digest in the audit log
 };

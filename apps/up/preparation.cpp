@@ -25,6 +25,13 @@ using json::Value;
 std::string url(std::string_view scheme, std::uint16_t port) { return std::string(scheme) + "://127.0.0.1:" + std::to_string(port); }
 
 /// The steps share what earlier ones made.
+struct DemoUser {
+  std::string_view id, person, role;
+};
+constexpr std::array privileged_users{
+    DemoUser{"adm-1", "PNOGR-ADM1", "system-administrator"}, DemoUser{"off-1", "PNOGR-OFF1", "security-officer"},
+    DemoUser{"aud-1", "PNOGR-AUD1", "system-auditor"}, DemoUser{"ope-1", "PNOGR-OPE1", "system-operator"}};
+
 class Preparation {
  public:
   Preparation(const RunFolder& folder, const Ports& ports, const Places& places) : folder_(folder), ports_(ports), places_(places) {}
@@ -83,6 +90,13 @@ class Preparation {
         {*internal, "ssa to pki", TlsRole::client, "tls/ssa-pki.cert.pem", "tls/ssa-pki.key.pem", nullptr},
         {*operators, "ra-1", TlsRole::client, "operators/ra-1/tls.cert.pem", "operators/ra-1/tls.key.pem", nullptr},
     };
+    for (const auto& user : privileged_users) {
+      const auto folder = "users/" + std::string(user.id);
+      std::filesystem::create_directories(folder_.at(folder));
+      const auto pin = operators->issue(std::string(user.id), TlsRole::client, folder_.at(folder + "/tls.cert.pem"),
+                                        folder_.at(folder + "/user.key.pem"));
+      if (!pin) return pin.error();
+    }
     for (const auto& identity : identities) {
       const auto pin =
           identity.authority.issue(identity.common_name, identity.role, folder_.at(identity.certificate), folder_.at(identity.key));
@@ -131,13 +145,15 @@ class Preparation {
   Status initialise_sam() {
     const Settings settings{{"token.module", toml_text(places_.module.string())},
                             {"listener.port", toml_number(ports_.sam)},
+                            {"management.port", toml_number(ports_.sam_management)},
                             {"listener.ssa_pins", "[" + toml_text(ssa_pin_) + "]"}};
     if (auto written = fill("sam.toml", settings, "config/sam.toml"); !written) return written;
     if (auto written = write_policy(); !written) return written;
+    if (auto written = write_privileged_users(); !written) return written;
     const auto answer_file = folder_.at("sam/public-keys.json");
-    const auto command =
-        service_command(folder_, places_, "sam",
-                        {"--initialise", "--policy", folder_.at("config/policy.json").string(), "--public-keys", answer_file.string()});
+    const auto command = service_command(folder_, places_, "sam",
+                                         {"--initialise", "--policy", folder_.at("config/policy.json").string(), "--privileged-users",
+                                          folder_.at("config/privileged-users.json").string(), "--public-keys", answer_file.string()});
     if (auto initialised = run_to_end(command, log()); !initialised) return initialised;
     const auto answer = read_document(answer_file);
     if (!answer) return answer.error();
@@ -166,6 +182,12 @@ class Preparation {
                              {"sam.identity_jwk", toml_text(identity_jwk_)}};
     if (auto written = fill("ssa.toml", ssa, "config/ssa.toml"); !written) return written;
     if (auto written = fill("client.toml", client, "clients/demo/client.toml"); !written) return written;
+    for (const auto& user : privileged_users) {
+      const Settings admin{{"sam.port", toml_number(ports_.sam_management)},
+                           {"sam.pinned_spki_sha256", toml_text(sam_pin_)},
+                           {"user.id", toml_text(user.id)}};
+      if (auto written = fill("admin.toml", admin, "users/" + std::string(user.id) + "/admin.toml"); !written) return written;
+    }
     return fill("operator.toml", operators, "operators/ra-1/operator.toml");
   }
 
@@ -219,6 +241,23 @@ class Preparation {
     return write_file_durably(folder_.at("config/policy.json"), as_bytes(policy->dump(2) + "\n"), 0600);
   }
 
+  /// One of each role: the demonstration's people, with keys that the files of the run folder hold.
+  Status write_privileged_users() {
+    auto list = Value::array();
+    for (const auto& user : privileged_users) {
+      const auto pem = read_secret_file(folder_.at("users/" + std::string(user.id) + "/user.key.pem"), max_document_bytes);
+      if (!pem) return pem.error();
+      const auto key = crypto::SoftwareKey::parse_pem(*pem);
+      if (!key) return key.error();
+      const auto jwk = crypto::encode_jwk((*key)->public_key());
+      if (!jwk) return jwk.error();
+      const auto value = json::parse(*jwk);
+      if (!value) return value.error();
+      list.push_back({{"id", user.id}, {"person", user.person}, {"roles", Value::array({user.role})}, {"jwk", *value}});
+    }
+    return write_file_durably(folder_.at("config/privileged-users.json"), as_bytes(list.dump(2) + "\n"), 0600);
+  }
+
   Status keep_public_keys(const Value& answer) {
     const auto key_of = [&](const char* name) -> Result<crypto::PublicKey> {
       const auto* jwk = json::member(answer, name);
@@ -267,7 +306,7 @@ Status prepare(const RunFolder& folder, const Ports& ports, const Places& places
   } steps[] = {
       {&Preparation::make_secrets, "random PINs, in files of mode 0600"},
       {&Preparation::make_tokens, "four SoftHSM tokens: sam, pki, ssa, and the root's"},
-      {&Preparation::make_tls, "TLS identities, both ends of each link"},
+      {&Preparation::make_tls, "TLS identities, both ends of each link, and keys of four privileged users"},
       {&Preparation::make_keys_of_people, "keys of the registration officer ra-1 and of the client demo"},
       {&Preparation::make_authorities, "ceremonies: root CA on its own token, issuing CA under it"},
       {&Preparation::initialise_sam, "the SAM's keys and its sealed policy"},

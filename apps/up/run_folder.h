@@ -10,7 +10,7 @@ namespace intaglio::up {
 
 /// The loopback ports of one instance.
 struct Ports {
-  std::uint16_t sam = 0, ssa_public = 0, ssa_registration = 0, pki_internal = 0, pki_public = 0;
+  std::uint16_t sam = 0, ssa_public = 0, ssa_registration = 0, pki_internal = 0, pki_public = 0, sam_management = 0;
 };
 
 /// The folder of one instance: tokens, secrets, TLS identities, configuration, databases, logs. Everything below it was made

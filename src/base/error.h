@@ -41,7 +41,7 @@ enum class ErrorCode : std::uint8_t {
 };
 
 /// A refusal: the public code and, for operators only, the detail. The detail never holds a secret and never leaves
-/// the process towards a caller.
+/// the process towards a caller, but for a privileged user of the management listener.
 struct Error {
   ErrorCode code;
   std::string detail;

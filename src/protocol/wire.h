@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "protocol/management.h"
 #include "protocol/service.h"
 
 /// The only wire between SSA and SAM: a 4-byte big-endian length (<= 1 MiB) and one protobuf message, request then answer,
@@ -27,13 +28,18 @@ struct ServerConfig {
 class Server {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(const ServerConfig& config, std::shared_ptr<SamService> service);
+  /// The management listener: `pinned_peers` must be empty, the service knows its peers.
+  [[nodiscard]] static Result<std::unique_ptr<Server>> start(const ServerConfig& config, std::shared_ptr<ManagementService> service);
   ~Server();
   [[nodiscard]] std::uint16_t port() const noexcept;
   void stop();
 
  private:
   struct State;
+  using TlsPeers = std::function<bool(const crypto::Sha256Digest&)>;
+  using Serving = std::function<Bytes(const crypto::Sha256Digest&, ByteView)>;
   explicit Server(std::unique_ptr<State> state);
+  [[nodiscard]] static Result<std::unique_ptr<Server>> open(const ServerConfig& config, TlsPeers peers, Serving serving);
   std::unique_ptr<State> state_;
 };
 
@@ -50,5 +56,7 @@ struct ClientConfig {
 /// never repeated by the client itself (TC-4): `token_unavailable`/`busy` say that nothing was sent, `internal` with detail
 /// "outcome unknown" that it was.
 [[nodiscard]] Result<std::shared_ptr<SamService>> connect(const ClientConfig& config);
+/// One request to the management listener over a connection of its own. The detail of a refusal is the SAM's reason.
+[[nodiscard]] Result<std::string> manage(const ClientConfig& config, std::string_view request);
 
 }  // namespace intaglio::protocol::wire

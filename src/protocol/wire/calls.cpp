@@ -13,6 +13,8 @@ namespace {
 
 using v1::Request;
 
+constexpr std::size_t max_told_detail = 1024;
+
 struct Call {
   Request::CallCase which;
   std::string_view name;
@@ -149,7 +151,39 @@ Bytes answer_to(SamService& service, ByteView message) {
   return *std::move(frame);
 }
 
+Bytes refuse_user(const Error& error) {
+  log::refusal("management.call_refused", error);
+  v1::ManagementAnswer answer;
+  answer.mutable_refusal()->set_code(wire_number(error.code));
+  answer.mutable_refusal()->set_detail(error.detail.substr(0, max_told_detail));
+  auto frame = encode_frame(answer);
+  if (!frame) panic("a refusal that does not fit into a frame");
+  return *std::move(frame);
+}
+
+Bytes answer_to(ManagementService& service, const crypto::Sha256Digest& peer_spki, ByteView message) {
+  v1::ManagementRequest request;
+  if (const auto parsed = parse_message(message, request); !parsed) return refuse_user(parsed.error());
+  const auto compact = read_token(request.request());
+  if (!compact) return refuse_user(compact.error());
+  auto json = service.handle(peer_spki, *compact);
+  if (!json) return refuse_user(json.error());
+  v1::ManagementAnswer answer;
+  answer.set_json(*std::move(json));
+  auto frame = encode_frame(answer);
+  if (!frame) return refuse_user(frame.error());
+  return *std::move(frame);
+}
+
 }  // namespace
+
+Bytes serve(ManagementService& service, const crypto::Sha256Digest& peer_spki, ByteView message) noexcept {
+  try {
+    return answer_to(service, peer_spki, message);
+  } catch (const std::exception& exception) {
+    return refuse_user({ErrorCode::internal, exception.what()});
+  }
+}
 
 Bytes serve(SamService& service, ByteView message) noexcept {
   try {

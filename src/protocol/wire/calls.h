@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/management.h"
 #include "protocol/service.h"
 
 namespace intaglio::protocol::wire {
@@ -7,5 +8,7 @@ namespace intaglio::protocol::wire {
 /// Serves one request: the message of its frame in, the whole frame of its answer out. Every refusal, of the border and of the
 /// service, becomes an answer that holds the number of its code alone; the detail is logged here. Never throws.
 [[nodiscard]] Bytes serve(SamService& service, ByteView message) noexcept;
+/// The same for a privileged user's request; the answer holds the reason of a refusal too.
+[[nodiscard]] Bytes serve(ManagementService& service, const crypto::Sha256Digest& peer_spki, ByteView message) noexcept;
 
 }  // namespace intaglio::protocol::wire

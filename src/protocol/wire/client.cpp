@@ -240,11 +240,38 @@ class Client final : public SamService {
   Pool pool_;
 };
 
+Result<TlsContext> client_context(const ClientConfig& config) {
+  auto server = one_of({config.pinned_peer});
+  if (!server) return server.error();
+  return TlsContext::create(TlsSide::client, config.identity, *std::move(server));
+}
+
 }  // namespace
+
+Result<std::string> manage(const ClientConfig& config, std::string_view request) {
+  auto tls = client_context(config);
+  if (!tls) return tls.error();
+  v1::ManagementRequest message;
+  message.set_request(std::string(request));
+  const auto frame = encode_frame(message);
+  if (!frame) return frame.error();
+  const auto deadline = steady_clock::now() + config.timeout;
+  auto link = Link::open(*tls, config, std::min(deadline, steady_clock::now() + connect_timeout));
+  if (!link) return link.error();
+  if (auto sent = (*link)->send(*frame, deadline); !sent) return sent.error();
+  const auto received = (*link)->receive(deadline);
+  if (!received) return received.error();
+  v1::ManagementAnswer answer;
+  if (!parse_message(*received, answer)) return unknown_outcome("not an answer");
+  if (answer.outcome_case() == v1::ManagementAnswer::kRefusal)
+    return Error{from_wire_number(answer.refusal().code()), answer.refusal().detail()};
+  if (answer.outcome_case() != v1::ManagementAnswer::kJson) return unknown_outcome("an answer to another call");
+  return read_json(answer.json());
+}
 
 Result<std::shared_ptr<SamService>> connect(const ClientConfig& config) {
   if (config.connections == 0) return Error{ErrorCode::configuration, "wire: at least one connection"};
-  auto tls = TlsContext::create(TlsSide::client, config.identity, {config.pinned_peer});
+  auto tls = client_context(config);
   if (!tls) return tls.error();
   return std::shared_ptr<SamService>(std::make_shared<Client>(*std::move(tls), config));
 }

@@ -52,6 +52,9 @@ class Occasional {
   std::atomic<steady_clock::rep> last_{0};
 };
 
+/// The message of a frame in, the whole frame of the answer out; never throws.
+using Serve = std::function<Bytes(const crypto::Sha256Digest& peer_spki, ByteView message)>;
+
 class Connection;
 
 /// Who is connected: counts them for the cap, and finds them for the sweep and the stop.
@@ -91,9 +94,9 @@ class Registry {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Socket socket, asio::ssl::context& tls, SamService& service, Registry& registry, Occasional& complaints,
+  Connection(Socket socket, asio::ssl::context& tls, const Serve& serve, Registry& registry, Occasional& complaints,
              std::atomic<unsigned>& load)
-      : stream_(std::move(socket), tls), service_(service), registry_(registry), complaints_(complaints), load_(load) {
+      : stream_(std::move(socket), tls), serve_(serve), registry_(registry), complaints_(complaints), load_(load) {
     ++load_;
   }
   ~Connection() {
@@ -135,6 +138,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     stream_.next_layer().set_option(tcp::no_delay(true), ignored);
     stream_.async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](const error_code& failed) {
       if (failed) return self->refuse("wire.peer_refused", failed);
+      const auto peer = peer_spki(self->stream_.native_handle());
+      if (!peer) return self->refuse("wire.peer_refused", peer.error().detail);
+      self->peer_ = *peer;
       self->rest();
     });
   }
@@ -170,7 +176,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void answer(ByteView message) {
     deadline_.store(std::numeric_limits<steady_clock::rep>::max(), std::memory_order_relaxed);
-    answer_ = serve(service_, message);
+    answer_ = serve_(peer_, message);
     wipe(std::span(buffer_).first(have_));
     due_in(transfer_timeout);
     asio::async_write(stream_, asio::buffer(answer_), [self = shared_from_this()](const error_code& failed, std::size_t) {
@@ -194,7 +200,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   asio::ssl::stream<Socket> stream_;
-  SamService& service_;
+  const Serve& serve_;
+  crypto::Sha256Digest peer_{};  ///< SPKI of the peer's leaf
   Registry& registry_;
   Occasional& complaints_;
   std::atomic<unsigned>& load_;
@@ -238,8 +245,8 @@ class Worker {
 }  // namespace
 
 struct Server::State {
-  State(const ServerConfig& wanted, std::shared_ptr<SamService> sam, TlsContext context)
-      : config(wanted), service(std::move(sam)), tls_context(std::move(context)), tls(borrowed(tls_context.native())) {}
+  State(const ServerConfig& wanted, Serve what, TlsContext context)
+      : config(wanted), serve(std::move(what)), tls_context(std::move(context)), tls(borrowed(tls_context.native())) {}
 
   // Asio frees the context that it is given; ours lives as long as the pins do.
   static SSL_CTX* borrowed(SSL_CTX* context) {
@@ -275,7 +282,7 @@ struct Server::State {
       if (!acceptor.is_open()) return;
       if (failed) return pause(failed);
       if (registry.size() < config.max_connections) {
-        auto connection = std::make_shared<Connection>(std::move(socket), tls, *service, registry, complaints, worker.load());
+        auto connection = std::make_shared<Connection>(std::move(socket), tls, serve, registry, complaints, worker.load());
         registry.add(connection);
         connection->begin();
       } else if (complaints.due()) {
@@ -321,7 +328,7 @@ struct Server::State {
   }
 
   const ServerConfig config;
-  const std::shared_ptr<SamService> service;
+  const Serve serve;
   TlsContext tls_context;
   asio::ssl::context tls;
   Registry registry;
@@ -339,19 +346,33 @@ struct Server::State {
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Server::~Server() { stop(); }
 
-Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::shared_ptr<SamService> service) {
-  if (!service || config.workers == 0 || config.max_connections == 0) {
-    return Error{ErrorCode::configuration, "wire: a service, at least one worker and one connection"};
-  }
-  auto tls = TlsContext::create(TlsSide::server, config.identity, config.pinned_peers);
+Result<std::unique_ptr<Server>> Server::open(const ServerConfig& config, TlsPeers peers, Serving serving) {
+  if (config.workers == 0 || config.max_connections == 0)
+    return Error{ErrorCode::configuration, "wire: at least one worker and one connection"};
+  auto tls = TlsContext::create(TlsSide::server, config.identity, std::move(peers));
   if (!tls) return tls.error();
   try {
-    auto state = std::make_unique<State>(config, std::move(service), *std::move(tls));
+    auto state = std::make_unique<State>(config, std::move(serving), *std::move(tls));
     if (auto opened = state->open(); !opened) return opened.error();
     return std::unique_ptr<Server>(new Server(std::move(state)));
   } catch (const std::exception& exception) {
     return Error{ErrorCode::configuration, std::string("wire: ") + exception.what()};
   }
+}
+
+Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::shared_ptr<SamService> service) {
+  if (!service) return Error{ErrorCode::configuration, "wire: no service"};
+  auto peers = one_of(config.pinned_peers);
+  if (!peers) return peers.error();
+  return open(config, *std::move(peers),
+              [sam = std::move(service)](const crypto::Sha256Digest&, ByteView message) { return serve(*sam, message); });
+}
+
+Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::shared_ptr<ManagementService> service) {
+  if (!service || !config.pinned_peers.empty()) return Error{ErrorCode::configuration, "wire: a service that knows its peers, and no pins"};
+  return open(
+      config, [service](const crypto::Sha256Digest& peer) { return service->knows(peer); },
+      [service](const crypto::Sha256Digest& peer, ByteView message) { return serve(*service, peer, message); });
 }
 
 std::uint16_t Server::port() const noexcept { return state_->port; }

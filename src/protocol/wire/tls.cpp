@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t max_pem_bytes = 64 * 1024;
 constexpr long max_peer_chain_bytes = 16 * 1024;
 
-using Pins = std::vector<crypto::Sha256Digest>;
+using PeerCheck = TlsContext::PeerCheck;
 
 Error misconfigured(std::string_view what) { return {ErrorCode::configuration, "wire: " + std::string(what) + ": " + tls_failure()}; }
 
@@ -33,17 +33,21 @@ using Leaf = std::unique_ptr<X509, Releaser<X509_free>>;
 
 int no_passphrase(char*, int, int, void*) { return -1; }
 
-/// The whole verification: the leaf's SPKI is pinned or it is not. Possession of its key is what the handshake itself proves.
-int verify_pin(X509_STORE_CTX* chain, void* pins) noexcept {
-  const X509* leaf = X509_STORE_CTX_get0_cert(chain);
-  if (leaf == nullptr) return 0;
+std::optional<crypto::Sha256Digest> spki_digest(const X509* leaf) noexcept {
+  if (leaf == nullptr) return std::nullopt;
   unsigned char* der = nullptr;
   const int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
-  if (length <= 0) return 0;
+  if (length <= 0) return std::nullopt;
   const auto digest = crypto::sha256(ByteView(der, static_cast<std::size_t>(length)));
   OPENSSL_free(der);
-  const auto& known = *static_cast<const Pins*>(pins);
-  if (refused_by("wire.peer_pin", std::find(known.begin(), known.end(), digest) == known.end())) {
+  return digest;
+}
+
+/// The whole verification: the leaf's SPKI is let in or it is not. Possession of its key is what the handshake itself proves.
+int verify_peer(X509_STORE_CTX* chain, void* let_in) noexcept {
+  const auto digest = spki_digest(X509_STORE_CTX_get0_cert(chain));
+  if (!digest) return 0;
+  if (refused_by("wire.peer_pin", !(*static_cast<const PeerCheck*>(let_in))(*digest))) {
     X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_UNTRUSTED);
     return 0;
   }
@@ -83,11 +87,22 @@ std::string tls_failure() {
   return text.empty() ? "no reason given" : text;
 }
 
-TlsContext::TlsContext(std::shared_ptr<ssl_ctx_st> context, std::shared_ptr<const Pins> pins)
-    : pins_(std::move(pins)), context_(std::move(context)) {}
+TlsContext::TlsContext(std::shared_ptr<ssl_ctx_st> context, std::shared_ptr<const PeerCheck> let_in)
+    : let_in_(std::move(let_in)), context_(std::move(context)) {}
 
-Result<TlsContext> TlsContext::create(TlsSide side, const TlsIdentity& identity, Pins pinned_peers) {
-  if (pinned_peers.empty()) return Error{ErrorCode::configuration, "wire: no pinned peer"};
+Result<PeerCheck> one_of(std::vector<crypto::Sha256Digest> pins) {
+  if (pins.empty()) return Error{ErrorCode::configuration, "wire: no pinned peer"};
+  return PeerCheck(
+      [known = std::move(pins)](const crypto::Sha256Digest& peer) { return std::find(known.begin(), known.end(), peer) != known.end(); });
+}
+
+Result<crypto::Sha256Digest> peer_spki(const SSL* connection) {
+  const auto digest = spki_digest(SSL_get0_peer_certificate(connection));
+  if (!digest) return Error{ErrorCode::internal, "wire: a connection without the certificate of its peer"};
+  return *digest;
+}
+
+Result<TlsContext> TlsContext::create(TlsSide side, const TlsIdentity& identity, PeerCheck let_in) {
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(side == TlsSide::server ? TLS_server_method() : TLS_client_method()), SSL_CTX_free);
   if (!context) return misconfigured("TLS context");
   SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
@@ -100,10 +115,10 @@ Result<TlsContext> TlsContext::create(TlsSide side, const TlsIdentity& identity,
   if (!versions || !suites || !tickets) return misconfigured("TLS 1.3");
   if (auto used = use_certificate(context.get(), identity.certificate_file); !used) return used.error();
   if (auto used = use_private_key(context.get(), identity.private_key_file); !used) return used.error();
-  auto pins = std::make_shared<const Pins>(std::move(pinned_peers));
+  auto check = std::make_shared<const PeerCheck>(std::move(let_in));
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  SSL_CTX_set_cert_verify_callback(context.get(), verify_pin, const_cast<Pins*>(pins.get()));
-  return TlsContext(std::move(context), std::move(pins));
+  SSL_CTX_set_cert_verify_callback(context.get(), verify_peer, const_cast<PeerCheck*>(check.get()));
+  return TlsContext(std::move(context), std::move(check));
 }
 
 }  // namespace intaglio::protocol::wire

@@ -55,5 +55,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parse_message({data, size}, request)) walk(request);
   v1::Answer answer;
   if (parse_message({data, size}, answer)) walk(answer);
+  v1::ManagementRequest management;
+  if (parse_message({data, size}, management)) static_cast<void>(read_token(management.request()));
+  v1::ManagementAnswer told;
+  if (parse_message({data, size}, told)) static_cast<void>(read_json(told.json()));
   return 0;
 }

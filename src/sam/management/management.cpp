@@ -46,12 +46,6 @@ Event event_of(const Proposal& proposal, EventType type, const PrivilegedUser& b
           .fields = {{"operation", std::string(rule_of(proposal.operation).name)}, {"digest", encode_base64url(digest_of(proposal))}}};
 }
 
-std::string listed(const RoleSet& roles) {
-  std::string out;
-  for (const auto role : roles.roles()) out.append(out.empty() ? "" : " ").append(name_of(role));
-  return out;
-}
-
 /// A moment of a request, or nothing when it is absent.
 Result<std::optional<UnixTime>> moment(const json::Value& object, std::string_view name) {
   if (json::member(object, name) == nullptr) return std::optional<UnixTime>();
@@ -324,11 +318,9 @@ Status Management::apply(storage::Transaction& transaction, Call& call, const Pr
     case Operation::add_user: {
       auto user = parse_user(*payload, call.now);
       if (!user) return user.error();
-      event.type = EventType::user_added;
-      event.subject = user->id.text();
-      auto thumbprint = crypto::jwk_thumbprint(user->key);
-      if (!thumbprint) return thumbprint.error();
-      event.fields.insert(event.fields.end(), {{"roles", listed(user->roles)}, {"key", *thumbprint}});
+      auto added_event = user_added(*user, event.actor, proposal.id);
+      if (!added_event) return added_event.error();
+      event = std::move(*added_event);
       if (auto added = changed.users.add(std::move(*user)); !added) return added;
       break;
     }

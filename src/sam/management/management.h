@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/management.h"
 #include "sam/core.h"
 #include "sam/management/request.h"
 #include "sam/roles/proposals.h"
@@ -9,7 +10,7 @@ namespace intaglio::sam {
 /// The SAM as privileged users see it (TC-13), apart from the service for the SSA and on a listener of its own. Who asks is what the
 /// SAM verifies itself: the TLS key of the connection and the signature of the request, both the user's. Each request stands for
 /// itself; there are no sessions that could stay open.
-class Management {
+class Management final : public protocol::ManagementService {
  public:
   static constexpr std::chrono::hours proposal_lifetime{24};
   static constexpr std::chrono::hours max_idle{90 * 24};
@@ -21,10 +22,10 @@ class Management {
 
   /// Whether a TLS peer with this key is a privileged user, as far as a snapshot knows: others never get as far as a request, and of
   /// a request `handle` decides anew.
-  [[nodiscard]] bool knows(const crypto::Sha256Digest& peer_spki);
+  [[nodiscard]] bool knows(const crypto::Sha256Digest& peer_spki) override;
   /// One request (api/management/README.md): a direct operation, or `propose`, `approve`, `execute` for those that need two persons.
   /// The answer is JSON text. Everything refused after the user is known is in the audit log, with the reason; the code goes out.
-  [[nodiscard]] Result<std::string> handle(const crypto::Sha256Digest& peer_spki, std::string_view compact);
+  [[nodiscard]] Result<std::string> handle(const crypto::Sha256Digest& peer_spki, std::string_view compact) override;
 
  private:
   struct Call;

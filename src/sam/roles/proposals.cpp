@@ -1,7 +1,7 @@
 #include "sam/roles/proposals.h"
 
 #include "base/check.h"
-#include "crypto/digest.h"
+#include "protocol/management.h"
 
 namespace intaglio::sam {
 namespace {
@@ -22,12 +22,7 @@ Status check_content(const Proposal& proposal, ByteView digest, UnixTime now) {
 }  // namespace
 
 crypto::Sha256Digest digest_of(const Proposal& proposal) {
-  Bytes input;
-  append_field(input, std::string_view("intaglio/proposal/1"));
-  append_field(input, proposal.id);
-  append_field(input, rule_of(proposal.operation).name);
-  append_field(input, proposal.payload);
-  return crypto::sha256(input);
+  return protocol::proposal_digest(proposal.id, rule_of(proposal.operation).name, proposal.payload);
 }
 
 Bytes encode(const Proposal& proposal) {

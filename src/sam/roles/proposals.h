@@ -19,7 +19,7 @@ struct Proposal {
   ProposalState state;
   std::string approved_by;  ///< user; empty before
 };
-/// SHA-256("intaglio/proposal/1" | id | operation | payload), every part a field: what the observer sees and signs.
+/// protocol::proposal_digest: what the observer sees and signs.
 [[nodiscard]] crypto::Sha256Digest digest_of(const Proposal& proposal);
 [[nodiscard]] Bytes encode(const Proposal& proposal);
 [[nodiscard]] Result<Proposal> parse_proposal(ByteView encoded);

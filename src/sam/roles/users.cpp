@@ -109,6 +109,22 @@ Result<json::Value> describe(const PrivilegedUser& user) {
                      {"last_seen", unix_seconds(user.last_seen)}};
 }
 
+std::string listed(const RoleSet& roles) {
+  std::string out;
+  for (const auto role : roles.roles()) out.append(out.empty() ? "" : " ").append(name_of(role));
+  return out;
+}
+
+Result<audit::Event> user_added(const PrivilegedUser& user, std::string actor, std::string proposal) {
+  auto thumbprint = crypto::jwk_thumbprint(user.key);
+  if (!thumbprint) return thumbprint.error();
+  return audit::Event{.type = audit::EventType::user_added,
+                      .actor = std::move(actor),
+                      .subject = user.id.text(),
+                      .outcome = audit::Outcome::success,
+                      .fields = {{"proposal", std::move(proposal)}, {"roles", listed(user.roles)}, {"key", std::move(*thumbprint)}}};
+}
+
 Status PrivilegedUsers::add(PrivilegedUser user) {
   if (users_.size() >= max_users) return Error{ErrorCode::limit_exceeded, "there are 64 privileged users, and no more"};
   const auto taken = [&](auto&& same) { return std::any_of(users_.begin(), users_.end(), same); };

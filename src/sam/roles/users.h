@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "audit/event.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "crypto/public_key.h"
@@ -28,6 +29,10 @@ struct PrivilegedUser {
 [[nodiscard]] Result<PrivilegedUser> parse_user(const json::Value& object, UnixTime now);
 /// For review: never a secret, the key as RFC 7638 thumbprint.
 [[nodiscard]] Result<json::Value> describe(const PrivilegedUser& user);
+/// The audit event of an addition. `actor`: who; `proposal`: its id, or "initialisation".
+[[nodiscard]] Result<audit::Event> user_added(const PrivilegedUser& user, std::string actor, std::string proposal);
+/// Roles separated by spaces, as the audit log tells them.
+[[nodiscard]] std::string listed(const RoleSet& roles);
 /// The list "roles" of an object, as parse_user reads it.
 [[nodiscard]] Result<RoleSet> parse_roles(const json::Value& object);
 

@@ -48,7 +48,7 @@ export function decode(octets) {
 }
 
 /** Names of refusals by their number on the wire (src/base/error.cpp). */
-const refusals = [
+export const refusalNames = [
   '', 'invalid_request', 'not_authorised', 'authentication_failed', 'credential_unknown', 'credential_locked', 'credential_disabled', 'certificate_invalid',
   'ticket_invalid', 'ticket_expired', 'replayed', 'binding_mismatch', 'sad_invalid', 'sad_expired', 'hash_not_authorised', 'algorithm_refused',
   'digest_length', 'limit_exceeded', 'signature_doubtful', 'not_found', 'conflict', 'unsupported', 'too_large', 'busy', 'clock_unsynchronised',
@@ -57,8 +57,8 @@ const refusals = [
 
 export class SamRefusal extends Error {
   constructor(number) {
-    super(`the SAM refuses: ${refusals[number] ?? number}`);
-    this.refusal = refusals[number];
+    super(`the SAM refuses: ${refusalNames[number] ?? number}`);
+    this.refusal = refusalNames[number];
   }
 }
 

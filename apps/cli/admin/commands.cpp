@@ -1,0 +1,113 @@
+#include "admin/commands.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "console.h"
+#include "crypto/jose/jws.h"
+#include "crypto/random.h"
+#include "problem.h"
+#include "protocol/wire.h"
+#include "settings.h"
+
+namespace intaglio::cli {
+namespace {
+
+constexpr std::string_view request_typ = "intaglio-manage+jwt";
+constexpr std::size_t max_payload_file = 64 * 1024;
+
+Result<json::Value> ask(const AdminSettings& settings, std::string_view op, json::Value members, const Clock& clock) {
+  auto rid = crypto::random_id();
+  if (!rid) return rid.error();
+  members["op"] = op;
+  members["rid"] = *rid;
+  members["iat"] = unix_seconds(clock.now());
+  members["sam"] = settings.sam_name;
+  auto request = crypto::make_jws(*settings.key, request_typ, settings.user_id, json::encode(members));
+  if (!request) return because(request.error(), "signing the request", "a request is at most 64 KiB");
+  auto answer = protocol::wire::manage(settings.sam, *request);
+  if (!answer && answer.error().code == ErrorCode::token_unavailable)
+    return because(answer.error(), "no connection to the SAM", "check address and port, and that your key is one of its privileged users");
+  if (!answer) return because(answer.error(), "the SAM refused " + std::string(op), "what was refused is in the audit log");
+  return json::parse(*answer, {.max_bytes = 1024 * 1024, .max_depth = 32, .max_members = 100'000});
+}
+
+void show(const json::Value& answer) { say(answer.dump(2)); }
+
+struct Shown {
+  json::Value proposal;
+  std::string digest;  ///< of what is shown, computed here
+};
+/// The digest is made of what the user sees: another content behind the same id gets no approval.
+Result<Shown> find_proposal(const AdminSettings& settings, const std::string& id, const Clock& clock) {
+  auto answer = ask(settings, "show-proposals", json::Value::object(), clock);
+  if (!answer) return answer.error();
+  const auto* list = json::member(*answer, "proposals");
+  if (list == nullptr || !list->is_array())
+    return problem(ErrorCode::internal, "the SAM's answer has no proposals", "compare the versions");
+  for (const auto& proposal : *list) {
+    auto told_id = json::text_member(proposal, "proposal", 64);
+    auto operation = json::text_member(proposal, "operation", 64);
+    auto told_digest = json::text_member(proposal, "digest", 64);
+    const auto* payload = json::member(proposal, "payload");
+    if (!told_id || *told_id != id) continue;
+    if (!operation || !told_digest || payload == nullptr)
+      return problem(ErrorCode::internal, "the SAM's answer is incomplete", "compare the versions");
+    auto digest = encode_base64url(protocol::proposal_digest(*told_id, *operation, json::encode(*payload)));
+    if (refused_by("admin.proposal.digest", digest != *told_digest))
+      return problem(ErrorCode::binding_mismatch, "the proposal that is shown is not the one that its digest names",
+                     "do not approve it; tell a security officer");
+    return Shown{proposal, std::move(digest)};
+  }
+  return problem(ErrorCode::not_found, "there is no proposal " + id, "`intaglio admin proposals` lists them");
+}
+
+}  // namespace
+
+Status ask_sam(const std::filesystem::path& admin_file, const std::string& operation, json::Value members, const Clock& clock) {
+  auto settings = load_admin_settings(admin_file);
+  if (!settings) return settings.error();
+  auto answer = ask(*settings, operation, std::move(members), clock);
+  if (!answer) return answer.error();
+  show(*answer);
+  return {};
+}
+
+Status propose(const std::filesystem::path& admin_file, const std::string& operation, const std::filesystem::path& payload_file,
+               const Clock& clock) {
+  const std::string next = "docs/operate/management.md shows what each operation takes";
+  auto content = read_file(payload_file, max_payload_file);
+  if (!content) return because(content.error(), "--payload", next);
+  auto payload = json::parse(as_text(*content));
+  if (!payload) return because(payload.error(), "--payload " + payload_file.string(), next);
+  return ask_sam(admin_file, "propose", {{"operation", operation}, {"payload", std::move(*payload)}}, clock);
+}
+
+Status approve(const ProposalOptions& options, const Clock& clock) {
+  auto settings = load_admin_settings(options.admin_file);
+  if (!settings) return settings.error();
+  auto shown = find_proposal(*settings, options.proposal, clock);
+  if (!shown) return shown.error();
+  show(shown->proposal);
+  if (!options.yes) {
+    auto answer = ask_line("Approve this? Type yes: ");
+    if (!answer) return answer.error();
+    if (*answer != "yes") return problem(ErrorCode::not_authorised, "not approved", "nothing was changed");
+  }
+  auto answer = ask(*settings, "approve", {{"proposal", options.proposal}, {"digest", shown->digest}}, clock);
+  if (!answer) return answer.error();
+  say("approved: " + options.proposal);
+  return {};
+}
+
+Status execute(const ProposalOptions& options, const Clock& clock) {
+  auto settings = load_admin_settings(options.admin_file);
+  if (!settings) return settings.error();
+  auto shown = find_proposal(*settings, options.proposal, clock);
+  if (!shown) return shown.error();
+  auto answer = ask(*settings, "execute", {{"proposal", options.proposal}, {"digest", shown->digest}}, clock);
+  if (!answer) return answer.error();
+  show(*answer);
+  return {};
+}
+
+}  // namespace intaglio::cli

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "json/json.h"
+
+/// `intaglio admin`: privileged users and the SAM's management listener (docs/operate/management.md).
+namespace intaglio::cli {
+
+/// Asks for what one person may do, and prints the SAM's answer as JSON. `members`: of the request beside op, rid, iat and sam.
+Status ask_sam(const std::filesystem::path& admin_file, const std::string& operation, json::Value members, const Clock& clock);
+/// `intaglio admin propose`: the payload is a JSON object in a file.
+Status propose(const std::filesystem::path& admin_file, const std::string& operation, const std::filesystem::path& payload_file,
+               const Clock& clock);
+struct ProposalOptions {
+  std::filesystem::path admin_file;
+  std::string proposal;
+  bool yes = false;  ///< approve without a question: for scripts
+};
+/// `intaglio admin approve`: shows the proposal, asks, and names in the approval the digest of what was shown.
+Status approve(const ProposalOptions& options, const Clock& clock);
+/// `intaglio admin execute`
+Status execute(const ProposalOptions& options, const Clock& clock);
+
+}  // namespace intaglio::cli
