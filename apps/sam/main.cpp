@@ -281,7 +281,7 @@ Status serve(Settings settings) {
   TokenAgreementKeys agreement_keys(opened->token);
   const TokenPepper pepper(opened->token, opened->keys->pepper);
   custody::ResidentVault vault(opened->token);
-  intaglio::sam::Factors factors(*policy, *opened->database, opened->sealer, pepper, opened->clock);
+  intaglio::sam::Factors factors(*policy, *opened->database, *opened->log, opened->sealer, pepper, opened->clock);
   intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
                                   opened->clock);
   const intaglio::sam::Core core{.node = opened->settings.node,

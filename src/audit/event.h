@@ -23,6 +23,7 @@ enum class EventType {
   factors_refused,
   factors_changed,
   factors_reset,
+  passkey_suspended,
   key_generated,
   proof_of_possession_signed,
   certificate_bound,

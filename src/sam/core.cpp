@@ -38,6 +38,12 @@ constexpr std::string_view management_schema = R"(
   CREATE TABLE proposals (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
 )";
 
+/// Passkeys by signer, and what they signed by SAM nonce.
+constexpr std::string_view passkey_schema = R"(
+  CREATE TABLE passkeys (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+  CREATE TABLE approvals (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
+)";
+
 }  // namespace
 
 Status Core::ready() const {
@@ -53,6 +59,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {3, custody::KeyStore::migrations().at(0).sql},
       {4, schema},
       {5, management_schema},
+      {6, passkey_schema},
   };
   return list;
 }

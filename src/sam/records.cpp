@@ -32,6 +32,8 @@ constexpr std::size_t max_list = 8 * 1024 * 1024;
 
 }  // namespace
 
+bool is_enrolled(const SignerRecord& record) noexcept { return record.activation_digest.empty(); }
+
 Secret encode(const SignerRecord& record) {
   Bytes out;
   // The seed is the one secret part: room is reserved so that the buffer never moves, and it is wiped at the end.

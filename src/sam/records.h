@@ -32,6 +32,8 @@ struct SignerRecord {
   std::optional<PinVerifier> pin;
   Secret totp_seed;            ///< 20 bytes, or empty
 };
+/// Whether the activation code was used: before that, and after a reset, there are no factors.
+[[nodiscard]] bool is_enrolled(const SignerRecord& record) noexcept;
 [[nodiscard]] Secret encode(const SignerRecord& record);
 [[nodiscard]] Result<SignerRecord> parse_signer(ByteView encoded);
 

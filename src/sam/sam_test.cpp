@@ -222,7 +222,7 @@ class SamTest : public ::testing::Test {
     sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
                              checkpoint_, clock_);
-    factors_ = std::make_unique<Factors>(*policy_, *database_, sealer_, pepper_, clock_);
+    factors_ = std::make_unique<Factors>(*policy_, *database_, *log_, sealer_, pepper_, clock_);
     sap_keys_ = std::make_unique<SapKeys>("test", *database_, sealer_, agreement_keys_, identity_, clock_);
     auto incarnation = "test/" + *crypto::random_id();
     sam_ = std::make_unique<Sam>(Core{.node = "test",

@@ -16,11 +16,24 @@ void record_refusal(Core& core, const SapMessage& message, const Error& error) {
   if (!recorded) return;
 }
 
+const Profile& profile_of(const Core& core, const protocol::Transaction& transaction) {
+  const auto* named = core.policy.profile(transaction.profile);
+  return named == nullptr ? core.policy.profiles().front() : *named;
+}
+
 Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
-  auto signer = SignerId::parse(message.transaction.signer);
+  const auto& transaction = message.transaction;
+  auto signer = SignerId::parse(transaction.signer);
   if (!signer) return signer.error();
-  return core.factors.verify(*signer, message.id, message.transaction.expires,
-                             ShownFactors{.pin = message.pin.clone(), .totp = message.totp.clone()});
+  Demand demand{&profile_of(core, transaction)};
+  if (transaction.purpose == protocol::Purpose::factors) {
+    demand.clear();
+    for (const auto& profile : core.policy.profiles()) demand.push_back(&profile);
+  }
+  return core.factors.verify(
+      *signer, message.id, transaction.expires,
+      ShownFactors{.pin = message.pin.clone(), .totp = message.totp.clone(), .passkey = message.passkey, .binding = message.binding},
+      demand);
 }
 
 void give_attempt_back(Core& core, const FactorsProven& proven, const Profile& profile) {

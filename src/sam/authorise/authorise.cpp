@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "json/json.h"
 #include "sam/authorise/attempt.h"
+#include "sam/authorise/kept_approval.h"
 #include "sam/authority/voiding.h"
 
 namespace intaglio::sam {
@@ -45,14 +46,14 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   return {};
 }
 
-Result<std::string> make_sad(const Core& core, const Authorisation& authorisation) {
+Result<std::string> make_sad(const Core& core, const Authorisation& authorisation, FactorSet shown) {
   const auto& transaction = authorisation.transaction;
   const json::Value payload = {{"jti", encode_base64url(authorisation.nonce)},
                                {"sub", transaction.signer},
                                {"key", transaction.key},
                                {"dig", encode_base64url(protocol::list_digest(transaction.documents))},
                                {"n", transaction.documents.size()},
-                               {"amr", json::Value::array({"pin", "totp"})},
+                               {"amr", shown.names()},
                                {"iat", unix_seconds(authorisation.issued)},
                                {"exp", unix_seconds(authorisation.expires)},
                                {"epoch", transaction.epoch}};
@@ -119,7 +120,7 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
   if (!proven) return refuse(proven.error());
   const auto* profile = core.policy.profile(message->transaction.profile);
   if (profile == nullptr) {
-    give_attempt_back(core, *proven, core.policy.profiles().front());
+    give_attempt_back(core, *proven, profile_of(core, message->transaction));
     return refuse({ErrorCode::credential_disabled, "the profile is not in the policy any more"});
   }
 
@@ -132,7 +133,7 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
                               .sad = {},
                               .issued = now,
                               .expires = now + profile->sad_lifetime};
-  auto sad = make_sad(core, authorisation);
+  auto sad = make_sad(core, authorisation, proven->shown());
   if (!sad) {
     give_attempt_back(core, *proven, *profile);
     return refuse(sad.error());
@@ -153,23 +154,25 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     const auto documents = static_cast<std::uint32_t>(authorisation.transaction.documents.size());
     if (auto given = core.factors.give_back(transaction, *proven, documents, *profile); !given) return given;
     if (auto stored = store_authorisation(core, transaction, authorisation); !stored) return stored;
-    auto appended = core.log.append(
-        transaction,
-        Event{.type = EventType::authorisation_granted,
-              .actor = "signer:" + authorisation.transaction.signer,
-              .subject = authorisation.transaction.key,
-              .outcome = Outcome::success,
-              .fields = {{"authorisation", encode_base64url(authorisation.nonce)},
-                         {"list", encode_base64url(protocol::list_digest(authorisation.transaction.documents))},
-                         {"count", std::to_string(documents)},
-                         {"binding",
-                          encode_base64url(protocol::binding_digest(protocol::encode(authorisation.transaction), authorisation.consent))},
-                         {"certificate", encode_base64url(authorisation.transaction.certificate_digest)},
-                         {"terms", authorisation.terms.id + "/" + authorisation.terms.version + "/" + authorisation.terms.language},
-                         {"act", authorisation.act},
-                         {"methods", "pin totp"},
-                         {"client", authorisation.transaction.client_id},
-                         {"sad", encode_base64url(crypto::sha256(as_bytes(*sad)))}}});
+    auto evidence = keep_approval(core, transaction, *message, *proven);
+    if (!evidence) return evidence.error();
+    Event event{.type = EventType::authorisation_granted,
+                .actor = "signer:" + authorisation.transaction.signer,
+                .subject = authorisation.transaction.key,
+                .outcome = Outcome::success,
+                .fields = {{"authorisation", encode_base64url(authorisation.nonce)},
+                           {"list", encode_base64url(protocol::list_digest(authorisation.transaction.documents))},
+                           {"count", std::to_string(documents)},
+                           {"binding",
+                            encode_base64url(protocol::binding_digest(protocol::encode(authorisation.transaction), authorisation.consent))},
+                           {"certificate", encode_base64url(authorisation.transaction.certificate_digest)},
+                           {"terms", authorisation.terms.id + "/" + authorisation.terms.version + "/" + authorisation.terms.language},
+                           {"act", authorisation.act},
+                           {"methods", proven->shown().text()},
+                           {"client", authorisation.transaction.client_id},
+                           {"sad", encode_base64url(crypto::sha256(as_bytes(*sad)))}}};
+    if (*evidence) event.fields.emplace_back("evidence", encode_base64url(**evidence));
+    auto appended = core.log.append(transaction, event);
     return appended ? Status() : Status(appended.error());
   });
   fault_point("sam.authorise.after-write");
@@ -194,7 +197,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   const auto* profile = core.policy.profile(transaction.profile);
   // Until the claim the attempt is charged: whatever else refuses gives it back.
   const auto refuse_uncharged = [&](const Error& error) {
-    give_attempt_back(core, *proven, profile != nullptr ? *profile : core.policy.profiles().front());
+    give_attempt_back(core, *proven, profile_of(core, transaction));
     return refuse(error);
   };
   auto key_id = KeyId::parse(transaction.key);

@@ -19,25 +19,42 @@ using audit::Outcome;
 struct NewFactors {
   std::optional<PinVerifier> pin;
   std::optional<Secret> seed;
-  std::string names;  ///< as the audit log tells them
+  std::optional<Passkey> passkey;
+  bool drop_passkeys = false;
+  FactorSet kinds;  ///< what changes
 };
 
+std::uint64_t pin_version(const SignerRecord& signer) noexcept { return signer.pin ? signer.pin->version : 0; }
+
 /// Made before the write: Argon2id and the token are not for the writer's thread.
-Result<NewFactors> make_factors(Core& core, const SapMessage& message, const SignerRecord& signer) {
-  NewFactors made;
+Status make_factors(Core& core, const SapMessage& message, const SignerRecord& signer, NewFactors& made) {
   if (!message.new_pin.empty()) {
-    auto verifier = core.factors.make_verifier(signer.id, message.new_pin, signer.pin->version + 1);
+    auto verifier = core.factors.make_verifier(signer.id, message.new_pin, pin_version(signer) + 1);
     if (!verifier) return verifier.error();
     made.pin = std::move(*verifier);
-    made.names = "pin";
+    made.kinds.add(Factor::pin);
   }
   if (message.new_seed) {
     auto seed = crypto::random_secret(totp_seed_bytes);
     if (!seed) return seed.error();
     made.seed = std::move(*seed);
-    made.names += made.names.empty() ? "totp" : " totp";
+    made.kinds.add(Factor::totp);
   }
-  return made;
+  if (made.passkey || made.drop_passkeys) made.kinds.add(Factor::passkey);
+  return {};
+}
+
+/// Within the transaction: passkeys come and go, and what the signer has then opens something.
+Status put_passkeys(Core& core, storage::Transaction& write, const SignerRecord& signer, const NewFactors& made) {
+  const auto& passkeys = core.factors.passkeys();
+  if (made.passkey || made.drop_passkeys) {
+    if (auto put = passkeys.put(write, signer, made.passkey, made.drop_passkeys); !put) return put;
+  }
+  auto kept = passkeys.of(write, signer);
+  if (!kept) return kept.error();
+  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, factors_of(signer, *kept))))
+    return Error{ErrorCode::invalid_request, "the factors that would be left open nothing"};
+  return {};
 }
 
 /// Within the transaction: the record is still the one whose factors were shown. Another change or a reset may have come between.
@@ -47,13 +64,14 @@ Status put_factors(Core& core, storage::Transaction& write, const SignerRecord& 
   if (!*record) return Error{ErrorCode::authentication_failed, "the signer is gone"};
   auto signer = parse_signer((*record)->content.reveal());
   if (!signer) return signer.error();
-  const bool same = signer->incarnation == shown.incarnation && signer->pin && signer->pin->version == shown.pin->version &&
+  const bool same = signer->incarnation == shown.incarnation && pin_version(*signer) == pin_version(shown) &&
                     same_secret(signer->totp_seed.reveal(), shown.totp_seed.reveal());
   if (refused_by("sam.change.current", !same)) return Error{ErrorCode::conflict, "the factors changed meanwhile"};
   if (made.pin) signer->pin = *made.pin;
   if (made.seed) signer->totp_seed = made.seed->clone();
   const auto encoded = encode(*signer);
-  return core.factors.signers().update(write, shown.id.text(), (*record)->version, encoded.reveal());
+  if (auto updated = core.factors.signers().update(write, shown.id.text(), (*record)->version, encoded.reveal()); !updated) return updated;
+  return put_passkeys(core, write, *signer, made);
 }
 
 /// Within the transaction: what the signer asked of a key that is his.
@@ -88,38 +106,49 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
     return error;
   };
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
-  if (message->new_pin.empty() && !message->new_seed) return refuse({ErrorCode::invalid_request, "new-pin or new_seed is needed"});
-  // The rules for a PIN are public and are checked first, so that a bad PIN costs no attempt.
+  if (message->new_pin.empty() && !message->new_seed && !message->new_passkey && !message->drop_passkeys)
+    return refuse({ErrorCode::invalid_request, "new-pin, new-passkey, new_seed or drop_passkeys is needed"});
+  // The rules for a PIN and a passkey are public and are checked first, so that a bad one costs no attempt.
   if (!message->new_pin.empty()) {
     if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
   }
+  NewFactors made;
+  made.drop_passkeys = message->drop_passkeys;
+  if (message->new_passkey) {
+    auto passkey = core.factors.passkeys().verify_new(*message->new_passkey, message->binding);
+    if (!passkey) return refuse(passkey.error());
+    made.passkey = std::move(*passkey);
+  }
   auto proven = prove_factors(core, *message);
   if (!proven) return refuse(proven.error());
-  const auto& profile = core.policy.profiles().front();
+  const auto& profile = profile_of(core, transaction);
   const auto refuse_proven = [&](const Error& error) {
     give_attempt_back(core, *proven, profile);
     return refuse(error);
   };
   const auto& signer = proven->signer();
-  auto made = make_factors(core, *message, signer);
-  if (!made) return refuse_proven(made.error());
+  if (auto done = make_factors(core, *message, signer, made); !done) return refuse_proven(done.error());
   // Sealed before anything is written: what cannot be answered is not done.
-  auto sealed = seal_factors_answer(core, *message, made->seed ? &*made->seed : nullptr);
+  auto sealed = seal_factors_answer(core, *message, made.seed ? &*made.seed : nullptr);
   if (!sealed) return refuse_proven(sealed.error());
   auto stored = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
-    if (auto put = put_factors(core, write, signer, *made); !put) return put;
+    if (auto put = put_factors(core, write, signer, made); !put) return put;
     if (auto given = core.factors.give_back(write, *proven, 0, profile); !given) return given;
     // Whoever changes a PIN because someone saw it does not want what was approved with it.
     if (auto voided = void_authorisations(core, write, signer.id); !voided) return voided;
-    auto appended = core.log.append(write, Event{.type = EventType::factors_changed,
-                                                 .actor = "signer:" + signer.id.text(),
-                                                 .subject = signer.id.text(),
-                                                 .outcome = Outcome::success,
-                                                 .fields = {{"factors", made->names},
-                                                            {"authorisation", encode_base64url(transaction.nonce)},
-                                                            {"client", transaction.client_id}}});
+    Event event{.type = EventType::factors_changed,
+                .actor = "signer:" + signer.id.text(),
+                .subject = signer.id.text(),
+                .outcome = Outcome::success,
+                .fields = {{"factors", made.kinds.text()},
+                           {"shown", proven->shown().text()},
+                           {"authorisation", encode_base64url(transaction.nonce)},
+                           {"client", transaction.client_id}}};
+    if (made.passkey) event.fields.emplace_back("passkey", encode_base64url(passkey_digest(made.passkey->id, made.passkey->spki)));
+    if (made.drop_passkeys) event.fields.emplace_back("passkeys_of_before", "ended");
+    auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());
   });
   if (!stored) return refuse_proven(stored.error());
@@ -141,7 +170,7 @@ Status change_key(Core& core, std::string_view sap_message) {
   auto proven = prove_factors(core, *message);
   if (!proven) return refuse(proven.error());
   const auto& transaction = message->transaction;
-  const auto& profile = core.policy.profiles().front();
+  const auto& profile = profile_of(core, transaction);
   auto written = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;

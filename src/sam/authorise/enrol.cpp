@@ -31,6 +31,15 @@ Bytes code_digest(ByteView salt, const Secret& code) {
   return to_bytes(ByteView(digest));
 }
 
+/// What the message sets up: a one-time password unless a passkey takes its place, or beside it where the message asks for one.
+FactorSet enrolled_kinds(const SapMessage& message) {
+  FactorSet kinds;
+  if (!message.new_pin.empty()) kinds.add(Factor::pin);
+  if (message.new_seed || !message.new_passkey) kinds.add(Factor::totp);
+  if (message.new_passkey) kinds.add(Factor::passkey);
+  return kinds;
+}
+
 /// Charges a try of the activation code durably, then says whether the code is right; unknown signers are charged nothing and are wrong.
 Result<bool> try_code(Core& core, const SignerId& signer, const SapMessage& message, const Secret& code) {
   bool right = false;
@@ -83,8 +92,19 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     return recorded ? error : recorded.error();
   };
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
-  // The rules for a PIN are public and are checked before the code, so that a bad PIN costs no try.
-  if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
+  // The rules for factors are public and are checked before the code, so that a bad PIN costs no try.
+  const auto kinds = enrolled_kinds(*message);
+  if (kinds.has(Factor::pin) || !kinds.has(Factor::passkey)) {
+    if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
+  }
+  std::optional<Passkey> passkey;
+  if (message->new_passkey) {
+    auto verified = core.factors.passkeys().verify_new(*message->new_passkey, message->binding);
+    if (!verified) return refuse(verified.error());
+    passkey = std::move(*verified);
+  }
+  if (refused_by("sam.enrol.enough", !reaches_a_profile(core.policy, kinds)))
+    return refuse({ErrorCode::invalid_request, "these factors open nothing"});
   auto signer = SignerId::parse(transaction.signer);
   if (!signer) return refuse(signer.error());
 
@@ -93,12 +113,12 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   // Same work whether or not the code was right (TC-11).
   auto verifier = core.factors.make_verifier(*signer, message->new_pin, /*version=*/1);
   if (!verifier) return refuse(verifier.error());
-  auto seed = crypto::random_secret(totp_seed_bytes);
+  auto seed = kinds.has(Factor::totp) ? crypto::random_secret(totp_seed_bytes) : Result<Secret>(Secret());
   if (!seed) return refuse(seed.error());
   if (!*right) return refuse({ErrorCode::authentication_failed, "the activation code is wrong, over or used, or there is no such signer"});
 
   // Sealed before anything is written: what cannot be answered is not done.
-  auto sealed = seal_factors_answer(core, *message, &*seed);
+  auto sealed = seal_factors_answer(core, *message, seed->empty() ? nullptr : &*seed);
   if (!sealed) return refuse(sealed.error());
   auto stored = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
@@ -113,16 +133,21 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     parsed->activation_digest.clear();
     parsed->activation_salt.clear();
     parsed->activation_tries_left = 0;
-    parsed->pin = *verifier;
+    if (kinds.has(Factor::pin)) parsed->pin = *verifier;
     parsed->totp_seed = seed->clone();
     const auto encoded = encode(*parsed);
     if (auto updated = core.factors.signers().update(write, signer->text(), (*record)->version, encoded.reveal()); !updated) return updated;
+    if (passkey) {
+      if (auto put = core.factors.passkeys().put(write, *parsed, passkey, /*alone=*/true); !put) return put;
+    }
     if (auto fresh = fresh_state(core, write, *signer); !fresh) return fresh;
-    auto appended = core.log.append(write, Event{.type = EventType::factors_enrolled,
-                                                 .actor = "signer:" + signer->text(),
-                                                 .subject = signer->text(),
-                                                 .outcome = Outcome::success,
-                                                 .fields = {{"factors", "pin totp"}, {"client", transaction.client_id}}});
+    Event event{.type = EventType::factors_enrolled,
+                .actor = "signer:" + signer->text(),
+                .subject = signer->text(),
+                .outcome = Outcome::success,
+                .fields = {{"factors", kinds.text()}, {"client", transaction.client_id}}};
+    if (passkey) event.fields.emplace_back("passkey", encode_base64url(passkey_digest(passkey->id, passkey->spki)));
+    auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());
   });
   if (!stored) return refuse(stored.error());

@@ -1,7 +1,10 @@
 #include "sam/factors/factors.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/log.h"
+#include "crypto/digest.h"
 #include "crypto/password_hash.h"
 #include "crypto/random.h"
 
@@ -17,8 +20,30 @@ constexpr std::array<std::uint8_t, 16> no_salt{};
 
 struct Charged {
   std::optional<SignerRecord> signer;
+  FactorSet held;  ///< what the signer has and could show
   bool totp_matched = false;
+  std::optional<PasskeyProof> passkey;
+  bool possession_shown = false;  ///< a right one, so that no stranger asks
 };
+
+/// An assertion by what its authenticator signed: ECDSA has more than one signature of the same.
+std::string assertion_id(const webauthn::AssertionResponse& response) {
+  Bytes input;
+  append_field(input, response.credential_id);
+  append_field(input, response.client_data);
+  append_field(input, response.authenticator_data);
+  return encode_base64url(crypto::sha256(input));
+}
+
+bool suffices(FactorSet shown, FactorSet held, const Demand& demand) {
+  bool any = false;
+  for (const auto* profile : demand) {
+    if (!covers_any(held, profile->factors)) continue;
+    if (!covers_any(shown, profile->factors)) return false;
+    any = true;
+  }
+  return any;
+}
 
 /// The step within one of now that matches and was not used, compared in constant time over all of them.
 std::optional<std::uint64_t> matching_step(const Secret& seed, const Secret& code, std::int64_t now, std::uint64_t last_used) {
@@ -97,7 +122,28 @@ Status check_new_pin(const Secret& pin) {
   return {};
 }
 
-Factors::Factors(const Policy& policy, storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer,
+FactorSet factors_of(const SignerRecord& signer, const std::vector<Passkey>& passkeys) {
+  FactorSet held;
+  if (signer.pin) held.add(Factor::pin);
+  if (!signer.totp_seed.empty()) held.add(Factor::totp);
+  if (has_usable(passkeys)) held.add(Factor::passkey);
+  return held;
+}
+
+bool reaches_a_profile(const Policy& policy, FactorSet factors) noexcept {
+  const auto& profiles = policy.profiles();
+  return std::any_of(profiles.begin(), profiles.end(), [&](const Profile& profile) { return covers_any(factors, profile.factors); });
+}
+
+FactorSet ShownFactors::kinds() const noexcept {
+  FactorSet kinds;
+  if (!pin.empty()) kinds.add(Factor::pin);
+  if (!totp.empty()) kinds.add(Factor::totp);
+  if (passkey) kinds.add(Factor::passkey);
+  return kinds;
+}
+
+Factors::Factors(const Policy& policy, storage::Database& database, audit::Log& log, const std::shared_ptr<const sealed::Sealer>& sealer,
                  const Pepper& pepper, std::shared_ptr<const Clock> clock)
     : policy_(policy),
       database_(database),
@@ -105,7 +151,8 @@ Factors::Factors(const Policy& policy, storage::Database& database, const std::s
       pepper_(pepper),
       clock_(std::move(clock)),
       signers_(sealer, "signers", sealed::Rollback::refused),
-      states_(sealer, "factor_states", sealed::Rollback::refused) {}
+      states_(sealer, "factor_states", sealed::Rollback::refused),
+      passkeys_(policy, log, sealer, clock_) {}
 
 Status Factors::consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const {
   const auto index = sealer_->blind_index("used", kind, as_bytes(id));
@@ -156,7 +203,7 @@ void Factors::forget_node_failure(const SignerId& signer, bool all) {
   }
 }
 
-void Factors::uncharge(const SignerId& signer, bool totp_matched) {
+void Factors::uncharge(const SignerId& signer, bool possession_shown) {
   forget_node_failure(signer, /*all=*/false);
   auto undone = database_.write([&](storage::Transaction& transaction) -> Status {
     auto record = states_.find(transaction, signer.text());
@@ -164,18 +211,18 @@ void Factors::uncharge(const SignerId& signer, bool totp_matched) {
     if (!*record) return {};
     auto state = parse_factor_state((*record)->content.reveal());
     if (!state) return state.error();
-    auto& failures = totp_matched ? state->failures : state->wide_failures;
-    auto& locked_until = totp_matched ? state->locked_until : state->wide_locked_until;
+    auto& failures = possession_shown ? state->failures : state->wide_failures;
+    auto& locked_until = possession_shown ? state->locked_until : state->wide_locked_until;
     if (failures > 0) --failures;
-    const auto bound = totp_matched ? policy_.failures_before_lock : policy_.wide_failures_before_lock;
+    const auto bound = possession_shown ? policy_.failures_before_lock : policy_.wide_failures_before_lock;
     if (failures < bound) locked_until = 0;
     return states_.update(transaction, signer.text(), (*record)->version, encode(*state));
   });
   if (!undone) log::refusal("factors.not_uncharged", undone.error());
 }
 
-Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends,
-                                      const ShownFactors& shown) {
+Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends, const ShownFactors& shown,
+                                      const Demand& demand) {
   Charged charged;
   const auto charge = [&](storage::Transaction& transaction) -> Status {
     charged = {};
@@ -194,26 +241,44 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
       auto parsed_state = parse_factor_state((*state_record)->content.reveal());
       if (!parsed_state) return parsed_state.error();
       // After a reset there are no factors: until the next enrolment such a signer is as one who does not exist.
-      if (parsed->pin) {
+      if (is_enrolled(*parsed)) {
         state = *parsed_state;
-        seed = parsed->totp_seed.clone();
+        if (!parsed->totp_seed.empty()) seed = parsed->totp_seed.clone();
         charged.signer.emplace(std::move(*parsed));
       }
     }
+    const auto* const found = charged.signer ? &*charged.signer : nullptr;
+    auto passkey = passkeys_.evaluate(transaction, signer, found, shown.passkey ? &*shown.passkey : nullptr, shown.binding);
+    if (!passkey) return passkey.error();
+    if (found != nullptr) charged.held = factors_of(*found, passkey->record.passkeys);
     forget_ended_locks(state, now);
     const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
-    charged.totp_matched = step.has_value() && charged.signer.has_value();
+    // The seed of who has none is known to everyone.
+    charged.totp_matched = step.has_value() && !refused_by("sam.factors.no-seed", !charged.held.has(Factor::totp)) && found != nullptr;
+    charged.possession_shown = charged.totp_matched || passkey->answered;
+    bool copied = false;
+    if (passkey->answered) {
+      // Before its counter is looked at: the same assertion again is a copy of the message, not of the authenticator.
+      if (auto once = consume(transaction, "assertion", assertion_id(*shown.passkey), message_ends);
+          refused_by("sam.passkey.assertion-once", !once))
+        return once.error();
+      const auto advanced = passkeys_.advance(transaction, signer, *passkey);
+      if (!advanced) return advanced.error();
+      copied = !*advanced;
+      if (!copied) charged.passkey = PasskeyProof{passkey->record.passkeys.at(*passkey->answered), *shown.passkey};
+    }
     // Only who shows the possession factor learns that the signer is locked; strangers see the same failure as for no signer.
-    if (refused_by("sam.factors.locked", charged.totp_matched && now < state.locked_until)) {
+    // A passkey that was suspended just now stays so: then nothing here refuses, and the attempt fails at its end.
+    if (!copied && refused_by("sam.factors.locked", charged.possession_shown && now < state.locked_until)) {
       return Error{ErrorCode::credential_locked, "locked after failed attempts"};
     }
-    if (!charged.totp_matched && refused_by("sam.factors.wide-locked", now < state.wide_locked_until)) return {};
-    if (charged.totp_matched && refused_by("sam.factors.node-cap", over_node_cap(signer))) {
+    if (!charged.possession_shown && refused_by("sam.factors.wide-locked", now < state.wide_locked_until)) return {};
+    if (!copied && charged.possession_shown && refused_by("sam.factors.node-cap", over_node_cap(signer))) {
       return Error{ErrorCode::credential_locked, "this node's daily cap of attempts is reached"};
     }
     // The attempt is charged before its outcome is known, so that a crash or a race gives none away (TC-11).
-    if (charged.totp_matched) {
-      state.totp_last_step = *step;
+    if (charged.possession_shown) {
+      if (charged.totp_matched) state.totp_last_step = *step;
       if (++state.failures >= policy_.failures_before_lock) state.locked_until = now + std::chrono::seconds(policy_.lock_time).count();
     } else if (++state.wide_failures >= policy_.wide_failures_before_lock) {
       state.wide_locked_until = now + std::chrono::seconds(policy_.lock_time).count();
@@ -237,17 +302,20 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   auto mac = pin_mac(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt);
   if (!mac) {
     // Our own failure is not the signer's: the attempt goes back.
-    if (charged.signer) uncharge(signer, charged.totp_matched);
+    if (charged.signer) uncharge(signer, charged.possession_shown);
     return mac.error();
   }
   const bool pin_matched = has_pin && same_secret(mac->reveal(), charged.signer->pin->verifier);
 
   const Error failed{ErrorCode::authentication_failed, "a factor is wrong, or there is no such signer"};
-  if (!charged.signer || !has_pin) return failed;
-  if (refused_by("sam.factors.totp", !charged.totp_matched)) return failed;
-  if (refused_by("sam.factors.pin", !pin_matched)) return failed;
+  if (!charged.signer) return failed;
+  const auto kinds = shown.kinds();
+  if (refused_by("sam.factors.totp", kinds.has(Factor::totp) && !charged.totp_matched)) return failed;
+  if (refused_by("sam.factors.passkey", kinds.has(Factor::passkey) && !charged.passkey)) return failed;
+  if (refused_by("sam.factors.pin", kinds.has(Factor::pin) && !pin_matched)) return failed;
+  if (refused_by("sam.factors.combination", !suffices(kinds, charged.held, demand))) return failed;
   forget_node_failure(signer, /*all=*/true);
-  return FactorsProven(std::move(*charged.signer));
+  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey));
 }
 
 Status Factors::give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents,

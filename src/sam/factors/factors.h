@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "sam/factors/passkeys.h"
 #include "sam/policy/policy.h"
 #include "sam/records.h"
 #include "sealed/table.h"
@@ -23,30 +24,54 @@ class Pepper {
 /// What a SAP message shows. Empty secrets mean "not shown" and are evaluated all the same (TC-11).
 struct ShownFactors {
   Secret pin, totp;
+  std::optional<webauthn::AssertionResponse> passkey;
+  crypto::Sha256Digest binding;  ///< what a passkey must have signed
+
+  [[nodiscard]] FactorSet kinds() const noexcept;
+};
+
+/// The passkey that answered, with what it signed: anyone can repeat the verification.
+struct PasskeyProof {
+  Passkey passkey;
+  webauthn::AssertionResponse response;
 };
 
 /// A successful evaluation: only Factors makes one, and the caller must give the attempt back in its own transaction.
 class FactorsProven {
  public:
   [[nodiscard]] const SignerRecord& signer() const noexcept { return signer_; }
+  [[nodiscard]] FactorSet shown() const noexcept { return shown_; }  ///< each of them was right
+  [[nodiscard]] const std::optional<PasskeyProof>& passkey() const noexcept { return passkey_; }
   FactorsProven(FactorsProven&&) noexcept = default;
 
  private:
   friend class Factors;
-  explicit FactorsProven(SignerRecord signer) : signer_(std::move(signer)) {}
+  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey)
+      : signer_(std::move(signer)), shown_(shown), passkey_(std::move(passkey)) {}
   SignerRecord signer_;
+  FactorSet shown_;
+  std::optional<PasskeyProof> passkey_;
 };
 
-/// Evaluates PIN and TOTP together, with attempts charged durably before the costly part and no oracle in the answer.
+/// What a signer can show of what is kept of him.
+[[nodiscard]] FactorSet factors_of(const SignerRecord& signer, const std::vector<Passkey>& passkeys);
+/// Whether a profile of the policy has a combination of these.
+[[nodiscard]] bool reaches_a_profile(const Policy& policy, FactorSet factors) noexcept;
+
+/// Which factors suffice: a combination of each of these profiles that the signer's own factors reach, and there is one. So whoever shows
+/// less than the keys of another profile ask for cannot change what opens them.
+using Demand = std::vector<const Profile*>;
+
+/// Evaluates the factors of a message together, with attempts charged durably before the costly part and no oracle in the answer.
 class Factors {
  public:
-  Factors(const Policy& policy, storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Pepper& pepper,
-          std::shared_ptr<const Clock> clock);
+  Factors(const Policy& policy, storage::Database& database, audit::Log& log, const std::shared_ptr<const sealed::Sealer>& sealer,
+          const Pepper& pepper, std::shared_ptr<const Clock> clock);
 
-  /// Consumes the message id (`replayed`), charges the attempt, evaluates. authentication_failed for every wrong or missing
-  /// factor and for an unknown signer alike; credential_locked while locked.
+  /// Consumes the message id and a passkey's assertion (`replayed`), charges the attempt, evaluates. authentication_failed for every
+  /// wrong factor, for too few of them and for an unknown signer alike; credential_locked while locked.
   [[nodiscard]] Result<FactorsProven> verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends,
-                                             const ShownFactors& shown);
+                                             const ShownFactors& shown, const Demand& demand);
 
   /// Within the transaction that a success leads to: clears the failures and counts `documents` against the velocity limits
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
@@ -60,12 +85,13 @@ class Factors {
 
   [[nodiscard]] const sealed::Table& signers() const noexcept { return signers_; }
   [[nodiscard]] const sealed::Table& states() const noexcept { return states_; }
+  [[nodiscard]] const Passkeys& passkeys() const noexcept { return passkeys_; }
 
  private:
   [[nodiscard]] Result<Secret> pin_mac(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const;
   [[nodiscard]] bool over_node_cap(const SignerId& signer);
   void forget_node_failure(const SignerId& signer, bool all);
-  void uncharge(const SignerId& signer, bool totp_matched);
+  void uncharge(const SignerId& signer, bool possession_shown);
 
   const Policy& policy_;
   storage::Database& database_;
@@ -73,6 +99,7 @@ class Factors {
   const Pepper& pepper_;
   std::shared_ptr<const Clock> clock_;
   sealed::Table signers_, states_;
+  Passkeys passkeys_;
   std::mutex mutex_;
   struct NodeCount {
     std::int64_t day;

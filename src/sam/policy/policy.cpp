@@ -1,10 +1,12 @@
 #include "sam/policy/policy.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/check.h"
 #include "crypto/jose/jws.h"
 #include "json/json.h"
+#include "sam/policy/passkey_rules.h"
 
 namespace intaglio::sam {
 namespace {
@@ -39,14 +41,36 @@ Result<std::int64_t> bounded_or(const Value& object, std::string_view name, std:
   return json::member(object, name) == nullptr ? otherwise : bounded(object, name, least, most);
 }
 
-Result<std::vector<std::string>> texts(const Value& object, std::string_view name) {
-  const auto* list = json::member(object, name);
+Result<std::vector<std::string>> texts_in(const Value* list, std::string_view name) {
   if (list == nullptr || !list->is_array() || list->empty() || list->size() > 64)
     return wrong(std::string(name) + " must be a list of texts");
   std::vector<std::string> out;
   for (const auto& item : *list) {
     if (!item.is_string()) return wrong(std::string(name) + " must be a list of texts");
     out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> texts(const Value& object, std::string_view name) { return texts_in(json::member(object, name), name); }
+
+/// ["pin","totp"], or a list of such combinations, of which any suffices.
+Result<std::vector<FactorSet>> combinations(const Value& object) {
+  const auto* list = json::member(object, "factors");
+  if (list == nullptr || !list->is_array() || list->empty() || list->size() > 8) return wrong("factors must be a list");
+  std::vector<const Value*> lists;
+  if (list->front().is_array()) {
+    for (const auto& item : *list) lists.push_back(&item);
+  } else {
+    lists.push_back(list);
+  }
+  std::vector<FactorSet> out;
+  for (const auto* item : lists) {
+    auto names = texts_in(item, "factors");
+    if (!names) return names.error();
+    auto combination = FactorSet::parse_combination(*names);
+    if (!combination) return wrong(combination.error().detail);
+    out.push_back(*combination);
   }
   return out;
 }
@@ -60,14 +84,12 @@ Result<Profile> parse_profile(const Value& object) {
   }
   auto name = json::text_member(object, "name", 64);
   auto custody = json::text_member(object, "custody", 16);
-  auto factors = texts(object, "factors");
+  auto factors = combinations(object);
   auto algorithms = texts(object, "key_algorithms");
   if (!name || !custody) return wrong("a profile needs name and custody");
   if (!factors) return factors.error();
   if (!algorithms) return algorithms.error();
   if (*custody != "resident") return wrong("profile " + *name + ": custody must be resident");
-  // SCAL2 asks for two factors of different categories (SRA_SAP.1.1): knowledge and possession.
-  if (*factors != std::vector<std::string>{"pin", "totp"}) return wrong("profile " + *name + ": factors must be [\"pin\", \"totp\"]");
 
   const std::int64_t least_limit = testing_build ? 0 : 1;
   auto max_documents = bounded(object, "max_documents", 1, static_cast<std::int64_t>(protocol::max_documents));
@@ -113,7 +135,7 @@ Result<Policy> Policy::parse(std::string_view document) {
   const auto& root = *parsed;
   if (auto checked = only_members(root, "the document",
                                   {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
-                                   "totp_issuer", "operators", "ca_anchors"});
+                                   "totp_issuer", "passkeys", "operators", "ca_anchors"});
       !checked) {
     return checked.error();
   }
@@ -135,12 +157,21 @@ Result<Policy> Policy::parse(std::string_view document) {
   policy.demo_ = demo->get<bool>();
   policy.totp_issuer = *issuer;
 
+  if (const auto* passkeys = json::member(root, "passkeys"); passkeys != nullptr) {
+    auto rules = parse_passkey_rules(*passkeys);
+    if (!rules) return rules.error();
+    policy.passkeys_ = std::move(*rules);
+  }
   const auto* profiles = json::member(root, "profiles");
   if (profiles == nullptr || !profiles->is_array() || profiles->empty()) return wrong("profiles must be a list");
   for (const auto& object : *profiles) {
     auto profile = parse_profile(object);
     if (!profile) return profile.error();
     if (policy.profile(profile->name) != nullptr) return wrong("profile " + profile->name + " stands twice");
+    const bool asks_for_passkeys =
+        std::any_of(profile->factors.begin(), profile->factors.end(), [](FactorSet set) { return set.has(Factor::passkey); });
+    if (asks_for_passkeys && !policy.passkeys_)
+      return wrong("profile " + profile->name + " asks for passkeys, which the document does not set up");
     policy.profiles_.push_back(std::move(*profile));
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,15 @@
 #include "crypto/password_hash.h"
 #include "crypto/policy/algorithm_policy.h"
 #include "protocol/binding.h"
+#include "sam/evidence/webauthn.h"
+#include "sam/policy/factor_set.h"
 
 namespace intaglio::sam {
 
 /// A signing profile: configuration, never a fork of the code (architecture, 1).
 struct Profile {
   std::string name;
-  std::vector<std::string> factors;  ///< categories that must be shown; in this order in a SAD's amr
+  std::vector<FactorSet> factors;  ///< combinations, any of which suffices
   std::vector<crypto::KeyAlgorithm> key_algorithms;
   std::uint32_t max_documents;
   std::chrono::seconds sad_lifetime, ticket_lifetime;
@@ -41,6 +44,7 @@ class Policy {
   [[nodiscard]] const crypto::AlgorithmPolicy& algorithms() const noexcept { return algorithms_; }
   [[nodiscard]] const std::vector<Profile>& profiles() const noexcept { return profiles_; }
   [[nodiscard]] const Profile* profile(std::string_view name) const noexcept;  ///< null when there is none
+  [[nodiscard]] const webauthn::Rules* passkeys() const noexcept { return passkeys_ ? &*passkeys_ : nullptr; }  ///< null: none are served
   [[nodiscard]] const Operator* find_operator(std::string_view id) const noexcept;
   [[nodiscard]] const std::vector<crypto::Certificate>& ca_anchors() const noexcept { return ca_anchors_; }
   [[nodiscard]] bool accepts(const protocol::Terms& terms) const noexcept;
@@ -65,6 +69,7 @@ class Policy {
   std::uint64_t epoch_ = 0;
   crypto::AlgorithmPolicy algorithms_;
   std::vector<Profile> profiles_;
+  std::optional<webauthn::Rules> passkeys_;
   std::vector<Operator> operators_;
   std::vector<crypto::Certificate> ca_anchors_;
   std::vector<TermsRow> terms_;

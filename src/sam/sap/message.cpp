@@ -5,12 +5,14 @@
 #include "crypto/jose/jws.h"
 #include "crypto/symmetric.h"
 #include "json/json.h"
+#include "sam/sap/passkey_members.h"
 
 namespace intaglio::sam {
 namespace {
 
 constexpr std::string_view ticket_key_purpose = "ticket/1";
 constexpr std::size_t max_ticket_bytes = 4 * 1024 * 1024;
+constexpr std::size_t max_factors = 6;
 
 Bytes ticket_context(protocol::Purpose purpose, std::uint64_t epoch, std::uint64_t key_id) {
   Bytes context;
@@ -33,24 +35,45 @@ Result<Secret> take_secret(const json::Value& object, std::string_view name, std
   return Secret(as_bytes(text));
 }
 
+/// A factor into its place, which must be empty.
+template <typename Place, typename Parsed>
+Status put_factor(Place& place, Parsed parsed, bool taken) {
+  if (!parsed) return parsed.error();
+  if (taken) return malformed("a factor stands twice");
+  place = std::move(*parsed);
+  return {};
+}
+
+Status take_factor(const json::Value& factor, std::string_view type, SapPayload& message) {
+  if (type == "passkey") return put_factor(message.passkey, parse_assertion(factor), message.passkey.has_value());
+  if (type == "new-passkey") return put_factor(message.new_passkey, parse_registration(factor), message.new_passkey.has_value());
+  Secret* place = type == "pin"               ? &message.pin
+                  : type == "totp"            ? &message.totp
+                  : type == "activation-code" ? &message.activation_code
+                  : type == "new-pin"         ? &message.new_pin
+                                              : nullptr;
+  if (place == nullptr) return malformed("a factor of unknown type");
+  return put_factor(*place, take_secret(factor, "value", 256), !place->empty());
+}
+
 Status take_factors(const json::Value& payload, SapPayload& message) {
   const auto* factors = json::member(payload, "factors");
-  if (factors == nullptr || !factors->is_array() || factors->size() > 4) return malformed("factors must be a list of at most 4");
+  if (factors == nullptr || !factors->is_array() || factors->size() > max_factors)
+    return malformed("factors must be a list of at most " + std::to_string(max_factors));
   for (const auto& factor : *factors) {
     auto type = json::text_member(factor, "type", 32);
     if (!type) return malformed("a factor needs a type");
-    auto value = take_secret(factor, "value", 256);
-    if (!value) return value.error();
-    Secret* place = *type == "pin"               ? &message.pin
-                    : *type == "totp"            ? &message.totp
-                    : *type == "activation-code" ? &message.activation_code
-                    : *type == "new-pin"         ? &message.new_pin
-                                                 : nullptr;
-    if (place == nullptr) return malformed("a factor of unknown type");
-    if (!place->empty()) return malformed("a factor stands twice");
-    *place = std::move(*value);
+    if (auto taken = take_factor(factor, *type, message); !taken) return taken;
   }
   return {};
+}
+
+/// False when it is absent.
+Result<bool> flag_member(const json::Value& object, std::string_view name) {
+  const auto* flag = json::member(object, name);
+  if (flag == nullptr) return false;
+  if (!flag->is_boolean()) return malformed(std::string(name) + " is true or false");
+  return flag->get<bool>();
 }
 
 Result<crypto::Sha256Digest> digest_member(const json::Value& object, std::string_view name) {
@@ -124,7 +147,10 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
                      .totp = {},
                      .activation_code = {},
                      .new_pin = {},
+                     .passkey = {},
+                     .new_passkey = {},
                      .new_seed = false,
+                     .drop_passkeys = false,
                      .answer_key = {}};
   if (auto taken = take_factors(object, payload); !taken) return taken.error();
 
@@ -147,10 +173,12 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
     if (!answer_key) return malformed("epk is not a P-256 JWK");
     payload.answer_key = std::move(*answer_key);
   }
-  if (const auto* new_seed = json::member(object, "new_seed"); new_seed != nullptr) {
-    if (!new_seed->is_boolean()) return malformed("new_seed is true or false");
-    payload.new_seed = new_seed->get<bool>();
-  }
+  auto new_seed = flag_member(object, "new_seed");
+  if (!new_seed) return new_seed.error();
+  auto drop_passkeys = flag_member(object, "drop_passkeys");
+  if (!drop_passkeys) return drop_passkeys.error();
+  payload.new_seed = *new_seed;
+  payload.drop_passkeys = *drop_passkeys;
   payload.id = std::move(*id);
   payload.ticket = std::move(*ticket);
   payload.act = std::move(*act);
@@ -185,11 +213,13 @@ Result<SapMessage> read_message(Core& core, protocol::Purpose purpose, std::stri
   const auto encoded = protocol::encode(*transaction);
   const auto consent = protocol::consent_digest(encoded, payload->terms, payload->act);
   if (refused_by("sam.message.consent", payload->told_consent != consent)) return Error{ErrorCode::binding_mismatch, "the consent differs"};
-  if (refused_by("sam.message.binding", payload->told_binding != protocol::binding_digest(encoded, consent))) {
+  const auto binding = protocol::binding_digest(encoded, consent);
+  if (refused_by("sam.message.binding", payload->told_binding != binding)) {
     return Error{ErrorCode::binding_mismatch, "the binding differs"};
   }
   return SapMessage{.transaction = std::move(*transaction),
                     .consent = consent,
+                    .binding = binding,
                     .terms = std::move(payload->terms),
                     .act = std::move(payload->act),
                     .id = std::move(payload->id),
@@ -197,7 +227,10 @@ Result<SapMessage> read_message(Core& core, protocol::Purpose purpose, std::stri
                     .totp = std::move(payload->totp),
                     .activation_code = std::move(payload->activation_code),
                     .new_pin = std::move(payload->new_pin),
+                    .passkey = std::move(payload->passkey),
+                    .new_passkey = std::move(payload->new_passkey),
                     .new_seed = payload->new_seed,
+                    .drop_passkeys = payload->drop_passkeys,
                     .answer_key = std::move(payload->answer_key)};
 }
 

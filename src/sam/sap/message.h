@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "sam/core.h"
+#include "sam/evidence/webauthn.h"
 
 namespace intaglio::sam {
 
@@ -21,7 +22,10 @@ struct SapPayload {
   protocol::Terms terms;
   crypto::Sha256Digest told_consent, told_binding;
   Secret pin, totp, activation_code, new_pin;
-  bool new_seed;  ///< factors: the TOTP seed is replaced
+  std::optional<webauthn::AssertionResponse> passkey;
+  std::optional<webauthn::RegistrationResponse> new_passkey;
+  bool new_seed;       ///< a TOTP seed is made
+  bool drop_passkeys;  ///< factors: the passkeys of before end
   std::optional<crypto::PublicKey> answer_key;
 };
 /// invalid_request with the member's name when the form is not that of api/sap/README.md.
@@ -30,11 +34,13 @@ struct SapPayload {
 /// A SAP message that is authentic to its ticket: the transaction is the SAM's own, consent and binding were recomputed.
 struct SapMessage {
   protocol::Transaction transaction;
-  crypto::Sha256Digest consent;
+  crypto::Sha256Digest consent, binding;
   protocol::Terms terms;
   std::string act, id;
   Secret pin, totp, activation_code, new_pin;
-  bool new_seed;
+  std::optional<webauthn::AssertionResponse> passkey;
+  std::optional<webauthn::RegistrationResponse> new_passkey;
+  bool new_seed, drop_passkeys;
   std::optional<crypto::PublicKey> answer_key;
 };
 /// Opens the JWE of this purpose and checks everything about it but the factors and its single use.

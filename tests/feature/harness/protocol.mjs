@@ -63,6 +63,15 @@ export const bindingOf = (transaction, consent) => sha256(fields('intaglio/bindi
 export const listDigestOf = (documents) =>
   sha256(fields('intaglio/list/1', number(documents.length), ...documents.flatMap(({ digest, label }) => [digest, label])));
 
+/** What the SAM keeps of an approval by a passkey (api/sap, 8). `passkey` is the factor as it stood in the message, `spki` its public key, DER. */
+export const approvalOf = ({ transaction, terms, act, rpId, origins, passkey, spki, suite = 7, backupEligible = false }) => fields(
+  'intaglio/approval/1', transaction, terms.id, terms.version, terms.language, act, rpId, number(origins.length), ...origins,
+  Buffer.from(passkey.id, 'base64url'), spki, number(suite), number(backupEligible ? 1 : 0),
+  ...[passkey.client_data, passkey.authenticator_data, passkey.signature].map((text) => Buffer.from(text, 'base64url')),
+);
+/** How the audit log names a passkey. */
+export const passkeyDigestOf = (id, spki) => sha256(fields('intaglio/passkey/1', id, spki));
+
 const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 export function parseBase32(text) {
   let bits = '';

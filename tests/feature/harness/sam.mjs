@@ -142,7 +142,7 @@ export class Sam {
   /** Open and authorise with the right factors; gives the SAD. */
   async approve(signer, documents) {
     const opened = await this.openSigning(signer, documents);
-    return signer.client.system.secret('a SAD', await this.authorise(await signer.message(opened, signer.factors())));
+    return signer.client.system.secret('a SAD', await this.authorise(await signer.message(opened, signer.factors(opened))));
   }
 
   async authorise(message) {
@@ -173,6 +173,15 @@ export class Sam {
 
   suspend(key, reason) {
     return this.call(10, [[1, key], [2, reason]]);
+  }
+
+  /** Gives the sealed answer. */
+  async enrolFactors(message) {
+    return (await this.call(5, message))[4][0].toString();
+  }
+
+  generateKey(message) {
+    return this.call(6, message);
   }
 
   changeFactors(message) {

@@ -9,10 +9,12 @@ import { Officer } from './officer.mjs';
 export const identityOf = (signer) => ({ givenName: 'Ada', surname: 'Lovelace', country: 'NO', serialNumber: `PNONO-${signer}`.slice(0, 60) });
 
 export class Signer {
-  constructor(client, id, { pin = '482915730164' } = {}) {
+  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. */
+  constructor(client, id, { pin = '482915730164', passkey } = {}) {
     this.client = client;
     this.id = id;
-    this.pin = client.system.secret('a PIN', pin);
+    this.pin = pin && client.system.secret('a PIN', pin);
+    this.passkey = passkey;
     this.terms = { id: 'intaglio-demo-terms', version: '1', language: 'en' };
     this.act = 'typed-yes';
     this.lastStep = 0;
@@ -81,38 +83,59 @@ export class Signer {
       .encrypt(await importJWK(jwk, 'ECDH-ES+A256KW'));
   }
 
+  /** What a passkey signs to approve `opened`: the binding, computed from what was shown. */
+  bindingOf(opened) {
+    return bindingOf(opened.transaction, consentOf(opened.transaction, this.terms, this.act));
+  }
+
+  /** The answer to the last message, opened. */
+  async unseal(answer, typ) {
+    const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
+    if (protectedHeader.typ !== typ) throw new Error(`an answer of typ ${protectedHeader.typ}`);
+    return JSON.parse(Buffer.from(plaintext).toString());
+  }
+
   submit(message) {
     return this.client.post('/sic/v1/messages', { message });
   }
 
-  factors() {
-    return [{ type: 'pin', value: this.pin }, { type: 'totp', value: this.otp() }];
+  /** The factors that approve `opened`: the passkey where the signer uses one, with the PIN unless it stands alone; else PIN and one-time password. */
+  factors(opened) {
+    const pin = { type: 'pin', value: this.pin };
+    if (!this.passkey) return [pin, { type: 'totp', value: this.otp() }];
+    const answer = this.passkey.answer(this.bindingOf(opened));
+    return this.pin ? [pin, answer] : [answer];
   }
 
   /** First factors with an activation code: the PIN is ours, the TOTP seed comes back sealed. */
   async enrol(code) {
     const opened = await this.openEnrolment();
     this.client.system.secret('an activation code', code);
-    const message = await this.message(opened, [{ type: 'activation-code', value: code }, { type: 'new-pin', value: this.pin }]);
+    const factors = [{ type: 'activation-code', value: code }, ...(this.pin ? [{ type: 'new-pin', value: this.pin }] : [])];
+    if (this.passkey) factors.push(this.passkey.register(this.bindingOf(opened)));
+    const message = await this.message(opened, factors);
     const { answer } = good('enrol', await this.submit(message));
-    const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
-    if (protectedHeader.typ !== 'intaglio-enrol-answer+jwe') throw new Error(`enrol answer of typ ${protectedHeader.typ}`);
-    this.seedText = JSON.parse(Buffer.from(plaintext).toString()).totp_seed;
+    const told = await this.unseal(answer, 'intaglio-enrol-answer+jwe');
+    if (this.passkey) {
+      if (told.totp_seed !== undefined) throw new Error('a seed that was not asked for');
+      return this;
+    }
+    this.seedText = told.totp_seed;
     this.client.system.secret('a TOTP seed', this.seedText);
     this.seed = parseBase32(this.seedText);
     this.client.system.secret('a TOTP seed', this.seed.toString('latin1'));
     return this;
   }
 
-  /** Replaces the PIN, the seed, or both, with the factors that the signer has. */
-  async changeFactors({ pin, seed = false }) {
+  /** Replaces the PIN or the seed, adds a passkey, ends the passkeys of before: with the factors that the signer has. */
+  async changeFactors({ pin, seed = false, passkey, dropPasskeys = false }) {
     const opened = await this.openFactors();
-    const factors = [...this.factors(), ...(pin ? [{ type: 'new-pin', value: pin }] : [])];
-    const message = await this.message(opened, factors, { changes: seed ? { new_seed: true } : {} });
+    const factors = [...this.factors(opened), ...(pin ? [{ type: 'new-pin', value: pin }] : [])];
+    if (passkey) factors.push(passkey.register(this.bindingOf(opened)));
+    const changes = { ...(seed ? { new_seed: true } : {}), ...(dropPasskeys ? { drop_passkeys: true } : {}) };
+    const message = await this.message(opened, factors, { changes });
     const { answer } = good('change factors', await this.submit(message));
-    const { plaintext, protectedHeader } = await compactDecrypt(answer, this.answerKey.privateKey);
-    if (protectedHeader.typ !== 'intaglio-factors-answer+jwe') throw new Error(`answer of typ ${protectedHeader.typ}`);
-    const told = JSON.parse(Buffer.from(plaintext).toString());
+    const told = await this.unseal(answer, 'intaglio-factors-answer+jwe');
     if ((told.totp_seed !== undefined) !== seed) throw new Error('a seed that was not asked for, or none');
     if (pin) this.pin = pin;
     if (seed) this.seed = parseBase32(told.totp_seed);
@@ -122,25 +145,25 @@ export class Signer {
   /** Suspends or destroys the key; gives the state that is answered. */
   async change(change, credential = this.credential) {
     const opened = await this.openChange(change, credential);
-    return good(change, await this.submit(await this.message(opened, this.factors()))).state;
+    return good(change, await this.submit(await this.message(opened, this.factors(opened)))).state;
   }
 
   async generateKey(options) {
     const opened = await this.openKey(options);
-    const { credentialID } = good('key', await this.submit(await this.message(opened, this.factors())));
+    const { credentialID } = good('key', await this.submit(await this.message(opened, this.factors(opened))));
     return credentialID;
   }
 
   /** Approves documents ([{digest, label}]); gives the SAD. */
   async approve({ credential, documents, hash, suites }) {
     const opened = await this.openSigning({ credential, documents, hash, suites });
-    return this.client.system.secret('a SAD', good('authorise', await this.submit(await this.message(opened, this.factors()))).SAD);
+    return this.client.system.secret('a SAD', good('authorise', await this.submit(await this.message(opened, this.factors(opened)))).SAD);
   }
 
   /** A SAP message for documents, ready to be submitted: {opened, message}. */
   async prepare({ credential = this.credential, documents, hash, suites, options }) {
     const opened = await this.openSigning({ credential, documents, hash, suites });
-    return { opened, message: await this.message(opened, this.factors(), options) };
+    return { opened, message: await this.message(opened, this.factors(opened), options) };
   }
 
   /** Registered, enrolled, with a certified key: {credential, chain, algorithm}. */
@@ -166,10 +189,10 @@ export class Signer {
 export const documentsOf = (...texts) => texts.map((text) => ({ digest: digestOf('sha256', text), label: `label of ${text}`.slice(0, 200) }));
 
 /** A signed-in client, an officer and a signer with a certified key. */
-export async function signerOf(system, { id = 'alice', pin, ...rest } = {}) {
+export async function signerOf(system, { id = 'alice', pin, passkey, ...rest } = {}) {
   const client = await new Client(system).signIn();
   const officer = new Officer(system);
-  const signer = await new Signer(client, id, { pin }).ready({ officer, ...rest });
+  const signer = await new Signer(client, id, { pin, passkey }).ready({ officer, ...rest });
   return { client, officer, signer };
 }
 

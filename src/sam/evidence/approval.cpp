@@ -1,0 +1,102 @@
+#include "sam/evidence/approval.h"
+
+#include "base/check.h"
+
+namespace intaglio::sam {
+namespace {
+
+constexpr std::string_view version = "intaglio/approval/1";
+constexpr std::size_t max_bytes = 64 * 1024, max_origins = 16, max_text = 256;
+constexpr std::size_t max_credential_id = 1023, max_spki = 1024, max_client_data = 4096, max_authenticator_data = 2048,
+                      max_signature = 1024;
+
+Error malformed() { return {ErrorCode::invalid_request, "approval: not of this form"}; }
+Error refuse(const std::string& why) { return {ErrorCode::authentication_failed, "approval: " + why}; }
+
+/// Reads fields in order; the first that does not fit makes everything after it fail.
+class Fields {
+ public:
+  explicit Fields(ByteView encoded) : reader_(encoded) {}
+  std::string text() { return take(reader_.text(max_text)); }
+  Bytes bytes(std::size_t most) { return take(reader_.bytes(most)); }
+  std::uint64_t number() { return take(reader_.number()); }
+  [[nodiscard]] bool good() const noexcept { return good_; }
+  [[nodiscard]] bool finished() const { return good_ && reader_.end(); }
+
+ private:
+  template <typename T>
+  T take(Result<T> result) {
+    if (result && good_) return std::move(*result);
+    good_ = false;
+    return T{};
+  }
+  FieldReader reader_;
+  bool good_ = true;
+};
+
+}  // namespace
+
+Bytes encode(const Approval& approval) {
+  Bytes out;
+  append_field(out, version);
+  append_field(out, approval.transaction);
+  for (const auto* text : {&approval.terms.id, &approval.terms.version, &approval.terms.language, &approval.act, &approval.rp_id})
+    append_field(out, *text);
+  append_field(out, std::uint64_t{approval.origins.size()});
+  for (const auto& origin : approval.origins) append_field(out, origin);
+  append_field(out, approval.response.credential_id);
+  append_field(out, approval.spki);
+  append_field(out, approval.suite);
+  append_field(out, std::uint64_t{approval.backup_eligible});
+  append_field(out, approval.response.client_data);
+  append_field(out, approval.response.authenticator_data);
+  append_field(out, approval.response.signature);
+  return out;
+}
+
+Result<Approval> parse_approval(ByteView encoded) {
+  if (encoded.size() > max_bytes) return malformed();
+  Fields in(encoded);
+  if (in.text() != version) return malformed();
+  Approval approval{};
+  approval.transaction = in.bytes(max_bytes);
+  for (auto* text : {&approval.terms.id, &approval.terms.version, &approval.terms.language, &approval.act, &approval.rp_id})
+    *text = in.text();
+  const auto origins = in.number();
+  if (!in.good() || origins > max_origins) return malformed();
+  for (std::uint64_t at = 0; at < origins; ++at) approval.origins.push_back(in.text());
+  approval.response.credential_id = in.bytes(max_credential_id);
+  approval.spki = in.bytes(max_spki);
+  approval.suite = in.number();
+  const auto backup_eligible = in.number();
+  approval.response.client_data = in.bytes(max_client_data);
+  approval.response.authenticator_data = in.bytes(max_authenticator_data);
+  approval.response.signature = in.bytes(max_signature);
+  if (!in.finished() || backup_eligible > 1) return malformed();
+  approval.backup_eligible = backup_eligible == 1;
+  return approval;
+}
+
+Result<protocol::Transaction> verify_approval(const Approval& approval) {
+  auto transaction = protocol::parse_transaction(approval.transaction);
+  if (!transaction) return refuse("T cannot be read");
+  if (refused_by("approval.purpose", transaction->purpose != protocol::Purpose::sign)) return refuse("T approves no documents");
+  auto key = crypto::PublicKey::parse_spki(approval.spki);
+  auto suite = crypto::suite_from_number(approval.suite);
+  if (!key || !suite) return refuse("the passkey's key cannot be read");
+  const auto consent = protocol::consent_digest(approval.transaction, approval.terms, approval.act);
+  const auto binding = protocol::binding_digest(approval.transaction, consent);
+  const webauthn::Rules rules{
+      .rp_id = approval.rp_id, .origins = approval.origins, .allow_backup_eligible = approval.backup_eligible, .models = {}, .roots = {}};
+  const webauthn::Credential credential{.id = approval.response.credential_id,
+                                        .key = std::move(*key),
+                                        .suite = *suite,
+                                        .model = {},
+                                        .counter = 0,
+                                        .backup_eligible = approval.backup_eligible};
+  const auto verified = webauthn::verify_assertion(rules, credential, binding, approval.response);
+  if (refused_by("approval.assertion", !verified)) return refuse(verified.error().detail);
+  return std::move(*transaction);
+}
+
+}  // namespace intaglio::sam

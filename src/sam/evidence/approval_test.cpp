@@ -1,0 +1,101 @@
+#include "sam/evidence/approval.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "sam/evidence/test_support.h"
+
+namespace intaglio::sam {
+namespace {
+
+/// An approval as the SAM keeps it.
+struct Made {
+  protocol::Transaction transaction{.purpose = protocol::Purpose::sign,
+                                    .nonce = Bytes(16, 9),
+                                    .epoch = 1,
+                                    .expires = from_unix_seconds(1'800'000'300),
+                                    .signer = "alice",
+                                    .key = "a-key",
+                                    .certificate_digest = Bytes(32, 8),
+                                    .profile = "direct-resident",
+                                    .hash = 1,
+                                    .suites = {7},
+                                    .client_id = "sca",
+                                    .client_name = "SCA",
+                                    .documents = {{Bytes(32, 1), "contract.pdf"}}};
+  protocol::Terms terms{"terms", "1", "en"};
+  std::string act = "typed-yes";
+  test::SoftPasskey passkey{};
+
+  [[nodiscard]] Approval approval() {
+    const auto encoded = protocol::encode(transaction);
+    const auto binding = protocol::binding_digest(encoded, protocol::consent_digest(encoded, terms, act));
+    return {.transaction = encoded,
+            .terms = terms,
+            .act = act,
+            .rp_id = test::rp_id,
+            .origins = {test::origin},
+            .spki = passkey.key->public_key().spki(),
+            .suite = 7,
+            .backup_eligible = false,
+            .response = passkey.answer(binding)};
+  }
+};
+
+TEST(Approval, CanBeVerifiedAgainByWhoeverHasIt) {
+  const auto encoded = encode(Made().approval());
+  const auto read = parse_approval(encoded);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(encode(*read), encoded);
+  const auto verified = verify_approval(*read);
+  ASSERT_TRUE(verified) << verified.error().detail;
+  EXPECT_EQ(verified->documents.at(0).label, "contract.pdf");
+}
+
+TEST(Approval, OfAnotherDocumentTermsActOrPasskeyIsRefused) {
+  const std::vector<std::function<void(Approval&)>> changes = {
+      [](auto& a) {
+        Made other;
+        other.transaction.documents.at(0).label = "invoice.pdf";
+        a.transaction = protocol::encode(other.transaction);
+      },
+      [](auto& a) { a.terms.version = "2"; },
+      [](auto& a) { a.act = "pressed-sign"; },
+      [](auto& a) { a.rp_id = "evil.example.org"; },
+      [](auto& a) { a.origins = {"https://evil.example.org"}; },
+      [](auto& a) { a.spki = test::SoftPasskey().key->public_key().spki(); },
+      [](auto& a) { a.spki.clear(); },
+      [](auto& a) { a.suite = 99; },
+      [](auto& a) { a.response.signature.back() ^= 1U; },
+      [](auto& a) { a.transaction.clear(); },
+  };
+  for (std::size_t at = 0; at < changes.size(); ++at) {
+    auto approval = Made().approval();
+    changes[at](approval);
+    EXPECT_FALSE(verify_approval(approval)) << at;
+  }
+}
+
+TEST(Approval, IsOfDocumentsAndNothingElse) {
+  Made made;
+  made.transaction.purpose = protocol::Purpose::destroy;
+  made.transaction.certificate_digest.clear();
+  made.transaction.hash = 0;
+  made.transaction.suites.clear();
+  made.transaction.documents.clear();
+  ASSERT_TRUE(protocol::parse_transaction(protocol::encode(made.transaction)));
+  EXPECT_FALSE(verify_approval(made.approval()));
+}
+
+TEST(Approval, IsReadOnlyAsItIsWritten) {
+  const auto encoded = encode(Made().approval());
+  for (std::size_t size = 0; size < encoded.size(); size += 7) EXPECT_FALSE(parse_approval(ByteView(encoded).first(size))) << size;
+  auto longer = encoded;
+  longer.push_back(0);
+  EXPECT_FALSE(parse_approval(longer));
+  EXPECT_FALSE(parse_approval(Bytes(70'000, 0)));
+}
+
+}  // namespace
+}  // namespace intaglio::sam

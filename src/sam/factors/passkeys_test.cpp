@@ -1,0 +1,389 @@
+#include "sam/factors/passkeys.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+
+#include "crypto/jose/jws.h"
+#include "crypto/password_hash.h"
+#include "crypto/random.h"
+#include "crypto/symmetric.h"
+#include "sam/core.h"
+#include "sam/evidence/test_support.h"
+#include "sam/factors/factors.h"
+#include "sealed/testing.h"
+
+namespace intaglio::sam {
+namespace {
+
+using json::Value;
+using test::SoftPasskey;
+
+class CountingPepper final : public Pepper {
+ public:
+  Result<Secret> mac(ByteView data) const override {
+    ++evaluations;
+    return Secret(crypto::hmac_sha256(as_bytes("pepper"), data));
+  }
+  mutable std::atomic<int> evaluations{0};
+};
+
+template <typename R>
+void expect_refused(const R& result, ErrorCode expected) {
+  ASSERT_FALSE(result) << "was not refused";
+  EXPECT_EQ(name_of(result.error().code), name_of(expected)) << result.error().detail;
+}
+
+/// Factors over one SQLite file, with a signer who has a PIN and a passkey.
+class PasskeysTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("intaglio-passkeys-test-" + *crypto::random_id());
+    std::filesystem::create_directories(folder_);
+    use_profiles(Value::array({profile("both", Value::array({Value::array({"pin", "passkey"}), Value::array({"pin", "totp"})}))}));
+    database_ = *storage::open_sqlite(folder_ / "sam.db");
+    ASSERT_TRUE(database_->migrate(database_migrations()));
+    sealer_ = *sealed::open_testing_sealer(*database_, Bytes(32, 7), clock_, folder_ / "versions");
+    log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
+                             checkpoint_, clock_);
+    open();
+    enrol(alice_, /*pin=*/true, /*seed=*/false, passkey_);
+  }
+  void TearDown() override {
+    factors_.reset();
+    log_.reset();
+    sealer_.reset();
+    database_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void open() { factors_ = std::make_unique<Factors>(*policy_, *database_, *log_, sealer_, pepper_, clock_); }
+
+  static Value profile(const std::string& name, const Value& factors) {
+    return {{"name", name},       {"custody", "resident"},  {"factors", factors},    {"key_algorithms", Value::array({"p256"})},
+            {"max_documents", 1}, {"sad_seconds", 60},      {"ticket_seconds", 300}, {"per_minute", 10},
+            {"per_day", 100},     {"keys_per_signer", 100}, {"keys_per_day", 100},   {"qualified", false}};
+  }
+  void use_profiles(const Value& profiles) {
+    const Value suites = Value::array({{{"suite", "ecdsa-sha256"}, {"sign_until", "2030-12-31T23:59:59Z"}}});
+    const Value keys = Value::array({{{"algorithm", "p256"},
+                                      {"generate_until", "2030-12-31T23:59:59Z"},
+                                      {"certify_until", "2030-12-31T23:59:59Z"},
+                                      {"sign_until", "2030-12-31T23:59:59Z"}}});
+    const Value document = {
+        {"id", "test"},
+        {"demo", true},
+        {"epoch", 1},
+        {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
+        {"profiles", profiles},
+        {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})},
+        {"acts", Value::array({"typed-yes"})},
+        {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
+        {"activation", {{"tries", 5}, {"days", 7}}},
+        {"totp_issuer", "Test"},
+        {"passkeys", {{"rp_id", test::rp_id}, {"origins", Value::array({test::origin})}, {"backup_eligible", false}}},
+        {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
+        {"ca_anchors", Value::array({encode_base64(certificate_)})}};
+    auto policy = Policy::parse(json::encode(document));
+    ASSERT_TRUE(policy) << policy.error().detail;
+    policy_.emplace(std::move(*policy));
+    if (database_) open();
+  }
+
+  /// A record as an enrolment leaves it.
+  void enrol(const SignerId& id, bool pin, bool seed, const std::optional<SoftPasskey>& passkey, std::uint8_t incarnation = 1) {
+    std::optional<PinVerifier> verifier;
+    if (pin) verifier = *factors_->make_verifier(id, Secret(as_bytes(pin_)), 1);
+    SignerRecord record{.id = id,
+                        .incarnation = Bytes(16, incarnation),
+                        .identity = "{}",
+                        .created_by = "ra-1",
+                        .created = clock_->now(),
+                        .activation_salt = {},
+                        .activation_digest = {},
+                        .activation_ends = clock_->now(),
+                        .activation_tries_left = 0,
+                        .pin = std::move(verifier),
+                        .totp_seed = seed ? Secret(Bytes(20, 0x33)) : Secret()};
+    const auto done = database_->write([&](storage::Transaction& write) -> Status {
+      const auto encoded = encode(record);
+      auto earlier = factors_->signers().find(write, id.text());
+      if (!earlier) return earlier.error();
+      auto put = *earlier ? factors_->signers().update(write, id.text(), (*earlier)->version, encoded.reveal())
+                          : factors_->signers().insert(write, id.text(), encoded.reveal());
+      if (!put) return put;
+      if (!*earlier) put = factors_->states().insert(write, id.text(), encode(FactorState{}));
+      if (!put || !passkey) return put;
+      return factors_->passkeys().put(write, record, registered(*passkey), /*alone=*/false);
+    });
+    ASSERT_TRUE(done) << done.error().detail;
+    records_.insert_or_assign(id, std::move(record));
+  }
+  std::optional<Passkey> registered(const SoftPasskey& passkey) {
+    auto verified = factors_->passkeys().verify_new(passkey.registration(binding_), binding_);
+    EXPECT_TRUE(verified) << verified.error().detail;
+    return *verified;
+  }
+  Status put(const SoftPasskey& passkey, bool alone = false) {
+    return database_->write(
+        [&](storage::Transaction& write) { return factors_->passkeys().put(write, records_.at(alice_), registered(passkey), alone); });
+  }
+
+  Result<FactorsProven> attempt(const SignerId& id, const std::string& pin, std::optional<webauthn::AssertionResponse> passkey,
+                                const std::string& totp = {}, const std::optional<Demand>& demand = {}) {
+    return factors_->verify(id, *crypto::random_id(), clock_->now() + std::chrono::minutes(5),
+                            ShownFactors{.pin = pin.empty() ? Secret() : Secret(as_bytes(pin)),
+                                         .totp = totp.empty() ? Secret() : Secret(as_bytes(totp)),
+                                         .passkey = std::move(passkey),
+                                         .binding = binding_},
+                            demand.value_or(Demand{&policy_->profiles().front()}));
+  }
+  /// A new transaction: another binding, which the passkey signs.
+  webauthn::AssertionResponse answer() {
+    binding_ = crypto::sha256(binding_);
+    return passkey_.answer(binding_);
+  }
+  void succeed(const FactorsProven& proven) {
+    ASSERT_TRUE(
+        database_->write([&](storage::Transaction& write) { return factors_->give_back(write, proven, 0, policy_->profiles().front()); }));
+  }
+  /// The code of a seed of twenty zeros, which a signer without one-time passwords must not be taken to have.
+  std::string zero_code(std::uint8_t fill = 0) {
+    clock_->advance(std::chrono::seconds(30));
+    const auto code = crypto::totp_code(Secret(Bytes(20, fill)), static_cast<std::uint64_t>(unix_seconds(clock_->now()) / 30));
+    return std::string(as_text(code.reveal()));
+  }
+  std::vector<std::string> events(const std::string& type) {
+    std::vector<std::string> found;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT event FROM audit_entries ORDER BY idx", {}, [&](const storage::Row& row) {
+        const auto event = row.bytes(0);
+        if (as_text(event).find(type) != std::string_view::npos) found.emplace_back(as_text(event));
+        return true;
+      });
+    }));
+    return found;
+  }
+
+  const SignerId alice_ = *SignerId::parse("alice");
+  const std::string pin_ = "493817";
+  std::filesystem::path folder_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(*parse_utc("2026-11-20T12:00:00Z"));
+  std::shared_ptr<crypto::SoftwareKey> checkpoint_ = *crypto::SoftwareKey::generate();
+  Bytes certificate_ = test::self_signed(*checkpoint_, clock_->now());
+  std::optional<Policy> policy_;
+  CountingPepper pepper_;
+  std::unique_ptr<storage::Database> database_;
+  std::shared_ptr<sealed::Sealer> sealer_;
+  std::unique_ptr<audit::Log> log_;
+  std::unique_ptr<Factors> factors_;
+  std::map<SignerId, SignerRecord> records_;
+  crypto::Sha256Digest binding_ = crypto::sha256(as_bytes("an enrolment"));
+  SoftPasskey passkey_;
+};
+
+TEST_F(PasskeysTest, PinAndPasskeyProveASignerAndSayWhatWasShown) {
+  const auto proven = attempt(alice_, pin_, answer());
+  ASSERT_TRUE(proven) << proven.error().detail;
+  EXPECT_EQ(proven->shown().text(), "pin passkey");
+  ASSERT_TRUE(proven->passkey());
+  EXPECT_EQ(proven->passkey()->passkey.id, passkey_.id);
+}
+
+TEST_F(PasskeysTest, FactorsThatThePolicyDoesNotTakeTogetherProveNobody) {
+  expect_refused(attempt(alice_, "", answer()), ErrorCode::authentication_failed);
+  expect_refused(attempt(alice_, pin_, {}), ErrorCode::authentication_failed);
+  expect_refused(attempt(alice_, "", {}), ErrorCode::authentication_failed);
+}
+
+TEST_F(PasskeysTest, APasskeyStandsAloneOnlyWhereThePolicySaysSo) {
+  use_profiles(Value::array({profile("passkey", Value::array({Value::array({"passkey"})}))}));
+  const auto proven = attempt(alice_, "", answer());
+  ASSERT_TRUE(proven) << proven.error().detail;
+  EXPECT_EQ(proven->shown().text(), "passkey");
+  expect_refused(attempt(alice_, pin_, {}), ErrorCode::authentication_failed);
+}
+
+TEST_F(PasskeysTest, AWrongPinIsNotMadeGoodByThePasskeyAndLocksAfterThree) {
+  for (int i = 0; i < 3; ++i) expect_refused(attempt(alice_, "111222", answer()), ErrorCode::authentication_failed);
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::credential_locked);
+  clock_->advance(std::chrono::minutes(15));
+  EXPECT_TRUE(attempt(alice_, pin_, answer()));
+}
+
+TEST_F(PasskeysTest, ASuccessGivesTheAttemptsBack) {
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 2; ++i) expect_refused(attempt(alice_, "111222", answer()), ErrorCode::authentication_failed);
+    const auto proven = attempt(alice_, pin_, answer());
+    ASSERT_TRUE(proven) << proven.error().detail;
+    succeed(*proven);
+  }
+}
+
+TEST_F(PasskeysTest, AnotherPasskeyThanTheSignersProvesNobodyAndLocksNobody) {
+  SoftPasskey foreign;
+  foreign.id = Bytes(32, 0x77);
+  SoftPasskey forged;  // the name of hers, and another key
+  for (int i = 0; i < 5; ++i) {
+    static_cast<void>(answer());
+    expect_refused(attempt(alice_, pin_, foreign.answer(binding_)), ErrorCode::authentication_failed);
+    expect_refused(attempt(alice_, pin_, forged.answer(binding_)), ErrorCode::authentication_failed);
+  }
+  EXPECT_TRUE(attempt(alice_, pin_, answer()));
+}
+
+TEST_F(PasskeysTest, TC11_TheWorkIsTheSameForARightAForeignAndNobodysPasskey) {
+  const auto measure = [&](const SignerId& id, const webauthn::AssertionResponse& response) {
+    const auto argon2 = crypto::argon2_evaluations();
+    const int pepper = pepper_.evaluations;
+    const auto result = attempt(id, "", response);
+    return std::tuple(result.error().code, crypto::argon2_evaluations() - argon2, pepper_.evaluations - pepper);
+  };
+  SoftPasskey foreign;
+  foreign.id = Bytes(32, 0x77);
+  const auto own = measure(alice_, answer());
+  const auto other = measure(alice_, foreign.answer(binding_));
+  const auto nobody = measure(*SignerId::parse("nobody"), foreign.answer(binding_));
+  EXPECT_EQ(own, other);
+  EXPECT_EQ(own, nobody);
+  EXPECT_EQ(own, std::tuple(ErrorCode::authentication_failed, 1U, 1));
+}
+
+TEST_F(PasskeysTest, TC9_AnAssertionIsTakenOnceAndAgainIsNoSignOfACopy) {
+  const auto once = answer();
+  ASSERT_TRUE(attempt(alice_, pin_, once));
+  expect_refused(attempt(alice_, pin_, once), ErrorCode::replayed);
+  EXPECT_TRUE(events("passkey.suspended").empty());
+  ASSERT_TRUE(attempt(alice_, pin_, answer()));
+}
+
+TEST_F(PasskeysTest, TC9_AnAssertionOfAnAuthenticatorWithoutCounterIsTakenOnceToo) {
+  SoftPasskey uncounted;
+  uncounted.id = Bytes(32, 0x55);
+  uncounted.counts = false;
+  ASSERT_TRUE(put(uncounted));
+  static_cast<void>(answer());
+  const auto once = uncounted.answer(binding_);
+  ASSERT_TRUE(attempt(alice_, pin_, once));
+  expect_refused(attempt(alice_, pin_, once), ErrorCode::replayed);
+  // The same content under another signature is the same assertion: ECDSA makes as many as one likes.
+  expect_refused(attempt(alice_, pin_, uncounted.answer(binding_)), ErrorCode::replayed);
+  static_cast<void>(answer());
+  EXPECT_TRUE(attempt(alice_, pin_, uncounted.answer(binding_)));
+}
+
+TEST_F(PasskeysTest, ACounterThatGoesBackSuspendsThePasskeyForGoodAndIsAudited) {
+  SoftPasskey spare;
+  spare.id = Bytes(32, 0x55);
+  ASSERT_TRUE(put(spare));
+  passkey_.counter = 10;
+  ASSERT_TRUE(attempt(alice_, pin_, answer()));
+  passkey_.counter = 3;
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+  const auto told = events("passkey.suspended");
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told.front().find(R"("counter_known":"11")"), std::string::npos) << told.front();
+  EXPECT_NE(told.front().find(R"("counter_told":"4")"), std::string::npos) << told.front();
+  passkey_.counter = 100;
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+  EXPECT_EQ(events("passkey.suspended").size(), 1U);
+  EXPECT_TRUE(attempt(alice_, pin_, spare.answer(binding_))) << "her other passkey is not concerned";
+}
+
+TEST_F(PasskeysTest, ACopyIsSuspendedWhileTheSignerIsLockedToo) {
+  for (int i = 0; i < 3; ++i) expect_refused(attempt(alice_, "111222", answer()), ErrorCode::authentication_failed);
+  passkey_.counter = 0;
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+  EXPECT_EQ(events("passkey.suspended").size(), 1U);
+}
+
+TEST_F(PasskeysTest, TC7_PasskeysOfAnEarlierRecordOfTheNameOpenNothing) {
+  enrol(alice_, /*pin=*/true, /*seed=*/false, {}, /*incarnation=*/2);
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+}
+
+TEST_F(PasskeysTest, AStrangerWithTheCodeOfNoSeedLocksNobodyOut) {
+  for (int i = 0; i < 5; ++i) expect_refused(attempt(alice_, pin_, {}, zero_code()), ErrorCode::authentication_failed);
+  EXPECT_TRUE(attempt(alice_, pin_, answer()));
+}
+
+TEST_F(PasskeysTest, EachFactorThatIsShownMustBeRight) {
+  const auto bob = *SignerId::parse("bob");
+  auto bobs = passkey_;
+  enrol(bob, /*pin=*/true, /*seed=*/true, bobs);
+  binding_ = crypto::sha256(as_bytes("another"));
+  const auto proven = attempt(bob, pin_, bobs.answer(binding_), zero_code(0x33));
+  ASSERT_TRUE(proven) << proven.error().detail;
+  EXPECT_EQ(proven->shown().text(), "pin totp passkey");
+  succeed(*proven);
+  auto wrong = bobs.answer(binding_);
+  wrong.signature.back() ^= 1U;
+  expect_refused(attempt(bob, pin_, wrong, zero_code(0x33)), ErrorCode::authentication_failed);
+  expect_refused(attempt(bob, pin_, bobs.answer(binding_), "000000"), ErrorCode::authentication_failed);
+}
+
+TEST_F(PasskeysTest, AChangeOfFactorsAsksForWhatEachReachableProfileAsksFor) {
+  const auto bob = *SignerId::parse("bob");
+  auto bobs = passkey_;
+  enrol(bob, /*pin=*/true, /*seed=*/true, bobs);
+  use_profiles(
+      Value::array({profile("weak", Value::array({Value::array({"passkey"})})), profile("strong", Value::array({"pin", "totp"}))}));
+  const Demand all{&policy_->profiles().at(0), &policy_->profiles().at(1)};
+  binding_ = crypto::sha256(as_bytes("another"));
+  expect_refused(attempt(bob, "", bobs.answer(binding_), "", all), ErrorCode::authentication_failed);
+  expect_refused(attempt(bob, pin_, {}, zero_code(0x33), all), ErrorCode::authentication_failed);
+  EXPECT_TRUE(attempt(bob, pin_, bobs.answer(binding_), zero_code(0x33), all));
+  // Alice has no one-time passwords: the strong profile is out of her reach, and asks nothing of her.
+  static_cast<void>(answer());
+  EXPECT_TRUE(attempt(alice_, "", passkey_.answer(binding_), "", all));
+}
+
+TEST_F(PasskeysTest, EightPasskeysAreKeptEachOnceAndANewOneMayTakeThePlaceOfAll) {
+  expect_refused(put(passkey_), ErrorCode::conflict);
+  SoftPasskey last;
+  for (std::uint8_t i = 1; i < max_passkeys; ++i) {
+    last = SoftPasskey();
+    last.id = Bytes(32, i);
+    ASSERT_TRUE(put(last));
+  }
+  SoftPasskey ninth;
+  ninth.id = Bytes(32, 0x99);
+  expect_refused(put(ninth), ErrorCode::limit_exceeded);
+  static_cast<void>(answer());
+  EXPECT_TRUE(attempt(alice_, pin_, last.answer(binding_)));
+  ASSERT_TRUE(put(ninth, /*alone=*/true));
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+  EXPECT_TRUE(attempt(alice_, pin_, ninth.answer(binding_)));
+}
+
+TEST_F(PasskeysTest, TC8_ARowOfPasskeysThatIsPutBackOrRemovedIsRefused) {
+  ASSERT_TRUE(attempt(alice_, pin_, answer()));
+  ASSERT_TRUE(database_->write([](storage::Transaction& write) -> Status {
+    auto done = write.execute("DELETE FROM passkeys", {});
+    return done ? Status() : Status(done.error());
+  }));
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::storage_unavailable);
+}
+
+TEST_F(PasskeysTest, ARegistrationForAnotherBindingIsRefusedWithItsReason) {
+  SoftPasskey other;
+  expect_refused(factors_->passkeys().verify_new(other.registration(crypto::sha256(as_bytes("other"))), binding_),
+                 ErrorCode::invalid_request);
+}
+
+TEST(PasskeyRecord, IsReadOnlyAsItIsWritten) {
+  const PasskeyRecord record{.incarnation = Bytes(16, 1),
+                             .passkeys = {{Bytes(32, 2), Bytes(91, 3), 7, {4}, 5, true, false, 1'800'000'000},
+                                          {Bytes(16, 6), Bytes(91, 7), 9, {}, 0, false, true, 1}}};
+  const auto encoded = encode(record);
+  const auto read = parse_passkeys(encoded);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(encode(*read), encoded);
+  for (std::size_t size = 0; size < encoded.size(); ++size) EXPECT_FALSE(parse_passkeys(ByteView(encoded).first(size))) << size;
+  auto longer = encoded;
+  longer.push_back(0);
+  EXPECT_FALSE(parse_passkeys(longer));
+}
+
+}  // namespace
+}  // namespace intaglio::sam

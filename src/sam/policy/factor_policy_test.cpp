@@ -1,0 +1,96 @@
+#include <gtest/gtest.h>
+
+#include "crypto/signer.h"
+#include "sam/evidence/test_support.h"
+#include "sam/policy/factor_set.h"
+#include "sam/policy/passkey_rules.h"
+
+namespace intaglio::sam {
+namespace {
+
+using json::Value;
+
+TEST(FactorSet, TwoFactorsOfDifferentCategoriesOrThePasskeyAloneAreACombination) {
+  for (const auto& names : std::vector<std::vector<std::string>>{{"pin", "totp"}, {"pin", "passkey"}, {"passkey"}, {"passkey", "pin"}})
+    EXPECT_TRUE(FactorSet::parse_combination(names));
+  EXPECT_EQ(FactorSet::parse_combination({"totp", "pin"})->text(), "pin totp");
+  EXPECT_EQ(FactorSet::parse_combination({"passkey", "pin"})->names(), (std::vector<std::string>{"pin", "passkey"}));
+}
+
+TEST(FactorSet, TwoOfOneCategoryAreNotTwoFactors) {
+  for (const auto& names : std::vector<std::vector<std::string>>{
+           {"totp", "passkey"}, {"pin"}, {"totp"}, {}, {"pin", "pin"}, {"passkey", "passkey"}, {"pin", "totp", "passkey"}, {"pin", "eye"}})
+    EXPECT_FALSE(FactorSet::parse_combination(names)) << names.size();
+}
+
+TEST(FactorSet, MoreThanACombinationCoversItAndLessDoesNot) {
+  const std::vector<FactorSet> combinations{*FactorSet::parse_combination({"pin", "totp"}),
+                                            *FactorSet::parse_combination({"pin", "passkey"})};
+  FactorSet shown;
+  EXPECT_FALSE(covers_any(shown, combinations));
+  shown.add(Factor::totp);
+  shown.add(Factor::passkey);
+  EXPECT_FALSE(covers_any(shown, combinations));
+  shown.add(Factor::pin);
+  EXPECT_TRUE(covers_any(shown, combinations));
+}
+
+class PasskeyRules : public ::testing::Test {
+ protected:
+  Value document = {{"rp_id", "sign.example.org"}, {"origins", Value::array({"https://sign.example.org"})}, {"backup_eligible", false}};
+  const std::string root = encode_base64(test::self_signed(**crypto::SoftwareKey::generate(), from_unix_seconds(1'790'000'000)));
+};
+
+TEST_F(PasskeyRules, NameTheHostItsOriginsAndTheModelsThatAreLetIn) {
+  document["origins"] = Value::array({"https://sign.example.org", "https://sign.example.org:8443", "https://deep.sign.example.org"});
+  document["models"] = Value::array({"d548826e-79b4-db40-a3d8-11116f7e8349"});
+  document["roots"] = Value::array({root});
+  const auto rules = parse_passkey_rules(document);
+  ASSERT_TRUE(rules) << rules.error().detail;
+  EXPECT_EQ(rules->origins.size(), 3U);
+  EXPECT_EQ(rules->models.at(0).at(0), 0xd5);
+  EXPECT_EQ(rules->models.at(0).at(15), 0x49);
+  EXPECT_EQ(rules->roots.size(), 1U);
+  EXPECT_FALSE(rules->allow_backup_eligible);
+}
+
+TEST_F(PasskeyRules, RefuseAnOriginThatIsNotHttpsOrNotOfTheHost) {
+  for (const auto* origin : {"http://sign.example.org", "https://evil.example.org", "https://notsign.example.org", "https://example.org",
+                             "https://sign.example.org.evil.net", "https://sign.example.org/", "https://sign.example.org:",
+                             "https://sign.example.org:443", "https://sign.example.org:08443", "https://sign.example.org:999999",
+                             "https://SIGN.example.org", "https://.sign.example.org", "https://user@sign.example.org", ""}) {
+    document["origins"] = Value::array({origin});
+    EXPECT_FALSE(parse_passkey_rules(document)) << origin;
+  }
+}
+
+TEST_F(PasskeyRules, RefuseWhatIsNotKnownAndWhatIsNoHost) {
+  EXPECT_TRUE(parse_passkey_rules(document));
+  for (const auto* host : {"", "127.0.0.1", "Sign.example.org", "sign..org", ".org", "org.", "https://sign.example.org", "[::1]"}) {
+    auto changed = document;
+    changed["rp_id"] = host;
+    changed["origins"] = Value::array({"https://" + std::string(host)});
+    EXPECT_FALSE(parse_passkey_rules(changed)) << host;
+  }
+  const std::vector<std::pair<const char*, Value>> wrong = {{"backup_eligible", "no"},
+                                                            {"backup_eligable", true},
+                                                            {"origins", Value::array()},
+                                                            {"origins", "https://sign.example.org"},
+                                                            {"models", Value::array({"d548826e-79b4-db40-a3d8-11116f7e8349"})},
+                                                            {"roots", Value::array({root})}};
+  for (const auto& [member, value] : wrong) {
+    auto changed = document;
+    changed[member] = value;
+    EXPECT_FALSE(parse_passkey_rules(changed)) << member;
+  }
+  for (const auto* model :
+       {"d548826e79b4db40a3d811116f7e8349", "d548826e-79b4-db40-a3d8-11116f7e834", "d548826e-79b4-db40-a3d8-11116f7e834g", ""}) {
+    auto changed = document;
+    changed["models"] = Value::array({model});
+    changed["roots"] = Value::array({root});
+    EXPECT_FALSE(parse_passkey_rules(changed)) << model;
+  }
+}
+
+}  // namespace
+}  // namespace intaglio::sam
