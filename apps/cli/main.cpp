@@ -117,7 +117,8 @@ void add_audit(CLI::App& program) {
   verify->add_option("--anchor", log->anchor, "file with size and running hash")->type_name("FILE");
   verify->add_option("--origin", log->origin, "origin of the log")->type_name("TEXT");
   verify->add_option("--key", log->key, "public key that signs the checkpoints: PEM or JWK")->type_name("FILE");
-  verify->footer("\nExample:\n  intaglio audit verify --config run/config/sam.toml --key checkpoint.jwk");
+  verify->add_option("--approval", log->approval, "what a passkey signed: verified, and looked for in the log")->type_name("FILE");
+  verify->footer("\nExample:\n  intaglio audit verify --config run/config/sam.toml --key checkpoint.jwk --approval contract.approval");
   verify->callback([log] { chosen = [log] { return verify_audit_log(*log); }; });
 
   auto receipt = std::make_shared<AuditReceiptOptions>();

@@ -17,6 +17,7 @@
 #include "custody/resident/vault.h"
 #include "json/json.h"
 #include "protocol/wire.h"
+#include "sam/authorise/kept_approval.h"
 #include "sam/management/management.h"
 #include "sam/service.h"
 #include "settings.h"
@@ -35,6 +36,7 @@ struct Arguments {
   std::string config;
   bool check_config = false, describe_config = false, initialise = false, probe = false, quick = false;
   std::string policy, privileged_users, public_keys_file;
+  std::string approval, approval_file;
 };
 
 /// What every mode but the description needs, in the order in which it may be opened.
@@ -165,6 +167,31 @@ Status initialise(const Arguments& arguments, Settings settings) {
   if (!arguments.public_keys_file.empty()) return write_file_durably(arguments.public_keys_file, as_bytes(*keys), 0644);
   std::printf("%s\n", keys->c_str());
   return {};
+}
+
+/// What a passkey signed, out of sealed state, for whoever must be shown what was approved; with an entry in the log.
+Status export_approval(const Arguments& arguments, Settings settings) {
+  settings.token.alone = true;
+  auto opened = open_all(std::move(settings), /*make=*/false);
+  if (!opened) return opened.error();
+  const auto approvals = intaglio::sam::kept_approvals(opened->sealer);
+  std::optional<sealed::Record> approval;
+  auto written = opened->database->write([&](storage::Transaction& transaction) -> Status {
+    auto found = approvals.find(transaction, arguments.approval);
+    if (!found) return found.error();
+    if (!*found) return Error{ErrorCode::not_found, "no passkey approved the authorisation " + arguments.approval};
+    approval = std::move(*found);
+    auto appended = opened->log->append(
+        transaction, audit::Event{.type = audit::EventType::approval_exported,
+                                  .actor = "operator of the host",
+                                  .subject = arguments.approval,
+                                  .outcome = audit::Outcome::success,
+                                  .fields = {{"evidence", encode_base64url(crypto::sha256(approval->content.reveal()))}}});
+    return appended ? Status() : Status(appended.error());
+  });
+  if (!written) return written;
+  if (auto checkpoint = opened->log->checkpoint_now(); !checkpoint) return checkpoint.error();
+  return write_file_durably(arguments.approval_file, approval->content.reveal(), 0600);
 }
 
 Status probe(const Arguments& arguments, Settings settings) {
@@ -350,6 +377,7 @@ Status run(const Arguments& arguments) {
   }
   if (arguments.initialise) return initialise(arguments, std::move(*settings));
   if (arguments.probe) return probe(arguments, std::move(*settings));
+  if (!arguments.approval.empty()) return export_approval(arguments, std::move(*settings));
   return serve(std::move(*settings));
 }
 
@@ -372,6 +400,11 @@ int main(int argc, char** argv) {
       ->needs(initialise);
   auto* probe = app.add_flag("--probe", arguments.probe, "print what the token can do and what it refuses");
   app.add_flag("--quick", arguments.quick, "with --probe: leave the slow key generations out")->needs(probe);
+  auto* approval =
+      app.add_option("--export-approval", arguments.approval,
+                     "authorisation, as the audit log names it: write what a passkey signed for it; while the SAM does not run");
+  auto* approval_file = app.add_option("--approval-file", arguments.approval_file, "where --export-approval writes it")->needs(approval);
+  approval->needs(approval_file);
   CLI11_PARSE(app, argc, argv);
   if (!arguments.describe_config && config->count() == 0) {
     std::fprintf(stderr, "intaglio-sam: --config FILE is needed; see --help\n");

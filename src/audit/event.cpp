@@ -60,6 +60,7 @@ constexpr auto kinds = std::to_array<Kind>({
      {"authorisation", "list", "count", "binding", "certificate", "terms", "act", "methods", "client", "sad"},
      {"suites", "evidence"}},
     {EventType::authorisation_refused, "authorisation.refused", {"purpose", "reason", "authorisation", "client"}, {}},
+    {EventType::approval_exported, "approval.exported", {"evidence"}, {}},
     {EventType::signature_intent, "signature.intent", {"authorisation", "position", "suite", "digest", "certificate"}, {}},
     {EventType::signature_made,
      "signature.made",

@@ -33,6 +33,7 @@ enum class EventType {
   transaction_opened,
   authorisation_granted,
   authorisation_refused,
+  approval_exported,
   signature_intent,
   signature_made,
   signature_refused,

@@ -82,8 +82,10 @@ struct VerifyReport {
   std::uint64_t entries, signatures, open_intents;
   std::vector<std::string> findings;  ///< human sentences, the first bad entry first
 };
+/// `each`, if given, is told the events in their order, as JSON texts: what it heard holds when the report is good.
 [[nodiscard]] Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database,
-                                              const crypto::PublicKey& signer);
+                                              const crypto::PublicKey& signer,
+                                              const std::function<void(std::string_view event)>& each = {});
 /// Whether a receipt may go to who says that this leaf hash came with a signature: refused as `not_found`, like an entry that does
 /// not exist, when it is another entry's or no outcome of a signature. Counting through the indexes shows nobody else's entries.
 [[nodiscard]] Status check_receipt_holder(std::string_view receipt_json, const crypto::Sha256Digest& leaf);

@@ -161,8 +161,8 @@ class Reconciliation {
 
 class Verification {
  public:
-  Verification(const LogConfig& config, const crypto::PublicKey& signer)
-      : config_(config), signer_(signer), tiles_(config.directory), head_(detail::empty_head(config.origin)) {}
+  Verification(const LogConfig& config, const crypto::PublicKey& signer, const std::function<void(std::string_view event)>& each)
+      : config_(config), signer_(signer), each_(each), tiles_(config.directory), head_(detail::empty_head(config.origin)) {}
 
   [[nodiscard]] Result<VerifyReport> run(storage::Database& database) {
     read_anchor();
@@ -170,6 +170,7 @@ class Verification {
     auto read = database.read([&](storage::Reader& reader) {
       return detail::each_entry(reader, 0, static_cast<std::uint64_t>(INT64_MAX), [&](const Entry& entry) {
         see(entry);
+        if (each_) each_(as_text(entry.event));
         return true;
       });
     });
@@ -311,6 +312,7 @@ class Verification {
 
   const LogConfig& config_;
   const crypto::PublicKey& signer_;
+  const std::function<void(std::string_view event)>& each_;
   const detail::Tiles tiles_;
   Findings findings_;
   Reconciliation intents_{findings_};
@@ -324,10 +326,11 @@ class Verification {
 
 }  // namespace
 
-Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database, const crypto::PublicKey& signer) {
+Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::path& database, const crypto::PublicKey& signer,
+                                const std::function<void(std::string_view event)>& each) {
   auto opened = storage::open_sqlite_read_only(database);
   if (!opened) return opened.error();
-  return Verification(config, signer).run(**opened);
+  return Verification(config, signer, each).run(**opened);
 }
 
 }  // namespace intaglio::audit

@@ -5,6 +5,7 @@
 #include "json/json.h"
 #include "problem.h"
 #include "settings.h"
+#include "verify/approval.h"
 #include "verify/commands.h"
 
 namespace intaglio::cli {
@@ -56,8 +57,17 @@ Status verify_audit_log(const AuditVerifyOptions& given) {
                    "give the public key that signs the checkpoints, PEM or JWK, as the provider published it");
   auto key = load_public_key(*options.key);
   if (!key) return key.error();
-  auto report =
-      audit::verify_log({.origin = *options.origin, .directory = *options.directory, .anchor = *options.anchor}, *options.database, *key);
+  std::optional<ApprovalInLog> approval;
+  if (options.approval) {
+    auto opened = ApprovalInLog::open(*options.approval);
+    if (!opened) return opened.error();
+    approval = std::move(*opened);
+  }
+  const auto each = [&](std::string_view event) {
+    if (approval) approval->see(event);
+  };
+  auto report = audit::verify_log({.origin = *options.origin, .directory = *options.directory, .anchor = *options.anchor},
+                                  *options.database, *key, each);
   if (!report) return because(report.error(), "the audit log", "check the paths; a running process does not hinder the verification");
   for (const auto& finding : report->findings) say("finding: " + printable(finding));
   say(json::encode({{"good", report->good},
@@ -68,6 +78,10 @@ Status verify_audit_log(const AuditVerifyOptions& given) {
   if (!report->good)
     return problem(ErrorCode::invalid_request, "the audit log does not verify",
                    "keep a copy of database, tiles and anchor as they are, and tell the auditor");
+  if (approval) {
+    if (auto granted = approval->check(); !granted) return granted;
+    say(approval->told());
+  }
   progress.step("audit log verified: " + std::to_string(report->entries) + " entries, " + std::to_string(report->signatures) +
                 " signatures");
   return {};

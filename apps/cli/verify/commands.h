@@ -22,8 +22,9 @@ struct AuditVerifyOptions {
   std::optional<std::filesystem::path> config;  ///< of the process whose log it is
   std::optional<std::filesystem::path> database, directory, anchor, key;
   std::optional<std::string> origin;
+  std::optional<std::filesystem::path> approval;  ///< what a passkey signed (api/sap/README.md, 8)
 };
-/// `intaglio audit verify`: the whole log, offline.
+/// `intaglio audit verify`: the whole log, offline; with an approval also that it verifies and that the log granted just this.
 Status verify_audit_log(const AuditVerifyOptions& options);
 
 struct AuditReceiptOptions {

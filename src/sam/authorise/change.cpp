@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "crypto/jose/jwe.h"
 #include "crypto/random.h"
+#include "evidence/approval.h"
 #include "sam/authorise/attempt.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authorise/factors_answer.h"
@@ -146,7 +147,8 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
                            {"shown", proven->shown().text()},
                            {"authorisation", encode_base64url(transaction.nonce)},
                            {"client", transaction.client_id}}};
-    if (made.passkey) event.fields.emplace_back("passkey", encode_base64url(passkey_digest(made.passkey->id, made.passkey->spki)));
+    if (made.passkey)
+      event.fields.emplace_back("passkey", encode_base64url(evidence::passkey_digest(made.passkey->id, made.passkey->spki)));
     if (made.drop_passkeys) event.fields.emplace_back("passkeys_of_before", "ended");
     auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());

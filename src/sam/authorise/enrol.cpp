@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "crypto/random.h"
+#include "evidence/approval.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authorise/factors_answer.h"
 
@@ -146,7 +147,7 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
                 .subject = signer->text(),
                 .outcome = Outcome::success,
                 .fields = {{"factors", kinds.text()}, {"client", transaction.client_id}}};
-    if (passkey) event.fields.emplace_back("passkey", encode_base64url(passkey_digest(passkey->id, passkey->spki)));
+    if (passkey) event.fields.emplace_back("passkey", encode_base64url(evidence::passkey_digest(passkey->id, passkey->spki)));
     auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());
   });

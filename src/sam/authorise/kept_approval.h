@@ -4,6 +4,9 @@
 
 namespace intaglio::sam {
 
+/// What passkeys signed, by SAM nonce in base64url; each an encoded evidence::Approval.
+[[nodiscard]] sealed::Table kept_approvals(const std::shared_ptr<const sealed::Sealer>& sealer);
+
 /// Within the transaction that writes the authorisation: what a passkey signed is kept by SAM nonce, sealed and for good, so that anyone can
 /// be shown later what was approved. SHA-256 of it for the audit log, or nothing when no passkey was shown.
 [[nodiscard]] Result<std::optional<crypto::Sha256Digest>> keep_approval(const Core& core, storage::Transaction& transaction,

@@ -27,7 +27,7 @@ struct Charged {
 };
 
 /// An assertion by what its authenticator signed: ECDSA has more than one signature of the same.
-std::string assertion_id(const webauthn::AssertionResponse& response) {
+std::string assertion_id(const evidence::webauthn::AssertionResponse& response) {
   Bytes input;
   append_field(input, response.credential_id);
   append_field(input, response.client_data);

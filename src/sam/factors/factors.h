@@ -24,7 +24,7 @@ class Pepper {
 /// What a SAP message shows. Empty secrets mean "not shown" and are evaluated all the same (TC-11).
 struct ShownFactors {
   Secret pin, totp;
-  std::optional<webauthn::AssertionResponse> passkey;
+  std::optional<evidence::webauthn::AssertionResponse> passkey;
   crypto::Sha256Digest binding;  ///< what a passkey must have signed
 
   [[nodiscard]] FactorSet kinds() const noexcept;
@@ -33,7 +33,7 @@ struct ShownFactors {
 /// The passkey that answered, with what it signed: anyone can repeat the verification.
 struct PasskeyProof {
   Passkey passkey;
-  webauthn::AssertionResponse response;
+  evidence::webauthn::AssertionResponse response;
 };
 
 /// A successful evaluation: only Factors makes one, and the caller must give the attempt back in its own transaction.

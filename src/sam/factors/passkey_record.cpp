@@ -12,13 +12,14 @@ Result<Passkey> parse_passkey(FieldReader& in) {
   auto id = in.bytes(max_credential_id);
   auto spki = in.bytes(max_spki);
   auto suite = in.number();
-  auto model = in.bytes(webauthn::Aaguid().size());
+  auto model = in.bytes(evidence::webauthn::Aaguid().size());
   auto counter = in.number();
   auto backup_eligible = in.number();
   auto suspended = in.number();
   auto registered = in.number();
   if (!id || !spki || !suite || !model || !counter || !backup_eligible || !suspended || !registered) return malformed();
-  if (model->size() != webauthn::Aaguid().size() || *counter > UINT32_MAX || *backup_eligible > 1 || *suspended > 1) return malformed();
+  if (model->size() != evidence::webauthn::Aaguid().size() || *counter > UINT32_MAX || *backup_eligible > 1 || *suspended > 1)
+    return malformed();
   Passkey passkey{.id = std::move(*id),
                   .spki = std::move(*spki),
                   .suite = *suite,
@@ -65,14 +66,6 @@ Result<PasskeyRecord> parse_passkeys(ByteView encoded) {
   }
   if (!in.end()) return malformed();
   return record;
-}
-
-crypto::Sha256Digest passkey_digest(ByteView id, ByteView spki) {
-  Bytes input;
-  append_field(input, std::string_view("intaglio/passkey/1"));
-  append_field(input, id);
-  append_field(input, spki);
-  return crypto::sha256(input);
 }
 
 }  // namespace intaglio::sam

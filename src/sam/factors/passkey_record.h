@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "sam/evidence/webauthn.h"
+#include "evidence/webauthn.h"
 
 namespace intaglio::sam {
 
@@ -13,7 +13,7 @@ struct Passkey {
   Bytes id;    ///< credential id, 16 to 1023 bytes
   Bytes spki;  ///< of its public key, DER
   std::uint64_t suite;
-  webauthn::Aaguid model;
+  evidence::webauthn::Aaguid model;
   std::uint64_t counter;  ///< the last one that was told, 32 bits
   bool backup_eligible;
   bool suspended;  ///< its counter went back: it may have been copied, and is never taken again
@@ -27,8 +27,5 @@ struct PasskeyRecord {
 };
 [[nodiscard]] Bytes encode(const PasskeyRecord& record);
 [[nodiscard]] Result<PasskeyRecord> parse_passkeys(ByteView encoded);
-
-/// SHA-256("intaglio/passkey/1" | credential id | SubjectPublicKeyInfo): names a passkey in the audit log.
-[[nodiscard]] crypto::Sha256Digest passkey_digest(ByteView id, ByteView spki);
 
 }  // namespace intaglio::sam

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/panic.h"
 #include "crypto/signer.h"
+#include "evidence/approval.h"
 
 namespace intaglio::sam {
 namespace {
@@ -16,20 +17,20 @@ using audit::Outcome;
 constexpr std::size_t flags_at = 32;
 constexpr std::uint8_t backup_eligible_flag = 0x08;
 
-Result<webauthn::Credential> credential_of(const Passkey& passkey) {
+Result<evidence::webauthn::Credential> credential_of(const Passkey& passkey) {
   auto key = crypto::PublicKey::parse_spki(passkey.spki);
   auto suite = crypto::suite_from_number(passkey.suite);
   if (!key || !suite) return Error{ErrorCode::storage_unavailable, "a record is malformed: the key of a passkey"};
-  return webauthn::Credential{.id = passkey.id,
-                              .key = std::move(*key),
-                              .suite = *suite,
-                              .model = passkey.model,
-                              .counter = static_cast<std::uint32_t>(passkey.counter),
-                              .backup_eligible = passkey.backup_eligible};
+  return evidence::webauthn::Credential{.id = passkey.id,
+                                        .key = std::move(*key),
+                                        .suite = *suite,
+                                        .model = passkey.model,
+                                        .counter = static_cast<std::uint32_t>(passkey.counter),
+                                        .backup_eligible = passkey.backup_eligible};
 }
 
 /// A credential that fits whatever is shown, so that a foreign one costs the signature's verification as the signer's own does.
-webauthn::Credential stand_in_for(const webauthn::AssertionResponse& shown, const crypto::PublicKey& key) {
+evidence::webauthn::Credential stand_in_for(const evidence::webauthn::AssertionResponse& shown, const crypto::PublicKey& key) {
   const auto& data = shown.authenticator_data;
   return {.id = shown.credential_id,
           .key = key,
@@ -81,7 +82,7 @@ Result<std::vector<Passkey>> Passkeys::of(storage::Transaction& transaction, con
 }
 
 Result<Passkeys::Evaluated> Passkeys::evaluate(storage::Transaction& transaction, const SignerId& id, const SignerRecord* signer,
-                                               const webauthn::AssertionResponse* shown, ByteView challenge) const {
+                                               const evidence::webauthn::AssertionResponse* shown, ByteView challenge) const {
   auto evaluated = load(transaction, id, signer);
   const auto* rules = policy_.passkeys();
   if (!evaluated || shown == nullptr || rules == nullptr) return evaluated;
@@ -90,9 +91,9 @@ Result<Passkeys::Evaluated> Passkeys::evaluate(storage::Transaction& transaction
   const auto own = std::find_if(passkeys.begin(), passkeys.end(), [&](const Passkey& passkey) {
     return passkey.id == shown->credential_id && !refused_by("sam.passkey.suspended", passkey.suspended);
   });
-  auto credential = own == passkeys.end() ? Result<webauthn::Credential>(stand_in_for(*shown, *stand_in_)) : credential_of(*own);
+  auto credential = own == passkeys.end() ? Result<evidence::webauthn::Credential>(stand_in_for(*shown, *stand_in_)) : credential_of(*own);
   if (!credential) return credential.error();
-  auto assertion = webauthn::verify_assertion(*rules, *credential, challenge, *shown);
+  auto assertion = evidence::webauthn::verify_assertion(*rules, *credential, challenge, *shown);
   if (!assertion || own == passkeys.end()) return evaluated;
   evaluated->answered = static_cast<std::size_t>(own - passkeys.begin());
   evaluated->assertion = *assertion;
@@ -107,13 +108,14 @@ Result<bool> Passkeys::advance(storage::Transaction& transaction, const SignerId
   if (refused_by("sam.passkey.counter", evaluated.assertion->counter_regressed)) {
     passkey.suspended = true;
     if (auto stored = store(transaction, id, evaluated, record); !stored) return stored.error();
-    auto appended = log_.append(transaction, Event{.type = EventType::passkey_suspended,
-                                                   .actor = "signer:" + id.text(),
-                                                   .subject = id.text(),
-                                                   .outcome = Outcome::success,
-                                                   .fields = {{"passkey", encode_base64url(passkey_digest(passkey.id, passkey.spki))},
-                                                              {"counter_known", std::to_string(known)},
-                                                              {"counter_told", std::to_string(told)}}});
+    auto appended =
+        log_.append(transaction, Event{.type = EventType::passkey_suspended,
+                                       .actor = "signer:" + id.text(),
+                                       .subject = id.text(),
+                                       .outcome = Outcome::success,
+                                       .fields = {{"passkey", encode_base64url(evidence::passkey_digest(passkey.id, passkey.spki))},
+                                                  {"counter_known", std::to_string(known)},
+                                                  {"counter_told", std::to_string(told)}}});
     if (!appended) return appended.error();
     return false;
   }
@@ -123,11 +125,11 @@ Result<bool> Passkeys::advance(storage::Transaction& transaction, const SignerId
   return true;
 }
 
-Result<Passkey> Passkeys::verify_new(const webauthn::RegistrationResponse& response, ByteView challenge) const {
+Result<Passkey> Passkeys::verify_new(const evidence::webauthn::RegistrationResponse& response, ByteView challenge) const {
   const auto* rules = policy_.passkeys();
   if (rules == nullptr) return Error{ErrorCode::invalid_request, "passkeys are not served"};
   const auto now = clock_->now();
-  auto registration = webauthn::verify_registration(*rules, challenge, response, now);
+  auto registration = evidence::webauthn::verify_registration(*rules, challenge, response, now);
   if (!registration) return Error{ErrorCode::invalid_request, registration.error().detail};
   const auto& credential = registration->credential;
   return Passkey{.id = credential.id,

@@ -19,19 +19,19 @@ class Passkeys {
     PasskeyRecord record;
     std::optional<std::uint64_t> version;  ///< of the row
     std::optional<std::size_t> answered;   ///< place in `record` of the one whose signature verified
-    std::optional<webauthn::Assertion> assertion;
+    std::optional<evidence::webauthn::Assertion> assertion;
   };
   /// Within the transaction that charges the attempt. `signer` null: there is none, or no factors yet. `shown` null: no passkey is shown.
   /// One that is shown costs one verification, whosever it is (TC-11).
   [[nodiscard]] Result<Evaluated> evaluate(storage::Transaction& transaction, const SignerId& id, const SignerRecord* signer,
-                                           const webauthn::AssertionResponse* shown, ByteView challenge) const;
+                                           const evidence::webauthn::AssertionResponse* shown, ByteView challenge) const;
   /// Within the same transaction: the counter of the passkey that answered goes on, and true; or it went back, then the passkey is
   /// suspended with an audit event, and false. The caller must not roll that back.
   [[nodiscard]] Result<bool> advance(storage::Transaction& transaction, const SignerId& id, const Evaluated& evaluated) const;
 
   /// The passkey in what a browser answered to navigator.credentials.create(); `invalid_request` with the reason when policy and
   /// WebAuthn do not take it, or when the policy serves none.
-  [[nodiscard]] Result<Passkey> verify_new(const webauthn::RegistrationResponse& response, ByteView challenge) const;
+  [[nodiscard]] Result<Passkey> verify_new(const evidence::webauthn::RegistrationResponse& response, ByteView challenge) const;
   /// Within the transaction that changes the signer's factors. `alone`: all others end. Refused: `conflict` for one that he has already,
   /// `limit_exceeded` beyond max_passkeys.
   Status put(storage::Transaction& transaction, const SignerRecord& signer, const std::optional<Passkey>& added, bool alone) const;

@@ -9,16 +9,16 @@
 #include "crypto/password_hash.h"
 #include "crypto/random.h"
 #include "crypto/symmetric.h"
+#include "evidence/test_support.h"
 #include "sam/core.h"
-#include "sam/evidence/test_support.h"
 #include "sam/factors/factors.h"
 #include "sealed/testing.h"
 
 namespace intaglio::sam {
 namespace {
 
+using evidence::test::SoftPasskey;
 using json::Value;
-using test::SoftPasskey;
 
 class CountingPepper final : public Pepper {
  public:
@@ -81,7 +81,7 @@ class PasskeysTest : public ::testing::Test {
         {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
         {"activation", {{"tries", 5}, {"days", 7}}},
         {"totp_issuer", "Test"},
-        {"passkeys", {{"rp_id", test::rp_id}, {"origins", Value::array({test::origin})}, {"backup_eligible", false}}},
+        {"passkeys", {{"rp_id", evidence::test::rp_id}, {"origins", Value::array({evidence::test::origin})}, {"backup_eligible", false}}},
         {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
         {"ca_anchors", Value::array({encode_base64(certificate_)})}};
     auto policy = Policy::parse(json::encode(document));
@@ -129,7 +129,7 @@ class PasskeysTest : public ::testing::Test {
         [&](storage::Transaction& write) { return factors_->passkeys().put(write, records_.at(alice_), registered(passkey), alone); });
   }
 
-  Result<FactorsProven> attempt(const SignerId& id, const std::string& pin, std::optional<webauthn::AssertionResponse> passkey,
+  Result<FactorsProven> attempt(const SignerId& id, const std::string& pin, std::optional<evidence::webauthn::AssertionResponse> passkey,
                                 const std::string& totp = {}, const std::optional<Demand>& demand = {}) {
     return factors_->verify(id, *crypto::random_id(), clock_->now() + std::chrono::minutes(5),
                             ShownFactors{.pin = pin.empty() ? Secret() : Secret(as_bytes(pin)),
@@ -139,7 +139,7 @@ class PasskeysTest : public ::testing::Test {
                             demand.value_or(Demand{&policy_->profiles().front()}));
   }
   /// A new transaction: another binding, which the passkey signs.
-  webauthn::AssertionResponse answer() {
+  evidence::webauthn::AssertionResponse answer() {
     binding_ = crypto::sha256(binding_);
     return passkey_.answer(binding_);
   }
@@ -170,7 +170,7 @@ class PasskeysTest : public ::testing::Test {
   std::filesystem::path folder_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(*parse_utc("2026-11-20T12:00:00Z"));
   std::shared_ptr<crypto::SoftwareKey> checkpoint_ = *crypto::SoftwareKey::generate();
-  Bytes certificate_ = test::self_signed(*checkpoint_, clock_->now());
+  Bytes certificate_ = evidence::test::self_signed(*checkpoint_, clock_->now());
   std::optional<Policy> policy_;
   CountingPepper pepper_;
   std::unique_ptr<storage::Database> database_;
@@ -233,7 +233,7 @@ TEST_F(PasskeysTest, AnotherPasskeyThanTheSignersProvesNobodyAndLocksNobody) {
 }
 
 TEST_F(PasskeysTest, TC11_TheWorkIsTheSameForARightAForeignAndNobodysPasskey) {
-  const auto measure = [&](const SignerId& id, const webauthn::AssertionResponse& response) {
+  const auto measure = [&](const SignerId& id, const evidence::webauthn::AssertionResponse& response) {
     const auto argon2 = crypto::argon2_evaluations();
     const int pepper = pepper_.evaluations;
     const auto result = attempt(id, "", response);

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/signer.h"
-#include "sam/evidence/test_support.h"
+#include "evidence/test_support.h"
 #include "sam/policy/factor_set.h"
 #include "sam/policy/passkey_rules.h"
 
@@ -38,7 +38,7 @@ TEST(FactorSet, MoreThanACombinationCoversItAndLessDoesNot) {
 class PasskeyRules : public ::testing::Test {
  protected:
   Value document = {{"rp_id", "sign.example.org"}, {"origins", Value::array({"https://sign.example.org"})}, {"backup_eligible", false}};
-  const std::string root = encode_base64(test::self_signed(**crypto::SoftwareKey::generate(), from_unix_seconds(1'790'000'000)));
+  const std::string root = encode_base64(evidence::test::self_signed(**crypto::SoftwareKey::generate(), from_unix_seconds(1'790'000'000)));
 };
 
 TEST_F(PasskeyRules, NameTheHostItsOriginsAndTheModelsThatAreLetIn) {

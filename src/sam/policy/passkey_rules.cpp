@@ -61,7 +61,7 @@ Result<std::vector<std::string>> texts(const Value& object, std::string_view nam
 }
 
 /// "d548826e-79b4-db40-a3d8-11116f7e8349"
-Result<webauthn::Aaguid> parse_model(std::string_view text) {
+Result<evidence::webauthn::Aaguid> parse_model(std::string_view text) {
   constexpr std::array<std::size_t, 4> dashes{8, 13, 18, 23};
   std::string digits;
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -69,14 +69,14 @@ Result<webauthn::Aaguid> parse_model(std::string_view text) {
     if ((text[at] == '-') != dash) return wrong("a model is an AAGUID as text");
     if (!dash) digits += text[at];
   }
-  webauthn::Aaguid model{};
+  evidence::webauthn::Aaguid model{};
   const auto bytes = parse_hex(digits);
   if (!bytes || bytes->size() != model.size()) return wrong("a model is an AAGUID as text");
   std::copy(bytes->begin(), bytes->end(), model.begin());
   return model;
 }
 
-Status take_models(const Value& object, webauthn::Rules& rules) {
+Status take_models(const Value& object, evidence::webauthn::Rules& rules) {
   const bool has_models = json::member(object, "models") != nullptr;
   const bool has_roots = json::member(object, "roots") != nullptr;
   if (has_models != has_roots) return wrong("models are believed by their attestation: models and roots go together");
@@ -101,7 +101,7 @@ Status take_models(const Value& object, webauthn::Rules& rules) {
 
 }  // namespace
 
-Result<webauthn::Rules> parse_passkey_rules(const Value& object) {
+Result<evidence::webauthn::Rules> parse_passkey_rules(const Value& object) {
   if (!object.is_object()) return wrong("not an object");
   for (const auto& [name, value] : object.items()) {
     if (name != "rp_id" && name != "origins" && name != "backup_eligible" && name != "models" && name != "roots")
@@ -117,11 +117,11 @@ Result<webauthn::Rules> parse_passkey_rules(const Value& object) {
   }
   const auto* backup_eligible = json::member(object, "backup_eligible");
   if (backup_eligible == nullptr || !backup_eligible->is_boolean()) return wrong("backup_eligible must be true or false");
-  webauthn::Rules rules{.rp_id = std::move(*rp_id),
-                        .origins = std::move(*origins),
-                        .allow_backup_eligible = backup_eligible->get<bool>(),
-                        .models = {},
-                        .roots = {}};
+  evidence::webauthn::Rules rules{.rp_id = std::move(*rp_id),
+                                  .origins = std::move(*origins),
+                                  .allow_backup_eligible = backup_eligible->get<bool>(),
+                                  .models = {},
+                                  .roots = {}};
   if (auto taken = take_models(object, rules); !taken) return taken.error();
   return rules;
 }

@@ -9,8 +9,8 @@
 #include "crypto/certificate.h"
 #include "crypto/password_hash.h"
 #include "crypto/policy/algorithm_policy.h"
+#include "evidence/webauthn.h"
 #include "protocol/binding.h"
-#include "sam/evidence/webauthn.h"
 #include "sam/policy/factor_set.h"
 
 namespace intaglio::sam {
@@ -44,7 +44,9 @@ class Policy {
   [[nodiscard]] const crypto::AlgorithmPolicy& algorithms() const noexcept { return algorithms_; }
   [[nodiscard]] const std::vector<Profile>& profiles() const noexcept { return profiles_; }
   [[nodiscard]] const Profile* profile(std::string_view name) const noexcept;  ///< null when there is none
-  [[nodiscard]] const webauthn::Rules* passkeys() const noexcept { return passkeys_ ? &*passkeys_ : nullptr; }  ///< null: none are served
+  [[nodiscard]] const evidence::webauthn::Rules* passkeys() const noexcept {
+    return passkeys_ ? &*passkeys_ : nullptr;
+  }  ///< null: none are served
   [[nodiscard]] const Operator* find_operator(std::string_view id) const noexcept;
   [[nodiscard]] const std::vector<crypto::Certificate>& ca_anchors() const noexcept { return ca_anchors_; }
   [[nodiscard]] bool accepts(const protocol::Terms& terms) const noexcept;
@@ -69,7 +71,7 @@ class Policy {
   std::uint64_t epoch_ = 0;
   crypto::AlgorithmPolicy algorithms_;
   std::vector<Profile> profiles_;
-  std::optional<webauthn::Rules> passkeys_;
+  std::optional<evidence::webauthn::Rules> passkeys_;
   std::vector<Operator> operators_;
   std::vector<crypto::Certificate> ca_anchors_;
   std::vector<TermsRow> terms_;

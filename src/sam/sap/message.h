@@ -2,8 +2,8 @@
 
 #include <optional>
 
+#include "evidence/webauthn.h"
 #include "sam/core.h"
-#include "sam/evidence/webauthn.h"
 
 namespace intaglio::sam {
 
@@ -22,8 +22,8 @@ struct SapPayload {
   protocol::Terms terms;
   crypto::Sha256Digest told_consent, told_binding;
   Secret pin, totp, activation_code, new_pin;
-  std::optional<webauthn::AssertionResponse> passkey;
-  std::optional<webauthn::RegistrationResponse> new_passkey;
+  std::optional<evidence::webauthn::AssertionResponse> passkey;
+  std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
   bool new_seed;       ///< a TOTP seed is made
   bool drop_passkeys;  ///< factors: the passkeys of before end
   std::optional<crypto::PublicKey> answer_key;
@@ -38,8 +38,8 @@ struct SapMessage {
   protocol::Terms terms;
   std::string act, id;
   Secret pin, totp, activation_code, new_pin;
-  std::optional<webauthn::AssertionResponse> passkey;
-  std::optional<webauthn::RegistrationResponse> new_passkey;
+  std::optional<evidence::webauthn::AssertionResponse> passkey;
+  std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
   bool new_seed, drop_passkeys;
   std::optional<crypto::PublicKey> answer_key;
 };

@@ -16,7 +16,7 @@ Result<Bytes> bytes_member(const json::Value& factor, std::string_view name, std
 
 }  // namespace
 
-Result<webauthn::AssertionResponse> parse_assertion(const json::Value& factor) {
+Result<evidence::webauthn::AssertionResponse> parse_assertion(const json::Value& factor) {
   auto id = bytes_member(factor, "id", max_id);
   auto client_data = bytes_member(factor, "client_data", max_client_data);
   auto authenticator_data = bytes_member(factor, "authenticator_data", max_authenticator_data);
@@ -24,18 +24,18 @@ Result<webauthn::AssertionResponse> parse_assertion(const json::Value& factor) {
   for (const auto* part : {&id, &client_data, &authenticator_data, &signature}) {
     if (!*part) return part->error();
   }
-  return webauthn::AssertionResponse{.credential_id = std::move(*id),
-                                     .client_data = std::move(*client_data),
-                                     .authenticator_data = std::move(*authenticator_data),
-                                     .signature = std::move(*signature)};
+  return evidence::webauthn::AssertionResponse{.credential_id = std::move(*id),
+                                               .client_data = std::move(*client_data),
+                                               .authenticator_data = std::move(*authenticator_data),
+                                               .signature = std::move(*signature)};
 }
 
-Result<webauthn::RegistrationResponse> parse_registration(const json::Value& factor) {
+Result<evidence::webauthn::RegistrationResponse> parse_registration(const json::Value& factor) {
   auto client_data = bytes_member(factor, "client_data", max_client_data);
   if (!client_data) return client_data.error();
   auto attestation = bytes_member(factor, "attestation", max_attestation);
   if (!attestation) return attestation.error();
-  return webauthn::RegistrationResponse{.client_data = std::move(*client_data), .attestation_object = std::move(*attestation)};
+  return evidence::webauthn::RegistrationResponse{.client_data = std::move(*client_data), .attestation_object = std::move(*attestation)};
 }
 
 }  // namespace intaglio::sam

@@ -1,12 +1,12 @@
-#include "sam/evidence/approval.h"
+#include "evidence/approval.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 
-#include "sam/evidence/test_support.h"
+#include "evidence/test_support.h"
 
-namespace intaglio::sam {
+namespace intaglio::evidence {
 namespace {
 
 /// An approval as the SAM keeps it.
@@ -98,4 +98,4 @@ TEST(Approval, IsReadOnlyAsItIsWritten) {
 }
 
 }  // namespace
-}  // namespace intaglio::sam
+}  // namespace intaglio::evidence

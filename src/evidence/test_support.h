@@ -3,11 +3,11 @@
 #include "crypto/certificate.h"
 #include "crypto/der.h"
 #include "crypto/signer.h"
+#include "evidence/webauthn.h"
 #include "json/json.h"
-#include "sam/evidence/webauthn.h"
 
 /// A passkey in software, for unit tests; no part of any process.
-namespace intaglio::sam::test {
+namespace intaglio::evidence::test {
 
 inline const std::string rp_id = "sign.example.org";
 inline const std::string origin = "https://sign.example.org";
@@ -78,4 +78,4 @@ struct SoftPasskey {
   }
 };
 
-}  // namespace intaglio::sam::test
+}  // namespace intaglio::evidence::test

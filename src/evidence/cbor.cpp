@@ -1,11 +1,11 @@
-#include "sam/evidence/cbor.h"
+#include "evidence/cbor.h"
 
 #include <cbor.h>
 
 #include <algorithm>
 #include <limits>
 
-namespace intaglio::sam::cbor {
+namespace intaglio::evidence::cbor {
 namespace {
 
 constexpr std::size_t max_bytes = 64 * 1024;
@@ -166,4 +166,4 @@ Result<Item> parse(ByteView input) {
   return std::move(prefix->item);
 }
 
-}  // namespace intaglio::sam::cbor
+}  // namespace intaglio::evidence::cbor

@@ -10,7 +10,7 @@
 
 /// Verifies what a passkey's authenticator made (WebAuthn Level 3, 7.1 and 7.2), as functions of their input alone: anyone who has the
 /// evidence can repeat them years later. Whose credential it is, and whether its counter may be taken, is the caller's.
-namespace intaglio::sam::webauthn {
+namespace intaglio::evidence::webauthn {
 
 using Aaguid = std::array<std::uint8_t, 16>;
 
@@ -69,4 +69,4 @@ struct Assertion {
 [[nodiscard]] Result<Assertion> verify_assertion(const Rules& rules, const Credential& credential, ByteView challenge,
                                                  const AssertionResponse& response);
 
-}  // namespace intaglio::sam::webauthn
+}  // namespace intaglio::evidence::webauthn

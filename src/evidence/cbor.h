@@ -10,7 +10,7 @@
 
 /// The CBOR of WebAuthn (RFC 8949; CTAP2 canonical form), read strictly: definite lengths, no tags, no floating point, no member twice,
 /// bounded in depth and number of items. All of libcbor is in this file's source.
-namespace intaglio::sam::cbor {
+namespace intaglio::evidence::cbor {
 
 struct Item;
 using Array = std::vector<Item>;
@@ -40,4 +40,4 @@ struct Prefix {
 /// The item that the input begins with: a key inside authenticator data has no length of its own.
 [[nodiscard]] Result<Prefix> parse_prefix(ByteView input);
 
-}  // namespace intaglio::sam::cbor
+}  // namespace intaglio::evidence::cbor

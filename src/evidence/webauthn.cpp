@@ -1,14 +1,14 @@
-#include "sam/evidence/webauthn.h"
+#include "evidence/webauthn.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 #include "crypto/digest.h"
 #include "crypto/inspection.h"
+#include "evidence/cbor.h"
 #include "json/json.h"
-#include "sam/evidence/cbor.h"
 
-namespace intaglio::sam::webauthn {
+namespace intaglio::evidence::webauthn {
 namespace {
 
 using cbor::Item;
@@ -343,4 +343,4 @@ Result<Assertion> verify_assertion(const Rules& rules, const Credential& credent
       .counter = data->counter, .counter_regressed = counts && data->counter <= credential.counter, .backed_up = data->has(backed_up)};
 }
 
-}  // namespace intaglio::sam::webauthn
+}  // namespace intaglio::evidence::webauthn

@@ -1,4 +1,4 @@
-#include "sam/evidence/webauthn.h"
+#include "evidence/webauthn.h"
 
 #include <gtest/gtest.h>
 
@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "crypto/der.h"
 #include "crypto/signer.h"
+#include "evidence/cbor.h"
 #include "json/json.h"
-#include "sam/evidence/cbor.h"
 
-namespace intaglio::sam::webauthn {
+namespace intaglio::evidence::webauthn {
 namespace {
 
 namespace der = crypto::der;
@@ -491,4 +491,4 @@ TEST(Cbor, NumbersTextsAndMapsAreReadAsTheyStand) {
 }
 
 }  // namespace
-}  // namespace intaglio::sam::webauthn
+}  // namespace intaglio::evidence::webauthn

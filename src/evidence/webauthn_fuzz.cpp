@@ -1,9 +1,9 @@
-#include "sam/evidence/webauthn.h"
+#include "evidence/webauthn.h"
 
 /// A stranger's registration and assertion. The first byte says where the parts end.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace intaglio;
-  using namespace intaglio::sam::webauthn;
+  using namespace intaglio::evidence::webauthn;
   static const Rules rules{
       .rp_id = "example.org", .origins = {"https://example.org"}, .allow_backup_eligible = true, .models = {}, .roots = {}};
   static const Bytes challenge = *parse_base64url("wRhKX934BF4T3Ef1S2H1pla2ZrWQGPFthw6SVumVIBI");

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "evidence/webauthn.h"
 #include "protocol/binding.h"
-#include "sam/evidence/webauthn.h"
 
-namespace intaglio::sam {
+namespace intaglio::evidence {
 
 /// What a passkey signed when its person approved documents, with all that is needed to repeat the verification (api/sap/README.md, 8).
 struct Approval {
@@ -25,4 +25,7 @@ struct Approval {
 /// passkey it is stands in the audit log: passkey_digest() of it at its registration, SHA-256 of the encoding at the authorisation.
 [[nodiscard]] Result<protocol::Transaction> verify_approval(const Approval& approval);
 
-}  // namespace intaglio::sam
+/// SHA-256("intaglio/passkey/1" | credential id | SubjectPublicKeyInfo), every part a field: names a passkey in the audit log.
+[[nodiscard]] crypto::Sha256Digest passkey_digest(ByteView id, ByteView spki);
+
+}  // namespace intaglio::evidence

@@ -1,8 +1,8 @@
-#include "sam/evidence/approval.h"
+#include "evidence/approval.h"
 
 #include "base/check.h"
 
-namespace intaglio::sam {
+namespace intaglio::evidence {
 namespace {
 
 constexpr std::string_view version = "intaglio/approval/1";
@@ -99,4 +99,12 @@ Result<protocol::Transaction> verify_approval(const Approval& approval) {
   return std::move(*transaction);
 }
 
-}  // namespace intaglio::sam
+crypto::Sha256Digest passkey_digest(ByteView id, ByteView spki) {
+  Bytes input;
+  append_field(input, std::string_view("intaglio/passkey/1"));
+  append_field(input, id);
+  append_field(input, spki);
+  return crypto::sha256(input);
+}
+
+}  // namespace intaglio::evidence
