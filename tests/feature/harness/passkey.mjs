@@ -70,11 +70,11 @@ export class Passkey {
     };
   }
 
-  /** navigator.credentials.get(): the factor `passkey`. `verified: false` leaves the person unverified. */
-  answer(challenge, { client = {}, rp = rpId, verified = true, id = this.id, more = 0 } = {}) {
+  /** navigator.credentials.get(): the factor `passkey`. `verified: false` leaves the person unverified; `more` adds flags, `tail` bytes to the authenticator data. */
+  answer(challenge, { client = {}, rp = rpId, verified = true, id = this.id, more = 0, tail } = {}) {
     if (this.counts) this.counter += 1;
     const clientData = this.#clientData('webauthn.get', challenge, client);
-    const data = this.#authenticatorData(flag.present | (verified ? flag.verified : 0) | more, rp);
+    const data = this.#authenticatorData(flag.present | (verified ? flag.verified : 0) | more, rp, tail);
     const signature = sign('sha256', Buffer.concat([data, sha256(clientData)]), this.privateKey);
     return {
       type: 'passkey', id: id.toString('base64url'), client_data: clientData.toString('base64url'),
