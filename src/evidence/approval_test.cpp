@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "base/file.h"
 #include "evidence/test_support.h"
 
 namespace intaglio::evidence {
@@ -49,6 +50,26 @@ TEST(Approval, CanBeVerifiedAgainByWhoeverHasIt) {
   ASSERT_TRUE(read);
   EXPECT_EQ(encode(*read), encoded);
   const auto verified = verify_approval(*read);
+  ASSERT_TRUE(verified) << verified.error().detail;
+  EXPECT_EQ(verified->documents.at(0).label, "contract.pdf");
+}
+
+TEST(Approval, AgreesWithTheVectorOfTheContract) {
+  const auto file = read_file(INTAGLIO_SOURCE_DIR "/tests/data/sap/approval.json", 64 * 1024);
+  ASSERT_TRUE(file);
+  const auto vector = *json::parse(as_text(*file));
+  const auto hex = [&](const char* group, const char* name) { return *parse_hex(vector.at(group).at(name).get<std::string>()); };
+  const auto encoded = hex("expected", "approval");
+  EXPECT_EQ(to_bytes(ByteView(crypto::sha256(encoded))), hex("expected", "evidence"));
+  const auto approval = parse_approval(encoded);
+  ASSERT_TRUE(approval) << approval.error().detail;
+  EXPECT_EQ(encode(*approval), encoded);
+  EXPECT_EQ(approval->rp_id, vector.at("rp_id").get<std::string>());
+  EXPECT_EQ(approval->origins, vector.at("origins").get<std::vector<std::string>>());
+  EXPECT_EQ(approval->response.signature, hex("passkey", "signature"));
+  EXPECT_EQ(as_text(approval->response.client_data), vector.at("passkey").at("client_data").get<std::string>());
+  EXPECT_EQ(to_bytes(ByteView(passkey_digest(hex("passkey", "id"), hex("passkey", "spki")))), hex("expected", "passkey"));
+  const auto verified = verify_approval(*approval);
   ASSERT_TRUE(verified) << verified.error().detail;
   EXPECT_EQ(verified->documents.at(0).label, "contract.pdf");
 }

@@ -1,6 +1,6 @@
-// Recomputes tests/data/sap/vectors.json from its inputs alone, in a second language: node tests/data/sap/check.mjs
+// Recomputes tests/data/sap/vectors.json and approval.json from their inputs alone, in a second language: node tests/data/sap/check.mjs
 // With --print it writes what it computed instead of comparing.
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 const hashes = { sha256: 1, sha384: 2, sha512: 3 };
@@ -57,6 +57,26 @@ if (process.argv.includes('--print')) {
       console.error(`${name}: ${part} is ${expected[part]}, computed ${computed[part]}`);
     }
   }
-  console.log(`${vectors.length} vectors, ${wrong} differences`);
+  const { rp_id: rpId, origins, passkey, expected } = JSON.parse(readFileSync(new URL('./approval.json', import.meta.url), 'utf8'));
+  const [{ input, expected: approved }] = vectors.filter(({ name }) => name === 'one document');
+  const [id, spki, data, signature] = [passkey.id, passkey.spki, passkey.authenticator_data, passkey.signature].map((text) => Buffer.from(text, 'hex'));
+  const approval = fields(
+    'intaglio/approval/1', transaction(input.transaction), input.terms.id, input.terms.version, input.terms.language, input.act, rpId,
+    number(origins.length), ...origins, id, spki, number(passkey.suite), number(passkey.backup_eligible ? 1 : 0), passkey.client_data, data, signature,
+  );
+  const computed = { approval, evidence: sha256(approval), passkey: sha256(fields('intaglio/passkey/1', id, spki)) };
+  for (const [part, octets] of Object.entries(computed)) {
+    if (octets.toString('hex') === expected[part]) continue;
+    wrong += 1;
+    console.error(`approval: ${part} is ${expected[part]}, computed ${octets.toString('hex')}`);
+  }
+  const challenge = Buffer.from(JSON.parse(passkey.client_data).challenge, 'base64url').toString('hex');
+  const key = createPublicKey({ key: spki, type: 'spki', format: 'der' });
+  const signed = Buffer.concat([data, sha256(passkey.client_data)]);
+  if (challenge !== approved.binding || !data.subarray(0, 32).equals(sha256(rpId)) || !verify('sha256', signed, key, signature)) {
+    wrong += 1;
+    console.error('approval: the passkey did not sign the binding for this relying party');
+  }
+  console.log(`${vectors.length + 1} vectors, ${wrong} differences`);
   process.exitCode = wrong === 0 && vectors.length > 0 ? 0 : 1;
 }
