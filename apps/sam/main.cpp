@@ -22,6 +22,7 @@
 #include "sam/service.h"
 #include "settings.h"
 #include "token_keys.h"
+#include "wrapped_custody.h"
 
 namespace intaglio::apps::sam {
 namespace {
@@ -139,6 +140,11 @@ Status initialise(const Arguments& arguments, Settings settings) {
   }
   auto opened = open_all(std::move(settings), /*make=*/true);
   if (!opened) return opened.error();
+  if (needs_wrapped_custody(*policy)) {
+    auto wrapped = open_wrapped_custody(opened->token, /*make=*/true);
+    if (!wrapped) return wrapped.error();
+    if (auto checked = check_wrapped_custody(*wrapped->vault, *policy); !checked) return checked;
+  }
   // A log with entries belongs to a SAM that has lived: deleting its policy row must not let anyone install another.
   if (refused_by("sam.initialise-once", opened->log->size() != 0)) {
     return Error{ErrorCode::conflict, "this SAM is initialised already; its policy changes only by quorum"};
@@ -207,6 +213,9 @@ Status probe(const Arguments& arguments, Settings settings) {
     negative_failed = negative_failed || (line.negative && !line.passed);
   }
   std::printf("  %-8s %-60s %s\n", "emulated", "per-key authorisation (TC-6)", "the module has none: the SAM alone guards resident keys");
+  auto search = describe_search();
+  if (!search) return search.error();
+  std::printf("  %-8s %-60s %s\n", "emulated", "the signer's secret, to whoever has database and login (TC-6)", search->c_str());
   if (negative_failed) return Error{ErrorCode::unsupported, "the token does what it must refuse: no signing profile can use it"};
   return {};
 }
@@ -302,11 +311,18 @@ Status serve(Settings settings) {
   auto policy = intaglio::sam::Policy::parse(as_text(policy_document->content.reveal()));
   if (!policy) return policy.error();
   if (auto checked = check_algorithms(*opened->token, *policy); !checked) return checked;
+  std::optional<WrappedCustody> wrapped;
+  if (needs_wrapped_custody(*policy)) {
+    auto custody = open_wrapped_custody(opened->token, /*make=*/false);
+    if (!custody) return custody.error();
+    if (auto checked = check_wrapped_custody(*custody->vault, *policy); !checked) return checked;
+    wrapped = *std::move(custody);
+  }
 
   auto start_id = crypto::random_id();
   if (!start_id) return start_id.error();
   TokenAgreementKeys agreement_keys(opened->token);
-  const TokenPepper pepper(opened->token, opened->keys->pepper);
+  const TokenPepper pepper(opened->token, opened->keys->pepper, wrapped ? std::optional(wrapped->lock_pepper) : std::nullopt);
   custody::ResidentVault vault(opened->token);
   intaglio::sam::Factors factors(*policy, *opened->database, *opened->log, opened->sealer, pepper, opened->clock);
   intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
@@ -319,7 +335,9 @@ Status serve(Settings settings) {
                                  .sealer = opened->sealer,
                                  .log = *opened->log,
                                  .vault = vault,
+                                 .locked_vault = wrapped ? wrapped->vault.get() : nullptr,
                                  .keys = custody::KeyStore(opened->sealer),
+                                 .sealed_keys = custody::SealedKeyStore(opened->sealer),
                                  .policy = *policy,
                                  .factors = factors,
                                  .sap_keys = sap_keys,

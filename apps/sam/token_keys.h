@@ -22,12 +22,19 @@ class TokenAgreementKeys final : public intaglio::sam::AgreementKeys {
 
 class TokenPepper final : public intaglio::sam::Pepper {
  public:
-  TokenPepper(std::shared_ptr<token::Token> token, token::ServiceKey key) : token_(std::move(token)), key_(std::move(key)) {}
+  /// `lock_key`: only where a profile has wrapped custody.
+  TokenPepper(std::shared_ptr<token::Token> token, token::ServiceKey key, std::optional<token::ServiceKey> lock_key)
+      : token_(std::move(token)), key_(std::move(key)), lock_key_(std::move(lock_key)) {}
   [[nodiscard]] Result<Secret> mac(ByteView data) const override { return token_->hmac(key_, data); }
+  [[nodiscard]] Result<Secret> lock_mac(ByteView data) const override {
+    if (!lock_key_) return Error{ErrorCode::unsupported, "no profile of this SAM has wrapped custody"};
+    return token_->hmac(*lock_key_, data);
+  }
 
  private:
   std::shared_ptr<token::Token> token_;
   token::ServiceKey key_;
+  std::optional<token::ServiceKey> lock_key_;
 };
 
 /// The SAM's own keys in the token, one purpose each.

@@ -5,6 +5,9 @@
 namespace intaglio::sam {
 namespace {
 
+constexpr std::string_view lock_share_schema =
+    "CREATE TABLE lock_shares (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
+
 constexpr std::string_view schema = R"(
   CREATE TABLE sam_state (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
   CREATE TABLE sap_keys (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
@@ -60,6 +63,8 @@ const std::vector<storage::Migration>& database_migrations() {
       {4, schema},
       {5, management_schema},
       {6, passkey_schema},
+      {7, custody::SealedKeyStore::migrations().at(0).sql},
+      {8, lock_share_schema},
   };
   return list;
 }

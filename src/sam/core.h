@@ -8,6 +8,8 @@
 #include "crypto/signer.h"
 #include "custody/key_store.h"
 #include "custody/vault.h"
+#include "custody/wrapped/locked_vault.h"
+#include "custody/wrapped/sealed_key_store.h"
 #include "sam/authority/revocations.h"
 #include "sam/factors/factors.h"
 #include "sam/policy/policy.h"
@@ -27,7 +29,9 @@ struct Core {
   std::shared_ptr<const sealed::Sealer> sealer;
   audit::Log& log;
   custody::KeyVault& vault;
+  custody::LockedVault* locked_vault;  ///< null where no profile has wrapped custody
   custody::KeyStore keys;
+  custody::SealedKeyStore sealed_keys;
   const Policy& policy;
   Factors& factors;
   SapKeys& sap_keys;

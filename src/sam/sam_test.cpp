@@ -15,6 +15,7 @@
 #include "crypto/symmetric.h"
 #include "json/json.h"
 #include "sam/service.h"
+#include "sam/test_support.h"
 #include "sealed/testing.h"
 
 namespace intaglio::sam {
@@ -86,6 +87,10 @@ class MemoryPepper final : public Pepper {
     ++evaluations;
     if (std::exchange(runs_before, runs_before - 1) == 1) before();
     const auto digest = crypto::hmac_sha256(as_bytes("pepper"), data);
+    return Secret(digest);
+  }
+  Result<Secret> lock_mac(ByteView data) const override {
+    const auto digest = crypto::hmac_sha256(as_bytes("lock pepper"), data);
     return Secret(digest);
   }
   mutable std::atomic<int> evaluations{0};
@@ -195,8 +200,8 @@ class SamTest : public ::testing::Test {
          {"demo", true},
          {"epoch", 1},
          {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
-         {"profiles", Value::array({{{"name", "direct-resident"},
-                                     {"custody", "resident"},
+         {"profiles", Value::array({{{"name", profile_},
+                                     {"custody", custody_},
                                      {"factors", {"pin", "totp"}},
                                      {"key_algorithms", Value::array({"p256"})},
                                      {"max_documents", max_documents},
@@ -233,7 +238,9 @@ class SamTest : public ::testing::Test {
                                       .sealer = sealer_,
                                       .log = *log_,
                                       .vault = vault_,
+                                      .locked_vault = &locked_vault_,
                                       .keys = custody::KeyStore(sealer_),
+                                      .sealed_keys = custody::SealedKeyStore(sealer_),
                                       .policy = *policy_,
                                       .factors = *factors_,
                                       .sap_keys = *sap_keys_,
@@ -376,11 +383,8 @@ class SamTest : public ::testing::Test {
     return {*SignerId::parse(id), "493817", seed_of(*device, *enrolled), *KeyId::parse("none")};
   }
   Result<protocol::KeyGenerated> new_key(const Signer& signer) {
-    const auto opened = *sam_->open_key_generation({.signer = signer.id,
-                                                    .algorithm = crypto::KeyAlgorithm::p256,
-                                                    .profile = "direct-resident",
-                                                    .client_id = "sca",
-                                                    .client_name = "SCA"});
+    const auto opened = *sam_->open_key_generation(
+        {.signer = signer.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = profile_, .client_id = "sca", .client_name = "SCA"});
     return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
   }
   /// With the certificate that the operator approved, unless another one is named.
@@ -470,7 +474,9 @@ class SamTest : public ::testing::Test {
   Bytes ca_;
   std::uint64_t serial_ = 100;
   std::optional<Policy> policy_;
+  std::string profile_ = "direct-resident", custody_ = "resident";
   MemoryVault vault_;
+  testing::MemoryLockedVault locked_vault_;
   MemoryPepper pepper_;
   MemoryAgreementKeys agreement_keys_;
   std::unique_ptr<storage::Database> database_;
@@ -1468,6 +1474,273 @@ TEST_F(SamTest, TC10_WhileTheLogTakesNothingNothingIsOpened) {
   std::filesystem::rename(folder_ / "away", folder_ / "audit");
   ASSERT_TRUE(log_->checkpoint_now());
   EXPECT_TRUE(open_for(alice, {"contract"}));
+}
+
+/// The same SAM with its only profile in wrapped custody.
+class WrappedSamTest : public SamTest {
+ protected:
+  void SetUp() override {
+    profile_ = "direct-wrapped";
+    custody_ = "wrapped";
+    SamTest::SetUp();
+  }
+  std::int64_t rows_of(std::string_view table) {
+    std::int64_t rows = -1;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT count(*) FROM " + std::string(table), {}, [&](const storage::Row& row) {
+        rows = row.integer(0);
+        return true;
+      });
+    }));
+    return rows;
+  }
+  std::optional<custody::StoredSealedKey> row_of(const KeyId& key) {
+    std::optional<custody::StoredSealedKey> row;
+    const auto found = database_->write([&](storage::Transaction& transaction) -> Status {
+      auto stored = custody::SealedKeyStore(sealer_).find(transaction, key);
+      if (!stored) return stored.error();
+      row = *std::move(stored);
+      return {};
+    });
+    EXPECT_TRUE(found) << found.error().detail;
+    return row;
+  }
+  struct RawRow {
+    std::int64_t version;
+    Bytes record;
+  };
+  RawRow raw_row(const KeyId& key) {
+    std::optional<RawRow> row;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT version, record FROM wrapped_keys WHERE id = ?1", {std::string_view(key.text())},
+                          [&](const storage::Row& found) {
+                            row = RawRow{found.integer(0), found.bytes(1)};
+                            return true;
+                          });
+    }));
+    return row.value();
+  }
+  void put_raw_row(const KeyId& key, const RawRow& row) {
+    ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+      auto done = transaction.execute("UPDATE wrapped_keys SET version = ?2, record = ?3 WHERE id = ?1",
+                                      {std::string_view(key.text()), row.version, ByteView(row.record)});
+      return done ? Status() : Status(done.error());
+    }));
+  }
+  Result<protocol::Enrolled> change_pin(const Signer& signer, const std::string& pin) {
+    const auto device = *crypto::SoftwareKey::generate();
+    return change(signer, {.pin = signer.pin, .otp = otp(signer), .new_pin = pin, .answer_key = &device->public_key()});
+  }
+};
+
+TEST_F(WrappedSamTest, OpensTheKeyOnceForABatchAndNotLonger) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = approve(alice, {"one", "two", "three"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  EXPECT_EQ(locked_vault_.openings, 0) << "nothing is opened before it signs";
+  const auto answer = sam_->sign(request(alice, *authorised, {"one", "two", "three"}));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  const auto key = *crypto::Certificate::parse_der(sam_->credential(alice.key)->certificates.front())->public_key();
+  ASSERT_EQ(answer->signatures.size(), 3U);
+  EXPECT_TRUE(key.verify_digest(crypto::SignatureSuite::ecdsa_sha256, digest_of("two"), answer->signatures[1].signature));
+  EXPECT_EQ(locked_vault_.openings, 1);
+  EXPECT_EQ(locked_vault_.open_now, 0);
+  EXPECT_EQ(vault_.signatures, 0) << "the vault of resident keys has no part in it";
+}
+
+TEST_F(WrappedSamTest, KeepsTheShareOfTheLockForAsLongAsASignatureIsLeftToMake) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = approve(alice, {"one", "two"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  EXPECT_EQ(rows_of("lock_shares"), 1);
+  const auto first = sam_->sign(request(alice, *authorised, {"one"}));
+  ASSERT_TRUE(first) << first.error().detail;
+  EXPECT_EQ(rows_of("lock_shares"), 1);
+  ASSERT_TRUE(sam_->sign(request(alice, *authorised, {"two"})));
+  EXPECT_EQ(rows_of("lock_shares"), 0);
+  // What was signed is given again without the key.
+  const auto again = sam_->sign(request(alice, *authorised, {"one", "two"}));
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_TRUE(again->signatures[0].redelivered);
+  EXPECT_EQ(again->signatures[0].signature, first->signatures[0].signature);
+  EXPECT_EQ(locked_vault_.openings, 2);
+}
+
+TEST_F(WrappedSamTest, KeepsNoShareOfAnAuthorisationThatIsOverOrVoid) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(approve(alice, {"one"}));
+  ASSERT_TRUE(approve(alice, {"two"}));
+  EXPECT_EQ(rows_of("lock_shares"), 1) << "the first was voided by the second";
+  clock_->advance(std::chrono::seconds(61));
+  sam_->maintain();
+  EXPECT_EQ(rows_of("lock_shares"), 0);
+  EXPECT_EQ(rows_of("authorisations"), 1);
+  ASSERT_TRUE(approve(alice, {"three"}));
+  clock_->advance(std::chrono::seconds(61));
+  close();
+  open();
+  EXPECT_EQ(rows_of("lock_shares"), 0) << "a start forgets them too";
+}
+
+TEST_F(WrappedSamTest, TC4_GivesBackWhatATokenThatOpensNothingLeftUnsigned) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = approve(alice, {"one", "two"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  const auto both = request(alice, *authorised, {"one", "two"});
+  locked_vault_.refusals_left = 1;
+  const auto refused = sam_->sign(both);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->stopped, ErrorCode::token_unavailable);
+  EXPECT_TRUE(refused->signatures.empty());
+  locked_vault_.exhausted = true;
+  EXPECT_EQ(sam_->sign(both)->stopped, ErrorCode::busy);
+  locked_vault_.exhausted = false;
+  // One in doubt stops the batch; the other is given back, with its part of the lock.
+  locked_vault_.doubts_left = 1;
+  EXPECT_EQ(sam_->sign(both)->stopped, ErrorCode::signature_doubtful);
+  expect_refused(sam_->sign(request(alice, *authorised, {"one"})), ErrorCode::hash_not_authorised);
+  const auto answer = sam_->sign(request(alice, *authorised, {"two"}));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  EXPECT_FALSE(answer->stopped);
+  EXPECT_EQ(locked_vault_.signatures, 1);
+  EXPECT_EQ(locked_vault_.open_now, 0);
+  EXPECT_EQ(rows_of("lock_shares"), 0);
+}
+
+TEST_F(WrappedSamTest, TC6_APinThatIsChangedOpensNothingAnyMore) {
+  auto alice = enrolled_signer("alice");
+  const auto before = raw_row(alice.key);
+  const auto earlier = approve(alice, {"approved with the old PIN"});
+  const auto changed = change_pin(alice, "739104");
+  ASSERT_TRUE(changed) << changed.error().detail;
+  expect_refused(sam_->sign(request(alice, *earlier, {"approved with the old PIN"})), ErrorCode::sad_invalid);
+  expect_refused(approve(alice, {"contract"}), ErrorCode::authentication_failed);
+  alice.pin = "739104";
+  const auto authorised = approve(alice, {"contract", "second"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  const auto answer = sam_->sign(request(alice, *authorised, {"contract"}));
+  ASSERT_TRUE(answer) << answer.error().detail;
+  EXPECT_FALSE(answer->stopped);
+  // The row of before is known as such, whoever puts it back.
+  put_raw_row(alice.key, before);
+  expect_refused(sam_->sign(request(alice, *authorised, {"second"})), ErrorCode::storage_unavailable);
+  expect_refused(change_pin(alice, "493817"), ErrorCode::storage_unavailable);
+}
+
+TEST_F(WrappedSamTest, TC6_WhatWasProvenWithAPinThatChangesMeanwhileOpensNothing) {
+  auto alice = enrolled_signer("alice");
+  const auto opened = *open_for(alice, {"contract"});
+  const auto message = sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)});
+  bool changed = false;
+  pepper_.runs_before = 1;
+  pepper_.before = [&] { changed = static_cast<bool>(change_pin(alice, "739104")); };
+  expect_refused(sam_->authorise(message), ErrorCode::conflict);
+  EXPECT_TRUE(changed);
+  EXPECT_EQ(rows_of("lock_shares"), 0);
+
+  alice.pin = "739104";
+  const auto generation = *sam_->open_key_generation(
+      {.signer = alice.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = profile_, .client_id = "sca", .client_name = "SCA"});
+  const auto asked = sap_message(protocol::Purpose::key, generation, {.pin = alice.pin, .otp = otp(alice)});
+  changed = false;
+  pepper_.runs_before = 1;
+  pepper_.before = [&] { changed = static_cast<bool>(change_pin(alice, "580246")); };
+  expect_refused(sam_->generate_key(asked), ErrorCode::conflict);
+  EXPECT_TRUE(changed);
+  EXPECT_EQ(rows_of("wrapped_keys"), 1);
+}
+
+TEST_F(WrappedSamTest, TC6_APinIsNotChangedPastAKeyThatWasMadeMeanwhile) {
+  auto alice = enrolled_signer("alice");
+  bool made = false;
+  locked_vault_.before_change = [&] { made = static_cast<bool>(new_key(alice)); };
+  expect_refused(change_pin(alice, "739104"), ErrorCode::conflict);
+  EXPECT_TRUE(made);
+  EXPECT_EQ(rows_of("wrapped_keys"), 2);
+  const auto changed = change_pin(alice, "739104");
+  ASSERT_TRUE(changed) << changed.error().detail;
+  alice.pin = "739104";
+  const auto authorised = approve(alice, {"contract"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  EXPECT_FALSE(sam_->sign(request(alice, *authorised, {"contract"}))->stopped);
+}
+
+TEST_F(WrappedSamTest, TC7_AResetLeavesNothingOfTheKey) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  const auto before = raw_row(alice.key);
+  ASSERT_TRUE(row_of(alice.key));
+  ASSERT_TRUE(reset("alice", identity_of("alice")));
+  EXPECT_FALSE(row_of(alice.key));
+  EXPECT_EQ(raw_row(alice.key).version, before.version + 1) << "a tombstone, which is never deleted";
+  EXPECT_LT(raw_row(alice.key).record.size(), before.record.size());
+  EXPECT_TRUE(row_of(bob.key));
+  ASSERT_TRUE(change_key(bob, protocol::KeyChange::destroy, bob.pin));
+  EXPECT_FALSE(row_of(bob.key));
+}
+
+TEST_F(WrappedSamTest, TC8_ARowThatIsRemovedOrAnotherKeysOpensNothing) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  const auto authorised = approve(alice, {"contract"});
+  const auto own = raw_row(alice.key);
+  put_raw_row(alice.key, raw_row(bob.key));
+  expect_refused(sam_->sign(request(alice, *authorised, {"contract"})), ErrorCode::storage_unavailable);
+  put_raw_row(alice.key, own);
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("DELETE FROM wrapped_keys WHERE id = ?1", {std::string_view(alice.key.text())});
+    return done ? Status() : Status(done.error());
+  }));
+  expect_refused(sam_->sign(request(alice, *authorised, {"contract"})), ErrorCode::storage_unavailable);
+  EXPECT_EQ(locked_vault_.openings, 0);
+}
+
+TEST_F(WrappedSamTest, AnotherProviderIsNotAskedForTheKey) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = approve(alice, {"contract"});
+  locked_vault_.name = "another";
+  expect_refused(sam_->sign(request(alice, *authorised, {"contract"})), ErrorCode::credential_disabled);
+  EXPECT_EQ(locked_vault_.openings, 0);
+}
+
+TEST_F(WrappedSamTest, TC7_AKeyOfAnEarlierRecordOfTheSignerDoesNotOpen) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = approve(alice, {"contract"});
+  edit_key(alice.key, [](custody::KeyRecord& record) { record.holder = Bytes(16, 9); });
+  EXPECT_EQ(sam_->sign(request(alice, *authorised, {"contract"}))->stopped, ErrorCode::storage_unavailable);
+  EXPECT_EQ(locked_vault_.signatures, 0);
+}
+
+TEST_F(WrappedSamTest, TellsItsModeOfCustodyInTheStatus) {
+  const auto status = *json::parse(*sam_->status());
+  EXPECT_EQ(status.at("custody").at(0).at("mode"), "wrapped");
+  EXPECT_EQ(status.at("custody").at(0).at("key_authorisation"), "emulated");
+}
+
+TEST(LockShares, GiveTheLockTogetherAndNothingAlone) {
+  const auto lock = *crypto::random_secret(32);
+  const auto shares = *split_lock(lock);
+  EXPECT_FALSE(same_secret(shares.kept.reveal(), lock.reveal()));
+  EXPECT_FALSE(same_secret(shares.carried.reveal(), lock.reveal()));
+  const auto sad_with = [](const Value& claims) { return "header." + encode_base64url(as_bytes(json::encode(claims))) + ".signature"; };
+  const auto joined = join_lock(sad_with({{"lock_share", encode_base64url(shares.carried.reveal())}}), shares.kept);
+  ASSERT_TRUE(joined) << joined.error().detail;
+  EXPECT_TRUE(same_secret(joined->reveal(), lock.reveal()));
+  for (const auto& claims : {Value::object(), Value{{"lock_share", "AAAA"}}, Value{{"lock_share", 7}}})
+    expect_refused(join_lock(sad_with(claims), shares.kept), ErrorCode::sad_invalid);
+  for (const auto* sad : {"", "no token", "one.two", "a.*.c"}) expect_refused(join_lock(sad, shares.kept), ErrorCode::sad_invalid);
+}
+
+TEST_F(SamTest, AProfileInWrappedCustodyNeedsASecretOfTheSigners) {
+  auto document = *json::parse(policy_document(8, 10, 100));
+  document["profiles"][0]["custody"] = "wrapped";
+  EXPECT_TRUE(Policy::parse(json::encode(document)));
+  document["profiles"][0]["factors"] = {"totp"};
+  const auto without_pin = Policy::parse(json::encode(document));
+  expect_refused(without_pin, ErrorCode::configuration);
+  EXPECT_NE(without_pin.error().detail.find("wrapped custody needs the factor pin"), std::string::npos);
+  document["profiles"][0]["custody"] = "nowhere";
+  expect_refused(Policy::parse(json::encode(document)), ErrorCode::configuration);
 }
 
 TEST(PinRules, AcceptAnOrdinaryPin) {

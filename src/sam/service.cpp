@@ -8,6 +8,7 @@
 #include "sam/authorise/authorise.h"
 #include "sam/authority/registration.h"
 #include "sam/authority/voiding.h"
+#include "sam/sign/lock_shares.h"
 
 namespace intaglio::sam {
 namespace {
@@ -43,6 +44,7 @@ Status Sam::start() {
   if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
   // A token that does not destroy now must not keep the SAM from serving: the key signs nothing, and the next round tries again.
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("start.voided_keys", destroyed.error());
+  if (auto forgotten = forget_ended_shares(core_); !forgotten) return forgotten;
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) return refreshed;
   const bool synchronised = static_cast<bool>(core_.clock->synchronised());
   auto started = core_.log.record(Event{.type = EventType::process_started,
@@ -70,6 +72,7 @@ void Sam::stop() {
 void Sam::maintain() {
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("maintain.voided_keys", destroyed.error());
+  if (auto forgotten = forget_ended_shares(core_); !forgotten) log::refusal("maintain.lock_shares", forgotten.error());
   forget_what_ended();
   reconcile_token_calls();
 }
@@ -206,9 +209,10 @@ Result<std::string> Sam::status() {
   const bool token_answers = !hanging || *hanging == 0;
   auto custody = json::Value::array();
   for (const auto& profile : core_.policy.profiles()) {
+    const bool wrapped = profile.custody == custody::Mode::wrapped && core_.locked_vault != nullptr;
     custody.push_back({{"profile", profile.name},
-                       {"mode", "resident"},
-                       {"key_authorisation", core_.vault.key_authorisation()},
+                       {"mode", std::string(name_of(profile.custody))},
+                       {"key_authorisation", wrapped ? core_.locked_vault->key_authorisation() : core_.vault.key_authorisation()},
                        {"qualified", profile.qualified}});
   }
   const json::Value status = {

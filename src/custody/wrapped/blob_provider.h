@@ -5,12 +5,6 @@
 
 namespace intaglio::custody {
 
-/// A key pair as a provider made it.
-struct SealedPair {
-  crypto::PublicKey public_key;
-  SealedKey sealed;
-};
-
 /// How a kind of module keeps signers' keys outside itself and takes the signer's secret as the condition for opening one.
 /// `lock`: 32 bytes or more that are derived from the signer's secret and kept nowhere; refused (`invalid_request`) when shorter.
 /// Thread-safe.

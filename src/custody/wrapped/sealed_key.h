@@ -20,4 +20,10 @@ struct SealedKey {
   Bytes locked;  ///< 32 byte salt | the wrapped keypass under the lock, without a tag
 };
 
+/// A key pair as a provider made it.
+struct SealedPair {
+  crypto::PublicKey public_key;
+  SealedKey sealed;
+};
+
 }  // namespace intaglio::custody

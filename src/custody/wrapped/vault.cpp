@@ -1,6 +1,8 @@
 #include "custody/wrapped/vault.h"
 
 #include "base/check.h"
+#include "crypto/random.h"
+#include "custody/wrapped/lock.h"
 
 namespace intaglio::custody {
 namespace {
@@ -36,6 +38,29 @@ Result<std::unique_ptr<ActivationSigner>> WrappedVault::open(const KeyBinding& b
   auto activated = provider_->activate(binding, certified, sealed, lock);
   if (!activated) return activated.error();
   return std::unique_ptr<ActivationSigner>(new OpenedKey(signing_, binding.key, binding.owner, *std::move(activated), batch));
+}
+
+Status WrappedVault::check(crypto::KeyAlgorithm algorithm) {
+  const auto unable = [&](std::string_view what, const Error& why) {
+    return Error{ErrorCode::unsupported, "the token cannot hold keys in wrapped custody: " + std::string(what) + " an " +
+                                             std::string(name_of(algorithm)) + " key failed (" + why.detail + ")"};
+  };
+  auto key = KeyId::parse("self-test");
+  auto owner = SignerId::parse("self-test");
+  if (!key || !owner) panic("the names of the self-test are no names");
+  const KeyBinding binding{*std::move(key), *std::move(owner), Bytes(16, 0), "self-test", 0};
+  auto lock = crypto::random_secret(min_lock);
+  auto other = crypto::random_secret(min_lock);
+  if (!lock) return lock.error();
+  if (!other) return other.error();
+  const auto made = provider_->generate(binding, algorithm, *lock);
+  if (!made) return unable("generating and wrapping", made.error());
+  if (auto opened = provider_->activate(binding, made->public_key, made->sealed, *lock); !opened)
+    return unable("unwrapping", opened.error());
+  const auto wrong = provider_->activate(binding, made->public_key, made->sealed, *other);
+  if (wrong) return unable("refusing a wrong lock for", {ErrorCode::internal, "it was opened"});
+  if (wrong.error().code != ErrorCode::authentication_failed) return unable("refusing a wrong lock for", wrong.error());
+  return {};
 }
 
 }  // namespace intaglio::custody

@@ -2,6 +2,7 @@
 
 #include "custody/verified_signing.h"
 #include "custody/wrapped/blob_provider.h"
+#include "custody/wrapped/locked_vault.h"
 
 namespace intaglio::custody {
 
@@ -23,30 +24,30 @@ class OpenedKey final : public ActivationSigner {
   std::size_t left_;
 };
 
-/// Signers' keys outside the token, each opened with the signer's secret for one batch (trust-core, section 3). Where they are
-/// kept is the caller's: a row of its database, whose version its sealed state knows.
-class WrappedVault {
+/// Signers' keys outside the token, each opened with the signer's secret for one batch (trust-core, section 3), over a provider of
+/// blobs. Where they are kept is the caller's: a row of its database, whose version its sealed state knows.
+class WrappedVault final : public LockedVault {
  public:
   WrappedVault(std::shared_ptr<token::Token> token, std::unique_ptr<BlobProvider> provider)
       : signing_(std::make_shared<VerifiedSigning>(std::move(token))), provider_(std::move(provider)) {}
 
-  [[nodiscard]] Result<SealedPair> generate(const KeyBinding& binding, crypto::KeyAlgorithm algorithm, const Secret& lock) {
+  [[nodiscard]] Result<SealedPair> generate(const KeyBinding& binding, crypto::KeyAlgorithm algorithm, const Secret& lock) override {
     return provider_->generate(binding, algorithm, lock);
   }
-  /// As KeyVault::make_certificate_request; opens the key for this one signature.
   [[nodiscard]] Result<Bytes> make_certificate_request(const KeyBinding& binding, const crypto::PublicKey& public_key,
-                                                       const SealedKey& sealed, const Secret& lock, ByteView subject_der);
-  /// Opens the key for `batch` signatures, at least one. Refusals are those of BlobProvider::activate: nothing was signed then.
+                                                       const SealedKey& sealed, const Secret& lock, ByteView subject_der) override;
   [[nodiscard]] Result<std::unique_ptr<ActivationSigner>> open(const KeyBinding& binding, const crypto::PublicKey& certified,
-                                                               const SealedKey& sealed, const Secret& lock, std::size_t batch);
-  /// See BlobProvider::change_lock.
+                                                               const SealedKey& sealed, const Secret& lock, std::size_t batch) override;
   [[nodiscard]] Result<SealedKey> change_lock(const KeyBinding& old_binding, const KeyBinding& new_binding,
                                               const crypto::PublicKey& expected, const SealedKey& old, const Secret& old_lock,
-                                              const Secret& new_lock) {
+                                              const Secret& new_lock) override {
     return provider_->change_lock(old_binding, new_binding, expected, old, old_lock, new_lock);
   }
-  [[nodiscard]] std::string key_authorisation() const { return provider_->key_authorisation(); }
-  [[nodiscard]] std::string_view provider() const noexcept { return provider_->name(); }
+  [[nodiscard]] std::string key_authorisation() const override { return provider_->key_authorisation(); }
+  [[nodiscard]] std::string_view provider() const noexcept override { return provider_->name(); }
+  /// Generates a key, opens it with its lock, and tries another lock, which must be a wrong lock and nothing else. `unsupported` says
+  /// what of it the token does not do. Signs nothing and leaves nothing.
+  Status check(crypto::KeyAlgorithm algorithm);
 
  private:
   std::shared_ptr<VerifiedSigning> signing_;

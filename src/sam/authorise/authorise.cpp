@@ -7,7 +7,9 @@
 #include "json/json.h"
 #include "sam/authorise/attempt.h"
 #include "sam/authorise/kept_approval.h"
+#include "sam/authorise/wrapped_keys.h"
 #include "sam/authority/voiding.h"
+#include "sam/sign/lock_shares.h"
 
 namespace intaglio::sam {
 namespace {
@@ -46,27 +48,31 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   return {};
 }
 
-Result<std::string> make_sad(const Core& core, const Authorisation& authorisation, FactorSet shown) {
+/// `share`: the half of the lock that the SAD carries in wrapped custody, else null.
+Result<std::string> make_sad(const Core& core, const Authorisation& authorisation, FactorSet shown, const Secret* share) {
   const auto& transaction = authorisation.transaction;
-  const json::Value payload = {{"jti", encode_base64url(authorisation.nonce)},
-                               {"sub", transaction.signer},
-                               {"key", transaction.key},
-                               {"dig", encode_base64url(protocol::list_digest(transaction.documents))},
-                               {"n", transaction.documents.size()},
-                               {"amr", shown.names()},
-                               {"iat", unix_seconds(authorisation.issued)},
-                               {"exp", unix_seconds(authorisation.expires)},
-                               {"epoch", transaction.epoch}};
+  json::Value payload = {{"jti", encode_base64url(authorisation.nonce)},
+                         {"sub", transaction.signer},
+                         {"key", transaction.key},
+                         {"dig", encode_base64url(protocol::list_digest(transaction.documents))},
+                         {"n", transaction.documents.size()},
+                         {"amr", shown.names()},
+                         {"iat", unix_seconds(authorisation.issued)},
+                         {"exp", unix_seconds(authorisation.expires)},
+                         {"epoch", transaction.epoch}};
+  const json::WipeAtExit wiped(payload);
+  if (share != nullptr) payload["lock_share"] = encode_base64url(share->reveal());
   auto kid = crypto::jwk_thumbprint(core.sad_key->public_key());
   if (!kid) return kid.error();
   return crypto::make_jws(*core.sad_key, "intaglio-sad+jwt", *kid, json::encode(payload));
 }
 
-Status store_authorisation(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation) {
+Status store_authorisation(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation, const Secret* share) {
   const auto id = encode_base64url(authorisation.nonce);
   const auto signer = core.sealer->blind_index("authorisations", "signer", as_bytes(authorisation.transaction.signer));
   // One live authorisation per signer: what is not reserved of the earlier one is void with its row.
   if (!check_disabled("sam.authorise.one-live")) {
+    if (auto forgotten = forget_shares_of(transaction, signer); !forgotten) return forgotten;
     auto voided = transaction.execute("DELETE FROM authorisations WHERE signer = ?1", {ByteView(signer)});
     if (!voided) return voided.error();
   }
@@ -76,7 +82,11 @@ Status store_authorisation(const Core& core, storage::Transaction& transaction, 
       "INSERT INTO authorisations (id, sad, signer, ends, version, record) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
       {std::string_view(id), ByteView(authorisation.sad), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
   if (!inserted) return inserted.error();
-  for (std::size_t position = 0; position < authorisation.transaction.documents.size(); ++position) {
+  const auto count = authorisation.transaction.documents.size();
+  if (share != nullptr) {
+    if (auto kept = store_share(core, transaction, id, *share, count); !kept) return kept;
+  }
+  for (std::size_t position = 0; position < count; ++position) {
     const auto occurrence_id = id + ":" + std::to_string(position);
     auto occurrence = core.sealer->seal(
         "occurrences", as_bytes(occurrence_id), 1,
@@ -133,11 +143,18 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
                               .sad = {},
                               .issued = now,
                               .expires = now + profile->sad_lifetime};
-  auto sad = make_sad(core, authorisation, proven->shown());
-  if (!sad) {
+  const auto refuse_proven = [&](const Error& error) {
     give_attempt_back(core, *proven, *profile);
-    return refuse(sad.error());
+    return refuse(error);
+  };
+  std::optional<LockShares> shares;
+  if (profile->custody == custody::Mode::wrapped) {
+    auto split = split_lock_for(core, *proven, message->transaction.key);
+    if (!split) return refuse_proven(split.error());
+    shares = *std::move(split);
   }
+  auto sad = make_sad(core, authorisation, proven->shown(), shares ? &shares->carried : nullptr);
+  if (!sad) return refuse_proven(sad.error());
   authorisation.sad = crypto::sha256(as_bytes(*sad));
 
   fault_point("sam.authorise.before-write");
@@ -147,13 +164,16 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     auto key = core.keys.find(transaction, *key_id);
     if (!key) return key.error();
     if (auto checked = check_key(core, *message, proven->signer(), *key); !checked) return checked;
+    if (shares) {
+      if (auto current = check_current_pin(core, transaction, *proven); !current) return current;
+    }
     // The nonce is consumed with the authorisation: one ticket, one authorisation (TC-4).
     if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires);
         !consumed)
       return consumed;
     const auto documents = static_cast<std::uint32_t>(authorisation.transaction.documents.size());
     if (auto given = core.factors.give_back(transaction, *proven, documents, *profile); !given) return given;
-    if (auto stored = store_authorisation(core, transaction, authorisation); !stored) return stored;
+    if (auto stored = store_authorisation(core, transaction, authorisation, shares ? &shares->kept : nullptr); !stored) return stored;
     auto evidence = keep_approval(core, transaction, *message, *proven);
     if (!evidence) return evidence.error();
     Event event{.type = EventType::authorisation_granted,
@@ -176,10 +196,7 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     return appended ? Status() : Status(appended.error());
   });
   fault_point("sam.authorise.after-write");
-  if (!written) {
-    give_attempt_back(core, *proven, *profile);
-    return refuse(written.error());
-  }
+  if (!written) return refuse_proven(written.error());
   return protocol::Authorised{.sad = std::move(*sad), .expires_in = profile->sad_lifetime};
 }
 
@@ -231,25 +248,26 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   if (!claimed) return refuse_uncharged(claimed.error());
 
   fault_point("sam.key.claimed");
-  auto public_key = core.vault.generate(*key_id, algorithm);
-  if (!public_key) return refuse(public_key.error());
-  fault_point("sam.key.generated");
-  auto csr = core.vault.make_certificate_request(*key_id, owner, subject);
+  auto made = make_key(core, *profile, *proven, *key_id, algorithm, subject);
   const auto now = core.clock->now();
-  const auto spki_digest = encode_base64url(public_key->thumbprint());
-  auto stored = !csr ? Status(csr.error()) : core.database.write([&](storage::Transaction& write) -> Status {
+  const auto spki_digest = made ? encode_base64url(made->public_key.thumbprint()) : std::string();
+  auto stored = !made ? Status(made.error()) : core.database.write([&](storage::Transaction& write) -> Status {
     const custody::KeyRecord record{.id = *key_id,
                                     .owner = owner,
                                     .holder = proven->signer().incarnation,
                                     .state = custody::KeyState::generated,
                                     .algorithm = algorithm,
-                                    .spki = public_key->spki(),
+                                    .spki = made->public_key.spki(),
                                     .profile = profile->name,
                                     .created = now,
                                     .certificates = {},
                                     .revoked = false,
                                     .suspended_because = {}};
     if (auto inserted = core.keys.insert(write, record); !inserted) return inserted;
+    if (made->sealed) {
+      if (auto current = check_current_pin(core, write, *proven); !current) return current;
+      if (auto kept = core.sealed_keys.insert(write, *key_id, *made->sealed); !kept) return kept;
+    }
     auto removed = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key_id->text())});
     if (!removed) return removed.error();
     auto generated = core.log.append(write, Event{.type = EventType::key_generated,
@@ -265,7 +283,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
                                                    .actor = "signer:" + owner.text(),
                                                    .subject = key_id->text(),
                                                    .outcome = Outcome::success,
-                                                   .fields = {{"csr", encode_base64url(crypto::sha256(*csr))}}});
+                                                   .fields = {{"csr", encode_base64url(crypto::sha256(made->csr))}}});
     return possession ? Status() : Status(possession.error());
   });
   if (!stored) {
@@ -283,7 +301,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   if (!kid) return kid.error();
   auto signed_assertion = crypto::make_jws(*core.identity_key, "intaglio-key+jwt", *kid, json::encode(assertion));
   if (!signed_assertion) return signed_assertion.error();
-  return protocol::KeyGenerated{.key = std::move(*key_id), .csr = std::move(*csr), .key_assertion = std::move(*signed_assertion)};
+  return protocol::KeyGenerated{.key = std::move(*key_id), .csr = std::move(made->csr), .key_assertion = std::move(*signed_assertion)};
 }
 
 Status destroy_pending_keys(Core& core) {

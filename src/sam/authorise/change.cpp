@@ -6,6 +6,7 @@
 #include "sam/authorise/attempt.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authorise/factors_answer.h"
+#include "sam/authorise/wrapped_keys.h"
 #include "sam/authority/registration.h"
 #include "sam/authority/voiding.h"
 
@@ -19,6 +20,7 @@ using audit::Outcome;
 
 struct NewFactors {
   std::optional<PinVerifier> pin;
+  std::vector<ResealedKey> keys;  ///< with another PIN: those in wrapped custody, under its locks
   std::optional<Secret> seed;
   std::optional<Passkey> passkey;
   bool drop_passkeys = false;
@@ -28,11 +30,15 @@ struct NewFactors {
 std::uint64_t pin_version(const SignerRecord& signer) noexcept { return signer.pin ? signer.pin->version : 0; }
 
 /// Made before the write: Argon2id and the token are not for the writer's thread.
-Status make_factors(Core& core, const SapMessage& message, const SignerRecord& signer, NewFactors& made) {
+Status make_factors(Core& core, const SapMessage& message, const FactorsProven& proven, NewFactors& made) {
+  const auto& signer = proven.signer();
   if (!message.new_pin.empty()) {
-    auto verifier = core.factors.make_verifier(signer.id, message.new_pin, pin_version(signer) + 1);
-    if (!verifier) return verifier.error();
-    made.pin = std::move(*verifier);
+    auto pin = core.factors.make_pin(signer.id, message.new_pin, pin_version(signer) + 1);
+    if (!pin) return pin.error();
+    auto resealed = reseal_keys(core, proven, *pin);
+    if (!resealed) return resealed.error();
+    made.pin = std::move(pin->verifier);
+    made.keys = *std::move(resealed);
     made.kinds.add(Factor::pin);
   }
   if (message.new_seed) {
@@ -128,7 +134,7 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
     return refuse(error);
   };
   const auto& signer = proven->signer();
-  if (auto done = make_factors(core, *message, signer, made); !done) return refuse_proven(done.error());
+  if (auto done = make_factors(core, *message, *proven, made); !done) return refuse_proven(done.error());
   // Sealed before anything is written: what cannot be answered is not done.
   auto sealed = seal_factors_answer(core, *message, made.seed ? &*made.seed : nullptr);
   if (!sealed) return refuse_proven(sealed.error());
@@ -136,6 +142,9 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
     if (auto put = put_factors(core, write, signer, made); !put) return put;
+    if (made.pin) {
+      if (auto put = put_resealed(core, write, signer.id, made.keys); !put) return put;
+    }
     if (auto given = core.factors.give_back(write, *proven, 0, profile); !given) return given;
     // Whoever changes a PIN because someone saw it does not want what was approved with it.
     if (auto voided = void_authorisations(core, write, signer.id); !voided) return voided;

@@ -1,6 +1,7 @@
 #include "sam/authority/voiding.h"
 
 #include "base/check.h"
+#include "sam/sign/lock_shares.h"
 
 namespace intaglio::sam {
 
@@ -14,6 +15,8 @@ Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKe
   key.record.state = custody::KeyState::destroyed;
   key.record.suspended_because.clear();
   if (auto updated = core.keys.update(transaction, key); !updated) return updated;
+  // In wrapped custody the key is its row: it goes here, and what waits for the token is nothing.
+  if (auto gone = core.sealed_keys.destroy(transaction, key.record.id); !gone) return gone;
   if (auto named = pending_keys(core).insert(transaction, key.record.id.text(), as_bytes(core.node)); !named) return named;
   Event event{.type = EventType::key_voided,
               .actor = why.actor,
@@ -27,6 +30,7 @@ Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKe
 
 Status void_authorisations(Core& core, storage::Transaction& transaction, const SignerId& signer) {
   const auto index = core.sealer->blind_index("authorisations", "signer", as_bytes(signer.text()));
+  if (auto forgotten = forget_shares_of(transaction, index); !forgotten) return forgotten;
   auto voided = transaction.execute("DELETE FROM authorisations WHERE signer = ?1", {ByteView(index)});
   return voided ? Status() : Status(voided.error());
 }

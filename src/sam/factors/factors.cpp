@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/password_hash.h"
 #include "crypto/random.h"
+#include "crypto/symmetric.h"
 
 namespace intaglio::sam {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 constexpr std::uint32_t node_cap_per_day = 100;  // 800-63B, 5.2.2
 constexpr std::int64_t totp_period = 30;
 constexpr std::size_t max_node_counts = 100000;
+constexpr std::size_t lock_bytes = 32;
 
 /// Salt for signers that do not exist: the work is the same, the outcome is failure.
 constexpr std::array<std::uint8_t, 16> no_salt{};
@@ -163,24 +165,47 @@ Status Factors::consume(storage::Transaction& transaction, std::string_view kind
   return {};
 }
 
-Result<Secret> Factors::pin_mac(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const {
+Result<Factors::EvaluatedPin> Factors::evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const {
   auto stretched = crypto::argon2id(pin, salt, policy_.argon2);
   if (!stretched) return stretched.error();
   Bytes input;
+  input.reserve(256);
   append_field(input, std::string_view("verify/1"));
   append_field(input, signer.text());
   append_field(input, version);
   append_field(input, stretched->reveal());
   const WipeAtExit wiped(input);
-  return pepper_.mac(input);
+  auto mac = pepper_.mac(input);
+  if (!mac) return mac.error();
+  return EvaluatedPin{{version, *std::move(stretched)}, *std::move(mac)};
+}
+
+Result<NewPin> Factors::make_pin(const SignerId& signer, const Secret& pin, std::uint64_t version) const {
+  auto salt = crypto::random_bytes(16);
+  if (!salt) return salt.error();
+  auto evaluated = evaluate_pin(signer, version, pin, *salt);
+  if (!evaluated) return evaluated.error();
+  return NewPin{{version, std::move(*salt), to_bytes(evaluated->mac.reveal())}, std::move(evaluated->stretched)};
 }
 
 Result<PinVerifier> Factors::make_verifier(const SignerId& signer, const Secret& pin, std::uint64_t version) const {
-  auto salt = crypto::random_bytes(16);
-  if (!salt) return salt.error();
-  auto mac = pin_mac(signer, version, pin, *salt);
+  auto made = make_pin(signer, pin, version);
+  if (!made) return made.error();
+  return std::move(made->verifier);
+}
+
+Result<Secret> Factors::make_lock(const SignerId& signer, const KeyId& key, const StretchedPin& pin) const {
+  Bytes input;
+  input.reserve(256);
+  append_field(input, std::string_view("lock/1"));
+  append_field(input, signer.text());
+  append_field(input, key.text());
+  append_field(input, pin.version);
+  append_field(input, pin.value.reveal());
+  const WipeAtExit wiped(input);
+  const auto mac = pepper_.lock_mac(input);
   if (!mac) return mac.error();
-  return PinVerifier{version, std::move(*salt), to_bytes(mac->reveal())};
+  return crypto::hkdf_sha256(mac->reveal(), {}, as_bytes("intaglio/lock/1"), lock_bytes);
 }
 
 bool Factors::over_node_cap(const SignerId& signer) {
@@ -299,13 +324,13 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   // From here the work is the same for everyone: one Argon2id, one HMAC in the token.
   const bool has_pin = charged.signer && charged.signer->pin;
   const ByteView salt = has_pin ? ByteView(charged.signer->pin->salt) : ByteView(no_salt);
-  auto mac = pin_mac(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt);
-  if (!mac) {
+  auto evaluated = evaluate_pin(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt);
+  if (!evaluated) {
     // Our own failure is not the signer's: the attempt goes back.
     if (charged.signer) uncharge(signer, charged.possession_shown);
-    return mac.error();
+    return evaluated.error();
   }
-  const bool pin_matched = has_pin && same_secret(mac->reveal(), charged.signer->pin->verifier);
+  const bool pin_matched = has_pin && same_secret(evaluated->mac.reveal(), charged.signer->pin->verifier);
 
   const Error failed{ErrorCode::authentication_failed, "a factor is wrong, or there is no such signer"};
   if (!charged.signer) return failed;
@@ -315,7 +340,8 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   if (refused_by("sam.factors.pin", kinds.has(Factor::pin) && !pin_matched)) return failed;
   if (refused_by("sam.factors.combination", !suffices(kinds, charged.held, demand))) return failed;
   forget_node_failure(signer, /*all=*/true);
-  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey));
+  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey),
+                       kinds.has(Factor::pin) ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
 }
 
 Status Factors::give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents,

@@ -10,11 +10,14 @@
 
 namespace intaglio::sam {
 
-/// The pepper key in the HSM: a stolen database tests no PIN without it. Implemented in apps/sam.
+/// The pepper keys in the HSM: a stolen database tests no PIN without them. Implemented in apps/sam.
 class Pepper {
  public:
   virtual ~Pepper() = default;
-  [[nodiscard]] virtual Result<Secret> mac(ByteView data) const = 0;  ///< HMAC-SHA-256
+  [[nodiscard]] virtual Result<Secret> mac(ByteView data) const = 0;  ///< HMAC-SHA-256, for verifiers
+  /// HMAC-SHA-256 under another key, for the locks of wrapped custody: what tells a right PIN opens no key. `unsupported` where no
+  /// profile has wrapped custody.
+  [[nodiscard]] virtual Result<Secret> lock_mac(ByteView data) const = 0;
 };
 
 /// 6 to 12 digits, none of the well-known ones: repeats, runs, short periods, years and keypad walks (800-63B, 5.1.1.2). The
@@ -36,21 +39,34 @@ struct PasskeyProof {
   evidence::webauthn::AssertionResponse response;
 };
 
+/// A PIN after Argon2id: what verifier and locks are made of, in one evaluation. Kept for as long as one request takes.
+struct StretchedPin {
+  std::uint64_t version;  ///< of the verifier that belongs to it
+  Secret value;
+};
+struct NewPin {
+  PinVerifier verifier;
+  StretchedPin stretched;
+};
+
 /// A successful evaluation: only Factors makes one, and the caller must give the attempt back in its own transaction.
 class FactorsProven {
  public:
   [[nodiscard]] const SignerRecord& signer() const noexcept { return signer_; }
   [[nodiscard]] FactorSet shown() const noexcept { return shown_; }  ///< each of them was right
   [[nodiscard]] const std::optional<PasskeyProof>& passkey() const noexcept { return passkey_; }
+  /// The PIN of this evaluation; none when none was shown.
+  [[nodiscard]] const std::optional<StretchedPin>& pin() const noexcept { return pin_; }
   FactorsProven(FactorsProven&&) noexcept = default;
 
  private:
   friend class Factors;
-  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey)
-      : signer_(std::move(signer)), shown_(shown), passkey_(std::move(passkey)) {}
+  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey, std::optional<StretchedPin> pin)
+      : signer_(std::move(signer)), shown_(shown), passkey_(std::move(passkey)), pin_(std::move(pin)) {}
   SignerRecord signer_;
   FactorSet shown_;
   std::optional<PasskeyProof> passkey_;
+  std::optional<StretchedPin> pin_;
 };
 
 /// What a signer can show of what is kept of him.
@@ -79,6 +95,11 @@ class Factors {
 
   /// Verifier for a new PIN; same cost as an evaluation.
   [[nodiscard]] Result<PinVerifier> make_verifier(const SignerId& signer, const Secret& pin, std::uint64_t version) const;
+  /// The same with what locks are made of.
+  [[nodiscard]] Result<NewPin> make_pin(const SignerId& signer, const Secret& pin, std::uint64_t version) const;
+  /// The signer's half of what opens this key in wrapped custody (TC-6): HKDF(HMAC(PEPPER_L, "lock/1" | signer | key | version |
+  /// stretched PIN)), 32 bytes. Stored nowhere.
+  [[nodiscard]] Result<Secret> make_lock(const SignerId& signer, const KeyId& key, const StretchedPin& pin) const;
 
   /// Consumes an id for ever within its life; `replayed` when it was used.
   Status consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const;
@@ -88,7 +109,11 @@ class Factors {
   [[nodiscard]] const Passkeys& passkeys() const noexcept { return passkeys_; }
 
  private:
-  [[nodiscard]] Result<Secret> pin_mac(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const;
+  struct EvaluatedPin {
+    StretchedPin stretched;
+    Secret mac;
+  };
+  [[nodiscard]] Result<EvaluatedPin> evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const;
   [[nodiscard]] bool over_node_cap(const SignerId& signer);
   void forget_node_failure(const SignerId& signer, bool all);
   void uncharge(const SignerId& signer, bool possession_shown);

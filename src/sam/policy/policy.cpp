@@ -89,7 +89,11 @@ Result<Profile> parse_profile(const Value& object) {
   if (!name || !custody) return wrong("a profile needs name and custody");
   if (!factors) return factors.error();
   if (!algorithms) return algorithms.error();
-  if (*custody != "resident") return wrong("profile " + *name + ": custody must be resident");
+  const auto mode = custody::parse_mode(*custody);
+  if (!mode) return wrong("profile " + *name + ": " + mode.error().detail);
+  // What opens the key is a secret that the signer knows, in every combination (TC-6).
+  const bool always_pin = std::all_of(factors->begin(), factors->end(), [](FactorSet combination) { return combination.has(Factor::pin); });
+  if (*mode == custody::Mode::wrapped && !always_pin) return wrong("profile " + *name + ": wrapped custody needs the factor pin");
 
   const std::int64_t least_limit = testing_build ? 0 : 1;
   auto max_documents = bounded(object, "max_documents", 1, static_cast<std::int64_t>(protocol::max_documents));
@@ -115,6 +119,7 @@ Result<Profile> parse_profile(const Value& object) {
     key_algorithms.push_back(*algorithm);
   }
   return Profile{.name = *name,
+                 .custody = *mode,
                  .factors = *factors,
                  .key_algorithms = std::move(key_algorithms),
                  .max_documents = static_cast<std::uint32_t>(*max_documents),

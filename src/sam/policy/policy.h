@@ -9,6 +9,7 @@
 #include "crypto/certificate.h"
 #include "crypto/password_hash.h"
 #include "crypto/policy/algorithm_policy.h"
+#include "custody/mode.h"
 #include "evidence/webauthn.h"
 #include "protocol/binding.h"
 #include "sam/policy/factor_set.h"
@@ -18,6 +19,7 @@ namespace intaglio::sam {
 /// A signing profile: configuration, never a fork of the code (architecture, 1).
 struct Profile {
   std::string name;
+  custody::Mode custody;
   std::vector<FactorSet> factors;  ///< combinations, any of which suffices
   std::vector<crypto::KeyAlgorithm> key_algorithms;
   std::uint32_t max_documents;

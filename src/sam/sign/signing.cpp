@@ -81,7 +81,8 @@ Event event_of(EventType type, Outcome outcome, const VerifiedRequest& verified,
 
 }  // namespace
 
-Status Signing::check_key(storage::Transaction& transaction, const VerifiedRequest& verified, std::optional<crypto::PublicKey>& certified) {
+Result<custody::KeyRecord> Signing::check_key(storage::Transaction& transaction, const VerifiedRequest& verified,
+                                              std::optional<crypto::PublicKey>& certified) {
   const auto& authorised = verified.loaded->authorisation.transaction;
   auto key = core_.keys.find(transaction, verified.loaded->key);
   if (!key) return key.error();
@@ -100,11 +101,11 @@ Status Signing::check_key(storage::Transaction& transaction, const VerifiedReque
   const auto now = core_.clock->now();
   if (auto policy = core_.policy.algorithms().may_sign(record.algorithm, verified.suite, now);
       refused_by("sam.sign.algorithm-policy", !policy))
-    return policy;
+    return policy.error();
   auto public_key = certified_key(record.certificates.front(), digest);
   if (!public_key) return public_key.error();
   certified = std::move(*public_key);
-  return {};
+  return std::move((*key)->record);
 }
 
 Result<crypto::PublicKey> Signing::certified_key(const Bytes& certificate, const crypto::Sha256Digest& digest) {
@@ -177,19 +178,59 @@ Status Signing::claim_one(storage::Transaction& transaction, const VerifiedReque
 }
 
 Status Signing::reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request,
-                        std::vector<Claim>& claims, std::optional<crypto::PublicKey>& certified) {
-  claims.clear();
+                        Reservation& reservation) {
+  reservation = {};
   // The row may have been voided by a newer authorisation since it was cached.
   auto live =
       transaction.query_one<std::int64_t>("SELECT version FROM authorisations WHERE id = ?1", {std::string_view(verified.loaded->id)},
                                           [](const storage::Row& row) { return row.integer(0); });
   if (!live) return live.error();
   if (refused_by("sam.sign.live", !*live)) return Error{ErrorCode::sad_invalid, "the authorisation was voided by a newer one"};
-  if (auto checked = check_key(transaction, verified, certified); !checked) return checked;
+  auto key = check_key(transaction, verified, reservation.certified);
+  if (!key) return key.error();
+  auto& claims = reservation.claims;
   for (std::size_t i = 0; i < request.digests.size(); ++i) {
     if (auto claimed = claim_one(transaction, verified, verified.candidates[i], claims); !claimed) return claimed;
   }
+  const auto* profile = core_.policy.profile(key->profile);
+  if (profile == nullptr || profile->custody != custody::Mode::wrapped) return {};
+  const auto fresh = std::count_if(claims.begin(), claims.end(), [](const Claim& claim) { return !claim.earlier_signature; });
+  if (fresh == 0) return {};
+  auto opening = reserve_opening(core_, transaction, verified.loaded->id, *key, static_cast<std::size_t>(fresh));
+  if (!opening) return opening.error();
+  reservation.opening = *std::move(opening);
   return {};
+}
+
+std::vector<custody::VaultOutcome> Signing::sign_claims(const VerifiedRequest& verified, const protocol::SignRequest& request,
+                                                        const Reservation& reservation) {
+  std::vector<custody::VaultOutcome> outcomes;
+  std::unique_ptr<custody::ActivationSigner> opened;
+  std::optional<Error> closed;
+  if (reservation.opening) {
+    auto key = open_key(core_, *reservation.opening, request.sad, *reservation.certified);
+    if (key) {
+      opened = *std::move(key);
+    } else {
+      closed = key.error();
+    }
+    fault_point("sam.wrapped.opened");
+  }
+  custody::ActivationSigner& signer = opened ? *opened : core_.vault;
+  for (const auto& claim : reservation.claims) {
+    if (claim.earlier_signature) {
+      outcomes.push_back({.signature = claim.earlier_signature, .refusal = std::nullopt});
+      continue;
+    }
+    if (closed) {
+      outcomes.push_back({.signature = std::nullopt, .refusal = custody::VaultRefusal{*closed, /*definite=*/true}});
+    } else {
+      outcomes.push_back(signer.sign(Verifier::activate(verified, claim.position), *reservation.certified));
+      fault_point("sam.sign.token");
+    }
+    if (outcomes.back().refusal) break;
+  }
+  return outcomes;
 }
 
 Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request) {
@@ -208,34 +249,26 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   if (!verified) return refuse(verified.error());
 
   fault_point("sam.sign.before-reserve");
-  std::vector<Claim> claims;
-  std::optional<crypto::PublicKey> certified;
+  Reservation reservation;
   auto reserved =
-      core_.database.write([&](storage::Transaction& transaction) { return reserve(transaction, *verified, request, claims, certified); });
+      core_.database.write([&](storage::Transaction& transaction) { return reserve(transaction, *verified, request, reservation); });
   if (!reserved) return refuse(reserved.error());
   fault_point("sam.sign.reserved");
 
   // From here each claim ends in exactly one durable outcome; the first doubt stops the batch (TC-4).
-  std::vector<custody::VaultOutcome> outcomes;
+  const auto& claims = reservation.claims;
+  const auto outcomes = sign_claims(*verified, request, reservation);
   std::optional<ErrorCode> stopped;
-  for (const auto& claim : claims) {
-    if (claim.earlier_signature) {
-      outcomes.push_back({.signature = claim.earlier_signature, .refusal = std::nullopt});
-      continue;
-    }
-    outcomes.push_back(core_.vault.sign(Verifier::activate(*verified, claim.position), *certified));
-    fault_point("sam.sign.token");
-    if (outcomes.back().refusal) {
-      stopped = outcomes.back().refusal->error.code;
-      log::refusal("signature.stopped", outcomes.back().refusal->error, {{"key", request.key.text()}});
-      break;
-    }
+  if (const auto& last = outcomes.back(); last.refusal) {
+    stopped = last.refusal->error.code;
+    log::refusal("signature.stopped", last.refusal->error, {{"key", request.key.text()}});
   }
 
   protocol::SignAnswer answer;
   const auto record_outcomes = [&](storage::Transaction& transaction) -> Status {
     answer = {};
     answer.stopped = stopped;
+    std::uint64_t given_back = 0;
     for (std::size_t i = 0; i < claims.size(); ++i) {
       const auto& claim = claims[i];
       const auto entry_of = [&](const audit::EntryReference& entry, Bytes signature, bool redelivered) {
@@ -266,8 +299,10 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
         return updated;
       if (auto closed = close_reservation(transaction, verified->loaded->id, claim.position); !closed) return closed;
       if (signed_now) entry_of(*entry, *outcomes[i].signature, false);
+      if (!signed_now && !doubtful) ++given_back;
     }
-    return {};
+    if (!reservation.opening || given_back == 0) return {};
+    return give_share_back(core_, transaction, verified->loaded->id, reservation.opening->share, given_back);
   };
   auto recorded = core_.database.write(record_outcomes);
   // What disturbed the token may disturb the signature of a checkpoint too. A log that is soon well again gets its outcome now, not at the next start.

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "sam/sign/opening.h"
 #include "sam/sign/verifier.h"
 
 /// The second half of TC-4, and TC-5: reserve and intend durably, sign, verify, record durably, release.
@@ -28,11 +29,21 @@ class Signing {
     std::optional<Bytes> earlier_signature;
     audit::EntryReference entry;  ///< intent, or redelivery
   };
+  /// What one transaction claimed, and with which key it is to be signed.
+  struct Reservation {
+    std::vector<Claim> claims;
+    std::optional<crypto::PublicKey> certified;
+    std::optional<Opening> opening;  ///< in wrapped custody, when there is something to sign
+  };
   Status reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request,
-                 std::vector<Claim>& claims, std::optional<crypto::PublicKey>& certified);
+                 Reservation& reservation);
   Status claim_one(storage::Transaction& transaction, const VerifiedRequest& verified, const std::vector<std::size_t>& candidates,
                    std::vector<Claim>& claims);
-  Status check_key(storage::Transaction& transaction, const VerifiedRequest& verified, std::optional<crypto::PublicKey>& certified);
+  [[nodiscard]] Result<custody::KeyRecord> check_key(storage::Transaction& transaction, const VerifiedRequest& verified,
+                                                     std::optional<crypto::PublicKey>& certified);
+  /// Each claim in turn until the first refusal; what was opened for it is gone from the token when this returns.
+  [[nodiscard]] std::vector<custody::VaultOutcome> sign_claims(const VerifiedRequest& verified, const protocol::SignRequest& request,
+                                                               const Reservation& reservation);
   [[nodiscard]] Result<crypto::PublicKey> certified_key(const Bytes& certificate, const crypto::Sha256Digest& digest);
 
   struct Certified {

@@ -37,6 +37,21 @@ describe('make demo', () => {
     });
   }
 
+  it('does the same with keys in wrapped custody, in an instance of its own', async () => {
+    const wrapped = mkdtempSync(path.join(tmpdir(), 'intaglio-demo-'));
+    try {
+      const result = await runAside(demo.program, [], { environment: { INTAGLIO_BIN: binaries, INTAGLIO_RUN: wrapped, PROFILE: 'direct-wrapped' } });
+      assert.equal(result.status, 0, result.stdout + result.stderr);
+      for (const line of [/left it as a blob under two locks/, /pdfsig: Signature is Valid, Total document signed/, /openssl ocsp: good/, /audit log, offline: /]) assert.match(result.stdout, line);
+      assert.deepEqual(running(wrapped), []);
+      const unknown = run(demo.program, [], { environment: { INTAGLIO_BIN: binaries, INTAGLIO_RUN: wrapped, PROFILE: 'no-such' } });
+      assert.equal(unknown.status, 2);
+      assert.match(unknown.stderr, /no profile no-such/);
+    } finally {
+      rmSync(wrapped, { recursive: true, force: true });
+    }
+  });
+
   it('keeps every secret in files of mode 0600', () => {
     for (const file of readdirSync(path.join(folder, 'secrets'))) assert.equal(statSync(path.join(folder, 'secrets', file)).mode & 0o777, 0o600, file);
     for (const file of ['demo/signer-1/pin', 'demo/signer-1/totp-seed', 'demo/signer-1/activation-code', 'clients/demo/client.key.pem', 'operators/ra-1/operator.key.pem', 'tls/ssa.key.pem']) {

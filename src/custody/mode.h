@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+
+namespace intaglio::custody {
+
+/// Where the keys of a signing profile are (trust-core, section 3): objects of the token, or rows of the database under two locks.
+enum class Mode : std::uint8_t { resident = 1, wrapped = 2 };
+
+[[nodiscard]] std::string_view name_of(Mode mode) noexcept;
+/// As a policy document names it; `invalid_request` for anything else.
+[[nodiscard]] Result<Mode> parse_mode(std::string_view name);
+
+}  // namespace intaglio::custody
