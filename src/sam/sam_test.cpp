@@ -1717,6 +1717,33 @@ TEST_F(WrappedSamTest, TellsItsModeOfCustodyInTheStatus) {
   EXPECT_EQ(status.at("custody").at(0).at("key_authorisation"), "emulated");
 }
 
+TEST_F(SamTest, ADatabaseOfBeforeWrappedCustodyGetsItsTablesAndKeepsTheRest) {
+  const auto path = folder_ / "older.db";
+  {
+    auto older = *storage::open_sqlite(path);
+    const auto& all = database_migrations();
+    ASSERT_TRUE(older->migrate({all.begin(), all.begin() + 4}));
+    ASSERT_TRUE(older->write([](storage::Transaction& transaction) -> Status {
+      auto done = transaction.execute("INSERT INTO signers (id, version, record) VALUES ('kept', 1, x'00')", {});
+      return done ? Status() : Status(done.error());
+    }));
+  }
+  auto newer = *storage::open_sqlite(path);
+  ASSERT_TRUE(newer->migrate(database_migrations()));
+  const auto rows = newer->read([](storage::Reader& reader) -> Status {
+    for (const std::string_view sql : {"SELECT count(*) FROM wrapped_keys", "SELECT count(*) FROM lock_shares"}) {
+      auto count = reader.query_one<std::int64_t>(sql, {}, [](const storage::Row& row) { return row.integer(0); });
+      if (!count) return count.error();
+      EXPECT_EQ(**count, 0);
+    }
+    auto kept = reader.query_one<std::string>("SELECT id FROM signers", {}, [](const storage::Row& row) { return row.text(0); });
+    if (!kept) return kept.error();
+    EXPECT_EQ(**kept, "kept");
+    return {};
+  });
+  EXPECT_TRUE(rows) << rows.error().detail;
+}
+
 TEST(LockShares, GiveTheLockTogetherAndNothingAlone) {
   const auto lock = *crypto::random_secret(32);
   const auto shares = *split_lock(lock);

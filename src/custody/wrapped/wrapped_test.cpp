@@ -330,6 +330,49 @@ TEST_F(WrappedCustody, BlamesNoSecretWhileTheTokenFails) {
   EXPECT_EQ(code_of(wrong), ErrorCode::token_unavailable);
 }
 
+/// A provider that opens a key for any lock.
+class Careless final : public BlobProvider {
+ public:
+  explicit Careless(std::unique_ptr<BlobProvider> inner) : inner_(std::move(inner)) {}
+  [[nodiscard]] std::string_view name() const noexcept override { return "careless"; }
+  [[nodiscard]] std::string key_authorisation() const override { return "none"; }
+  Result<SealedPair> generate(const KeyBinding& binding, KeyAlgorithm algorithm, const Secret&) override {
+    return inner_->generate(binding, algorithm, lock_of(1));
+  }
+  Result<token::ActivatedKey> activate(const KeyBinding& binding, const crypto::PublicKey& expected, const SealedKey& sealed,
+                                       const Secret&) override {
+    return inner_->activate(binding, expected, sealed, lock_of(1));
+  }
+  Result<SealedKey> change_lock(const KeyBinding&, const KeyBinding&, const crypto::PublicKey&, const SealedKey& old, const Secret&,
+                                const Secret&) override {
+    return old;
+  }
+
+ private:
+  std::unique_ptr<BlobProvider> inner_;
+};
+
+TEST_F(WrappedCustody, TellsBeforeItServesWhetherTheTokenDoesIt) {
+  const auto before = session_objects();
+  for (const auto algorithm : {KeyAlgorithm::p256, KeyAlgorithm::rsa3072}) {
+    const auto served = vault->check(algorithm);
+    EXPECT_TRUE(served) << served.error().detail;
+  }
+  EXPECT_EQ(session_objects(), before);
+
+  const auto own = testing::open_token();
+  WrappedVault failing(own, *Pkcs11Wrap::open(own, master_keys));
+  ::setenv("INTAGLIO_TOKEN_FAULT", "wrapping-step:0", 1);
+  const auto refused = failing.check(KeyAlgorithm::p256);
+  ::unsetenv("INTAGLIO_TOKEN_FAULT");
+  EXPECT_EQ(code_of(refused), ErrorCode::unsupported);
+
+  WrappedVault careless(token, std::make_unique<Careless>(*Pkcs11Wrap::open(token, master_keys)));
+  const auto opened = careless.check(KeyAlgorithm::p256);
+  EXPECT_EQ(code_of(opened), ErrorCode::unsupported);
+  EXPECT_NE(opened.error().detail.find("refusing a wrong lock"), std::string::npos) << opened.error().detail;
+}
+
 TEST_F(WrappedCustody, LeavesAllObjectsAsTheyWereAfter200ActivationsOfWhichSomeFail) {
   const auto objects = *token->object_count();
   const auto before = session_objects();

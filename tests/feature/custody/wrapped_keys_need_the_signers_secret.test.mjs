@@ -50,14 +50,18 @@ describe('TC-6 the second lock', () => {
 
   it('opens for no other PIN, nor for anything else that lies about', async () => {
     const sad = await alice.approve({ credential: alice.credential, documents: documentsOf('approved and never signed') });
+    const { lock_share: share } = JSON.parse(Buffer.from(sad.split('.')[1], 'base64url').toString());
+    system.secret("the SAD's share of a lock", share);
     await stopped((thief) => {
       const key = thief.keyOf(alice.credential);
       const bobs = thief.keyOf(bob.credential);
       const wrong = ['482915730165', '123456', pins.bob, pins.changed, ...Array.from({ length: 16 }, () => String(randomBytes(4).readUInt32BE()).padStart(10, '0'))];
       const [own] = thief.locksOf(key, [pins.alice]);
+      system.secret('a lock', own.toString('latin1'));
       const [shareRow] = thief.rows('lock_shares');
       const [, , kept] = thief.record('lock_shares', shareRow.id);
-      const carried = Buffer.from(JSON.parse(Buffer.from(sad.split('.')[1], 'base64url').toString()).lock_share, 'base64url');
+      const carried = Buffer.from(share, 'base64url');
+      system.secret("the SAM's share of a lock", kept.toString('latin1'));
       assert.deepEqual(Buffer.from(kept.map((byte, at) => byte ^ carried[at])), own, 'both shares are the lock');
       const locks = {
         ...Object.fromEntries(thief.locksOf(key, wrong).map((lock, at) => [`of the PIN ${wrong[at]}`, lock])),
