@@ -5,7 +5,7 @@ import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { Sam } from '../feature/harness/sam.mjs';
 import { documentsOf, signerOf } from '../feature/harness/signer.mjs';
-import { binaries, run, System, until, withoutLimits } from '../feature/harness/system.mjs';
+import { binaries, run, System, until } from '../feature/harness/system.mjs';
 import { VirtualHsm } from '../feature/harness/virtual_hsm.mjs';
 
 /** How long an answer is waited for while the fault stands; a call that hangs gives none. */
@@ -25,12 +25,13 @@ export class FaultBench {
       sam: (text) => text.replace(/^call_seconds = \d+/m, 'call_seconds = 1'),
       ssa: (text) => text.replace(/^timeout_seconds = \d+/m, 'timeout_seconds = 4'),
     };
-    bench.system = await System.start({ policy: withoutLimits, start: [], configure });
+    bench.system = await System.start({ policy: mode.policy, start: [], configure });
     try {
       bench.hsm = new VirtualHsm(bench.system);
       await bench.system.startService('sam', bench.hsm.environment);
       for (const name of ['pki', 'ssa']) await bench.system.startService(name);
       ({ signer: bench.alice } = await signerOf(bench.system, { profile: mode.profile }));
+      bench.key = mode.tokenKey ?? bench.alice.credential;
       bench.publicKey = createPublicKey(new X509Certificate(bench.alice.chain[0]).publicKey.export({ format: 'pem', type: 'spki' }));
     } catch (error) {
       await bench.stop();
@@ -109,7 +110,7 @@ export class FaultBench {
     if (fault.during !== 'approval') await approve();
     const mark = hsm.mark();
     // Signatures of the SAM's own keys (SADs, checkpoints) are left alone, unless the line names their key.
-    const plan = fault.plan.map((line) => line.replace(/^(C_SignInit|C_Sign) /, (_, name) => `${name}@${alice.credential} `));
+    const plan = fault.plan.map((line) => line.replace(/^(C_SignInit|C_Sign) /, (_, name) => `${name}@${this.key} `));
     hsm.plan(...plan);
 
     const pending = [];
@@ -156,7 +157,7 @@ export class FaultBench {
         }, recoveryPatience));
       }
     }
-    const signed = hsm.signaturesOf(alice.credential, mark);
+    const signed = hsm.signaturesOf(this.key, mark);
     await until(`service after ${fault.name}`, () => alice.sign([`after ${fault.name}`]).then(() => true, () => false), recoveryPatience);
     row.recovery = Date.now() - lifted;
     this.#hangUp();

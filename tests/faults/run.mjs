@@ -1,19 +1,19 @@
-// make faults: every fault of the table in every mode of custody. Prints the table and writes build/faults.json; ends 1 when a signature was made twice, an
+// make faults: every fault of the table in every mode of custody; run.mjs [PATTERN [MODE]]. Prints the table and writes build/faults.json; ends 1 when a signature was made twice, an
 // outcome was lost, the SAM ended, or a case went otherwise than the table says.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { repository } from '../feature/harness/system.mjs';
 import { FaultBench } from './bench.mjs';
-import { faults, modes } from './table.mjs';
+import { modes } from './table.mjs';
 
 const wanted = new RegExp(process.argv[2] ?? '');
-const chosen = faults.filter(({ name }) => wanted.test(name));
 const rows = [];
-for (const mode of modes) {
+const chosenModes = modes.filter(({ name }) => process.argv[3] === undefined || name === process.argv[3]);
+for (const mode of chosenModes) {
   const bench = await FaultBench.start({ mode });
   console.log(`custody ${mode.name}\n${'case'.padEnd(68)} ${'outcome'.padEnd(34)} ${'entries'.padStart(7)} ${'recovery ms'.padStart(11)}`);
   try {
-    for (const fault of chosen) {
+    for (const fault of mode.faults.filter(({ name }) => wanted.test(name))) {
       const row = { mode: mode.name, ...await bench.run(fault) };
       rows.push(row);
       const marks = [row.double && 'SIGNED TWICE', row.lost && 'OUTCOME LOST', row.restarts && 'THE SAM ENDED', ...row.wrong, row.operator && `operator: ${fault.operator}`];
@@ -27,7 +27,7 @@ for (const mode of modes) {
 const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
 const summary = {
   cases: rows.length, double_signatures: sum('double'), lost_outcomes: sum('lost'), restarts: sum('restarts'), unexpected: rows.filter(({ wrong }) => wrong.length > 0).length,
-  restarts_by_the_operator: sum('operator'), modes: modes.map(({ name }) => name),
+  restarts_by_the_operator: sum('operator'), modes: chosenModes.map(({ name }) => name),
   recovery_ms: { median: rows.map(({ recovery }) => recovery).sort((a, b) => a - b)[Math.floor(rows.length / 2)], worst: Math.max(...rows.map(({ recovery }) => recovery)) },
   rows,
 };

@@ -7,6 +7,7 @@
 //   not approved  the fault met the approval: no SAD was given, nothing was to be signed
 //
 // `outcomes` has one for each document. `fresh` cases begin with a SAM that was started for them. `operator` names why the SAM waits for its operator: that restart is designed and counted apart.
+import { custodyModes } from '../feature/harness/custody.mjs';
 
 const one = (name, outcome, ...plan) => ({ name, plan, outcomes: [outcome] });
 const fresh = (fault) => ({ ...fault, fresh: true });
@@ -108,5 +109,45 @@ const forTheOperator = [
 
 export const faults = [...inTheBeginning, ...whileItSigns, ...ofTheToken, ...ofTheLog, ...ofBatches, ...ofApprovals, ...forTheOperator];
 
-/** How signers' keys are kept. Each mode runs the whole table with a key of its own; there is one as long as custody has one. */
-export const modes = [{ name: 'resident', profile: 'direct-resident' }];
+/** What only wrapped custody has: the key is opened for each request, and goes with its session. */
+const ofWrappedKeys = [
+  ...['CKR_GENERAL_ERROR', 'CKR_DEVICE_ERROR', 'CKR_WRAPPED_KEY_INVALID', 'CKR_DEVICE_MEMORY', '0x80000001'].flatMap((code) => [
+    one(`C_UnwrapKey of the keypass, ${code}`, 'given back', `C_UnwrapKey 1 error-before ${code}`),
+    one(`C_UnwrapKey of the key, ${code}`, 'given back', `C_UnwrapKey 2 error-before ${code}`),
+  ]),
+  ...['CKR_SESSION_HANDLE_INVALID', 'CKR_SESSION_CLOSED', 'CKR_USER_NOT_LOGGED_IN'].map((code) => one(`C_UnwrapKey of the key, ${code}`, 'signed', `C_UnwrapKey 2 error-before ${code}`)),
+  one('C_UnwrapKey unwraps the key and reports CKR_GENERAL_ERROR', 'given back', 'C_UnwrapKey 2 error-after CKR_GENERAL_ERROR'),
+  one('C_UnwrapKey never works', 'given back', 'C_UnwrapKey every error-before CKR_GENERAL_ERROR'),
+  one('session lost between keypass and key', 'signed', 'C_UnwrapKey 2 lose-session CKR_SESSION_CLOSED'),
+  one('login lost between keypass and key', 'signed', 'C_UnwrapKey 2 lose-login'),
+  one('login lost each time a key is unwrapped', 'given back', 'C_UnwrapKey every lose-login'),
+  one('C_UnwrapKey hangs', 'late', 'C_UnwrapKey 1 hang'),
+  one('C_UnwrapKey takes 300 ms', 'signed', 'C_UnwrapKey 1 delay 300'),
+  one('C_DecryptInit fails', 'given back', 'C_DecryptInit 1 error-before CKR_GENERAL_ERROR'),
+  one('C_Decrypt fails', 'given back', 'C_Decrypt 1 error-before CKR_DEVICE_ERROR'),
+  one('C_GetAttributeValue of an unwrapped key fails', 'given back', 'C_GetAttributeValue every error-before CKR_DEVICE_ERROR'),
+  one('C_DestroyObject of the keypass fails', 'signed', 'C_DestroyObject 1 error-before CKR_DEVICE_ERROR'),
+  one('C_DestroyObject never works', 'signed', 'C_DestroyObject every error-before CKR_GENERAL_ERROR'),
+  batch('four, and the key does not open', ['given back', 'given back', 'given back', 'given back'], 'C_UnwrapKey 2 error-before CKR_GENERAL_ERROR'),
+  { ...batch('eight at once, each asked twice: some keys do not open', 8, 'C_UnwrapKey 3-6 error-before CKR_GENERAL_ERROR'), parallel: true },
+  { ...batch('eight at once, each asked twice: sessions lost while keys open', 8, 'C_UnwrapKey 3-6 lose-session CKR_SESSION_CLOSED'), parallel: true },
+  approval('the HMAC of the lock fails', 'C_Sign@pepper-lock 1 error-before CKR_GENERAL_ERROR'),
+];
+
+/** C_SignInit in a session that is gone: the key went with it and is not opened a second time, so that the reservation goes back. */
+const goneWithItsSession = new Set([
+  'C_SignInit 1 CKR_SESSION_HANDLE_INVALID', 'C_SignInit 1 CKR_SESSION_CLOSED', 'C_SignInit 1 CKR_USER_NOT_LOGGED_IN', 'C_SignInit 1 CKR_OPERATION_ACTIVE',
+  'C_SignInit begins and reports CKR_SESSION_CLOSED', 'session lost, CKR_SESSION_HANDLE_INVALID', 'session lost, CKR_SESSION_CLOSED', 'login lost',
+]);
+/** The same fault in wrapped custody, where sessions, logins and key handles are needed when the key is unwrapped. */
+function inWrapped(fault) {
+  if (goneWithItsSession.has(fault.name)) return { ...fault, outcomes: ['given back'] };
+  // A dozen calls for one signature: longer than the runner waits.
+  if (fault.name === 'every call takes 100 ms') return { ...fault, outcomes: ['late'] };
+  // The blob is opened first, with a key of the token.
+  const instead = /^keys zeroised when/.test(fault.name) ? 'C_DecryptInit ' : /^(login lost, and|session lost, and no other|wrong PIN at|PIN locked (at|when))/.test(fault.name) ? 'C_UnwrapKey ' : undefined;
+  return instead ? { ...fault, plan: fault.plan.map((line) => line.replace(/^C_SignInit /, instead)) } : fault;
+}
+
+/** How signers' keys are kept. Each mode runs the whole table with a key of its own. In wrapped custody the key is a session object, and `session` the CKA_ID by which a plan knows it. */
+export const modes = custodyModes.map((mode) => (mode.name === 'wrapped' ? { ...mode, tokenKey: 'session', faults: [...faults.map(inWrapped), ...ofWrappedKeys] } : { ...mode, faults }));
