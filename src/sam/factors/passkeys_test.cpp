@@ -26,6 +26,7 @@ class CountingPepper final : public Pepper {
     ++evaluations;
     return Secret(crypto::hmac_sha256(as_bytes("pepper"), data));
   }
+  Result<Secret> lock_mac(ByteView) const override { return Error{ErrorCode::unsupported, "no wrapped custody here"}; }
   mutable std::atomic<int> evaluations{0};
 };
 

@@ -31,6 +31,7 @@ class NoVault final : public custody::KeyVault {
 class NoPepper final : public Pepper {
  public:
   Result<Secret> mac(ByteView) const override { return Error{ErrorCode::token_unavailable, "no pepper"}; }
+  Result<Secret> lock_mac(ByteView) const override { return Error{ErrorCode::token_unavailable, "no pepper"}; }
 };
 class NoAgreementKeys final : public AgreementKeys {
  public:
@@ -78,7 +79,7 @@ class ManagementTest : public ::testing::Test {
     sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
                              signing_key_, clock_);
-    factors_ = std::make_unique<Factors>(*policy_, *database_, sealer_, pepper_, clock_);
+    factors_ = std::make_unique<Factors>(*policy_, *database_, *log_, sealer_, pepper_, clock_);
     sap_keys_ = std::make_unique<SapKeys>("test", *database_, sealer_, agreement_keys_, signing_key_, clock_);
     const auto first = PrivilegedUsers::parse_first(
         json::encode(Value::array({admin_.entry({"system-administrator"}), officer_.entry({"security-officer"}),
@@ -99,7 +100,9 @@ class ManagementTest : public ::testing::Test {
                                                     .sealer = sealer_,
                                                     .log = *log_,
                                                     .vault = vault_,
+                                                    .locked_vault = nullptr,
                                                     .keys = custody::KeyStore(sealer_),
+                                                    .sealed_keys = custody::SealedKeyStore(sealer_),
                                                     .policy = *policy_,
                                                     .factors = *factors_,
                                                     .sap_keys = *sap_keys_,
