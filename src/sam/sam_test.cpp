@@ -1762,7 +1762,7 @@ TEST_F(SamTest, AProfileInWrappedCustodyNeedsASecretOfTheSigners) {
   auto document = *json::parse(policy_document(8, 10, 100));
   document["profiles"][0]["custody"] = "wrapped";
   EXPECT_TRUE(Policy::parse(json::encode(document)));
-  document["profiles"][0]["factors"] = {"totp"};
+  document["profiles"][0]["factors"] = Value::array({Value::array({"pin", "totp"}), Value::array({"passkey"})});
   const auto without_pin = Policy::parse(json::encode(document));
   expect_refused(without_pin, ErrorCode::configuration);
   EXPECT_NE(without_pin.error().detail.find("wrapped custody needs the factor pin"), std::string::npos);
