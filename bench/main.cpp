@@ -11,7 +11,7 @@ using namespace intaglio::bench;
 namespace {
 
 constexpr std::string_view usage =
-    "usage: intaglio-bench raw|token module=FILE folder=DIRECTORY clients=1,8,32 seconds=N\n"
+    "usage: intaglio-bench raw|token|wrapped module=FILE folder=DIRECTORY clients=1,8,32 seconds=N\n"
     "       intaglio-bench limits module=FILE folder=DIRECTORY seconds=N, then lines \"KEY CLIENTS\" on standard input\n"
     "       intaglio-bench wire|https|messages name=NAME plan=FILE clients=N seconds=N batch=N";
 
@@ -61,10 +61,10 @@ int main(int count, char** words) {
   if (count < 2) fail(usage);
   const std::string_view stage = words[1];
   const Arguments arguments(std::span(words, static_cast<std::size_t>(count)).subspan(2));
-  if (stage == "raw" || stage == "token") {
+  if (stage == "raw" || stage == "token" || stage == "wrapped") {
     const LocalOptions options{arguments.text("module"), arguments.text("folder"), arguments.numbers("clients"),
                                arguments.number<double>("seconds")};
-    stage == "raw" ? measure_raw(options) : measure_token(options);
+    stage == "raw" ? measure_raw(options) : stage == "token" ? measure_token(options) : measure_wrapped(options);
     return 0;
   }
   if (stage == "limits") {

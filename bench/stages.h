@@ -25,6 +25,10 @@ void measure_token(const LocalOptions& options);
 /// limit beside a cell, on a machine that is not equally fast all the time. `options.clients` is not looked at.
 void serve_limits(const LocalOptions& options);
 
+/// A token of its own as well. `limit.<key>-wrapped.…`: with bare calls, a key of wrapped custody is unwrapped in two stages, signs and is
+/// destroyed, and the signature is verified.
+void measure_wrapped(const LocalOptions& options);
+
 /// One cell against running services, as the plan file of run.mjs says.
 struct RemoteOptions {
   std::string name;
