@@ -68,9 +68,28 @@ Status make_request(const Ceremony& ceremony) {
   for (const auto& id : {settings->ocsp_key, settings->checkpoint_key}) {
     if (auto made = find_or_make_signer(*token, id); !made) return made.error();
   }
+  if (settings->time_stamping) {
+    if (auto made = find_or_make_signer(*token, settings->time_stamping->unit.key_id); !made) return made.error();
+  }
   auto request = ca::make_authority_request(settings->authority_name, **issuing);
   if (!request) return request.error();
   return write_public(ceremony.request.empty() ? request_beside(settings->issuing_certificate) : ceremony.request, *request);
+}
+
+/// The service certifies the key at its next start.
+Status make_time_stamping_key(const Ceremony& ceremony) {
+  auto settings = load_settings(ceremony.config);
+  if (!settings) return settings.error();
+  if (!settings->time_stamping) return Error{ErrorCode::configuration, "the role tsa is off: set tsa.enabled"};
+  auto token = open_token(settings->token, SoftHsmConf::environment_first);
+  if (!token) return token.error();
+  const std::string& id = settings->time_stamping->unit.key_id;
+  if (find_signer(*token, id)) return Error{ErrorCode::conflict, "key " + id + " exists: a ceremony does not make it again"};
+  auto signer = find_or_make_signer(*token, id);
+  if (!signer) return signer.error();
+  std::printf("time-stamping key: %s\nSHA-256 of its SubjectPublicKeyInfo: %s\n", id.c_str(),
+              encode_hex((*signer)->public_key().thumbprint()).c_str());
+  return {};
 }
 
 Status certify(const Ceremony& ceremony) {
@@ -135,14 +154,15 @@ Status make_issuing(const Ceremony& ceremony) {
 }  // namespace
 
 Status perform(const Ceremony& ceremony) {
-  const bool needs_root = ceremony.act != "request";
-  const bool needs_config = ceremony.act == "request" || ceremony.act == "issuing";
+  const bool needs_root = ceremony.act != "request" && ceremony.act != "tsa";
+  const bool needs_config = ceremony.act == "request" || ceremony.act == "issuing" || ceremony.act == "tsa";
   if (needs_root && ceremony.root_config.empty())
     return Error{ErrorCode::configuration, "this act of the ceremony needs --root-config FILE"};
   if (needs_config && ceremony.config.empty()) return Error{ErrorCode::configuration, "this act of the ceremony needs --config FILE"};
   if (ceremony.act == "root") return make_root(ceremony);
   if (ceremony.act == "request") return make_request(ceremony);
   if (ceremony.act == "certify") return certify(ceremony);
+  if (ceremony.act == "tsa") return make_time_stamping_key(ceremony);
   return make_issuing(ceremony);
 }
 

@@ -7,13 +7,13 @@
 
 namespace intaglio::apps::pki {
 
-/// One act of the key ceremony. `root` and `certify` need the root's token and nothing else, `request` the PKI's token and nothing
+/// One act of the key ceremony. `tsa` makes a new time-stamping unit's key on the PKI's token. `root` and `certify` need the root's token and nothing else, `request` the PKI's token and nothing
 /// else: on real premises the request and the certificate travel between two machines. `issuing` does request and certify on
 /// one machine, each in a process of its own, because a PKCS#11 module serves one set of tokens per process.
 struct Ceremony {
-  std::string act;  ///< root, request, certify or issuing
+  std::string act;  ///< root, request, certify, issuing or tsa
   std::filesystem::path config, root_config;
-  std::filesystem::path request;      ///< PKCS#10, DER; by default beside the issuing certificate
+  std::filesystem::path request;  ///< PKCS#10, DER; by default beside the issuing certificate
   std::filesystem::path certificate;  ///< the issuing CA's, DER: certify writes it
 };
 

@@ -58,7 +58,8 @@ Result<ca::Service::Config> read_service_config(const Settings& settings, const 
   ca::Operators operators;
   for (const auto& [id, key] : settings.operators) operators.emplace(id, key);
   return ca::Service::Config{std::move(*authority), std::move(operators),   settings.request_max_age,
-                             settings.publisher,    settings.ocsp_validity, {root.der(), std::move(*root_list)}};
+                             settings.publisher,    settings.ocsp_validity, {root.der(), std::move(*root_list)},
+                             std::nullopt};
 }
 
 Status make_folders(const Settings& settings) {
@@ -99,6 +100,11 @@ Status serve(const Settings& settings) {
   if (!checkpoint_signer) return checkpoint_signer.error();
   auto issuer = ca::Issuer::make(*issuing, *issuing_signer);
   if (!issuer) return issuer.error();
+  if (settings.time_stamping) {
+    auto signer = find_signer(*token, settings.time_stamping->unit.key_id);
+    if (!signer) return signer.error();
+    config->time_stamping = ca::TimeStampingRole{settings.time_stamping->unit, settings.time_stamping->policy, *signer};
+  }
 
   if (auto made = make_folders(settings); !made) return made;
   auto database = storage::open_sqlite(settings.database);
@@ -160,14 +166,15 @@ Status run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   intaglio::apps::pki::Arguments arguments;
   auto& ceremony = arguments.ceremony;
-  CLI::App app{"intaglio-pki: the certification authority, its revocation list and its OCSP responder."};
+  CLI::App app{"intaglio-pki: the certification authority, its revocation list, its OCSP responder and its time-stamping authority."};
   app.set_version_flag("--version", "intaglio-pki 0.1.0");
   app.add_option("--config", ceremony.config, "configuration file (deploy/examples/pki.toml)");
   app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
-  app.add_option("--ceremony", ceremony.act,
-                 "one act of the key ceremony, then end: root, request, certify, or issuing (request and certify)")
-      ->check(CLI::IsMember({"root", "request", "certify", "issuing"}));
+  app.add_option(
+         "--ceremony", ceremony.act,
+         "one act of the key ceremony, then end: root, request, certify, issuing (request and certify), or tsa (a time-stamping key)")
+      ->check(CLI::IsMember({"root", "request", "certify", "issuing", "tsa"}));
   app.add_option("--root-config", ceremony.root_config, "configuration of the root (deploy/examples/pki-root.toml); ceremonies only");
   app.add_option("--request", ceremony.request, "ceremony: the issuing CA's request, DER");
   app.add_option("--certificate", ceremony.certificate, "ceremony certify: where the issuing CA's certificate is written, DER");

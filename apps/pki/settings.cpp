@@ -1,5 +1,7 @@
 #include "settings.h"
 
+#include "pki/ca/extensions.h"
+
 namespace intaglio::apps::pki {
 namespace {
 
@@ -98,6 +100,47 @@ void read_authority(config::Document& document, Settings& settings) {
       authority.seconds("assertion_max_age_seconds", "Oldest key assertion of the SAM that is taken.", {60, 30 * day_seconds}, day_seconds);
 }
 
+std::string read_oid(Section& section, std::string_view key, std::string_view about, std::string_view fallback) {
+  auto oid = section.text(key, about, fallback);
+  if (!oid.empty() && !intaglio::pki::is_oid(oid)) section.refuse(key, "is not an object identifier");
+  return oid;
+}
+
+void read_time_stamping(config::Document& document, Settings& settings) {
+  auto tsa = document.section("tsa", "The time-stamping authority (RFC 3161), on the public listener under /tsa.");
+  const bool enabled = tsa.boolean("enabled", "Whether this process has the role.", false);
+  Settings::TimeStamping role;
+  role.unit.key_id = tsa.text("key", "CKA_ID (as text) of the unit's key: it signs time-stamps and nothing else.", "");
+  role.unit.common_name = tsa.text("common_name", "commonName of the unit; country and organisation are the authority's.", "");
+  role.unit.certificate_policies = tsa.texts("certificate_policies", "Policies of the unit's certificate, dotted.", {});
+  for (const std::string& oid : role.unit.certificate_policies) {
+    if (!intaglio::pki::is_oid(oid)) tsa.refuse("certificate_policies", oid + " is not an object identifier");
+  }
+  role.unit.validity = std::chrono::days(tsa.integer("validity_days", "Validity of the unit's certificate.", {1, 7300}, 1825));
+  role.unit.key_usage = std::chrono::days(tsa.integer("key_usage_days", "How long its key signs.", {1, 7300}, 365));
+  if (role.unit.key_usage > role.unit.validity) tsa.refuse("key_usage_days", "must not exceed the validity");
+  role.policy.oid = read_oid(tsa, "policy", "The time-stamp policy that tokens state, dotted.", "");
+  for (const std::string& name : tsa.texts("hashes", "Hashes of clients' data that are accepted.", {"sha256", "sha384", "sha512"})) {
+    using Hash = crypto::HashAlgorithm;
+    const auto known = {Hash::sha256, Hash::sha384, Hash::sha512};
+    const auto* found = std::find_if(known.begin(), known.end(), [&](Hash each) { return crypto::name_of(each) == name; });
+    if (found == known.end()) tsa.refuse("hashes", name + " is not served");
+    if (found != known.end()) role.policy.hashes.push_back(*found);
+  }
+  if (role.policy.hashes.empty()) tsa.refuse("hashes", "is empty");
+  role.policy.accuracy = std::chrono::milliseconds(
+      tsa.integer("accuracy_milliseconds", "What tokens state; the clock must be known to be better.", {10, 1000}, 1000));
+  role.policy.qualified = tsa.boolean("qualified", "Whether tokens state to be qualified; needs ca.qualified.", false);
+  if (role.policy.qualified && !settings.qualified) tsa.refuse("qualified", "needs ca.qualified");
+  if (!enabled) return;
+  if (role.unit.common_name.empty()) tsa.refuse("common_name", "is needed");
+  if (role.policy.oid.empty()) tsa.refuse("policy", "is needed");
+  const auto others = {settings.issuing_key, settings.ocsp_key, settings.checkpoint_key};
+  if (role.unit.key_id.empty() || std::find(others.begin(), others.end(), role.unit.key_id) != others.end())
+    tsa.refuse("key", "must be a key of its own");
+  settings.time_stamping = std::move(role);
+}
+
 Settings read(config::Document& document) {
   Settings settings{};
   auto root = document.root();
@@ -119,9 +162,10 @@ Settings read(config::Document& document) {
   if (settings.publisher.interval >= settings.publisher.validity) list.refuse("interval_minutes", "must be less than the validity");
   settings.ocsp_validity = std::chrono::minutes(
       document.section("ocsp", "OCSP answers.").integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
+  read_time_stamping(document, settings);
   settings.internal_listener =
       read_listener(document, "internal", "/pki/v1/*: mutual TLS 1.3, for the registration authority.", 8445, true);
-  settings.public_listener = read_listener(document, "public", "CRL, CA certificates and OCSP: plain HTTP.", 8446, false);
+  settings.public_listener = read_listener(document, "public", "CRL, CA certificates, OCSP and time-stamps: plain HTTP.", 8446, false);
   return settings;
 }
 

@@ -35,6 +35,12 @@ struct Settings {
   std::vector<std::pair<std::string, crypto::PublicKey>> operators;
   intaglio::pki::PublisherConfig publisher;
   std::chrono::seconds ocsp_validity;
+  /// The role `tsa`, when it is on.
+  struct TimeStamping {
+    intaglio::pki::UnitProfile unit;
+    intaglio::pki::TimestampPolicy policy;
+  };
+  std::optional<TimeStamping> time_stamping;
   http::ListenerConfig internal_listener, public_listener;
   std::string effective;  ///< canonical text, for the digest in the audit log
 };

@@ -92,6 +92,12 @@ constexpr auto kinds = std::to_array<Kind>({
     {EventType::proposal_executed, "proposal.executed", {"operation", "digest", "approved_by"}, {}},
     {EventType::management_refused, "management.refused", {"reason", "detail"}, {}},
     {EventType::audit_read, "audit.read", {"events", "filter"}, {}},
+    {EventType::timestamp_issued,
+     "timestamp.issued",
+     {"serial", "policy", "hash", "imprint", "generated_at_milliseconds", "response_sha256"},
+     {}},
+    {EventType::timestamp_stopped, "timestamp.stopped", {"reason"}, {}},
+    {EventType::timestamp_resumed, "timestamp.resumed", {}, {}},
 });
 
 constexpr bool in_order() {
@@ -100,7 +106,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::audit_read) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::timestamp_resumed) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

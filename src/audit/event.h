@@ -53,6 +53,9 @@ enum class EventType {
   proposal_executed,
   management_refused,
   audit_read,
+  timestamp_issued,
+  timestamp_stopped,
+  timestamp_resumed,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

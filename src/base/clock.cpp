@@ -12,6 +12,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
+Status check_error(std::chrono::microseconds largest_error, std::chrono::microseconds bound) {
+  if (largest_error <= bound) return {};
+  return Error{ErrorCode::clock_unsynchronised, "the clock may be off by " + std::to_string(largest_error.count()) +
+                                                    " microseconds, which is more than is allowed: " + std::to_string(bound.count())};
+}
+
 class SystemClock final : public Clock {
  public:
   explicit SystemClock(ClockSource source) : source_(source) {}
@@ -20,7 +26,8 @@ class SystemClock final : public Clock {
   [[nodiscard]] milliseconds::rep unix_milliseconds() const override {
     return std::chrono::floor<milliseconds>(system_clock::now().time_since_epoch() + test_offset()).count();
   }
-  [[nodiscard]] Status synchronised() const override {
+  [[nodiscard]] Status synchronised() const override { return synchronised_within(std::chrono::microseconds::max()); }
+  [[nodiscard]] Status synchronised_within(std::chrono::microseconds bound) const override {
 #ifdef INTAGLIO_TESTING
     if (test_word() == "unsynchronised") return Error{ErrorCode::clock_unsynchronised, "declared so by the test"};
 #endif
@@ -31,7 +38,7 @@ class SystemClock final : public Clock {
       return Error{ErrorCode::clock_unsynchronised,
                    "the kernel says that the clock is not synchronised (adjtimex); start chrony or systemd-timesyncd"};
     }
-    return {};
+    return check_error(std::chrono::microseconds(state.maxerror), bound);
   }
   [[nodiscard]] ClockSource source() const noexcept override { return source_; }
 
@@ -57,6 +64,11 @@ std::shared_ptr<const Clock> make_system_clock(ClockSource source) { return std:
 Status ManualClock::synchronised() const {
   if (!synchronised_) return Error{ErrorCode::clock_unsynchronised, "declared so by the test"};
   return {};
+}
+
+Status ManualClock::synchronised_within(std::chrono::microseconds bound) const {
+  if (auto trusted = synchronised(); !trusted) return trusted;
+  return check_error(largest_error_.load(), bound);
 }
 
 std::string format_utc(UnixTime time) {

@@ -25,6 +25,9 @@ class Clock {
   [[nodiscard]] virtual std::chrono::milliseconds::rep unix_milliseconds() const = 0;
   /// Refused with clock_unsynchronised when the source cannot vouch for the time (TC-10).
   [[nodiscard]] virtual Status synchronised() const = 0;
+  /// The same, and refused too when the source's own estimate of the largest error exceeds `bound` (kernel: adjtimex maxerror, which
+  /// grows by 500 ppm since the last correction).
+  [[nodiscard]] virtual Status synchronised_within(std::chrono::microseconds bound) const = 0;
   [[nodiscard]] virtual ClockSource source() const noexcept = 0;
 };
 
@@ -45,14 +48,18 @@ class ManualClock final : public Clock {
   explicit ManualClock(UnixTime start) : now_(start) {}
   void advance(std::chrono::seconds by) { now_ = now_.load() + by; }
   void lose_synchronisation() { synchronised_ = false; }
+  void find_synchronisation() { synchronised_ = true; }
+  void set_largest_error(std::chrono::microseconds error) { largest_error_ = error; }
   [[nodiscard]] UnixTime now() const override { return now_; }
   [[nodiscard]] std::chrono::milliseconds::rep unix_milliseconds() const override { return unix_seconds(now_.load()) * 1000; }
   [[nodiscard]] Status synchronised() const override;
+  [[nodiscard]] Status synchronised_within(std::chrono::microseconds bound) const override;
   [[nodiscard]] ClockSource source() const noexcept override { return ClockSource::declared; }
 
  private:
   std::atomic<UnixTime> now_;
   std::atomic<bool> synchronised_ = true;
+  std::atomic<std::chrono::microseconds> largest_error_{};
 };
 
 }  // namespace intaglio

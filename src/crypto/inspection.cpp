@@ -117,6 +117,16 @@ Status read_constraints(const X509* certificate, CertificateFacts& facts) {
   return {};
 }
 
+Status read_private_key_period(const X509* certificate, CertificateFacts& facts) {
+  auto period = decode<PKEY_USAGE_PERIOD, PKEY_USAGE_PERIOD_free>(certificate, NID_private_key_usage_period, "privateKeyUsagePeriod");
+  if (!period) return period.error();
+  if (!*period || (*period)->notAfter == nullptr) return {};
+  auto end = detail::read_time((*period)->notAfter);
+  if (!end) return end.error();
+  facts.private_key_not_after = *end;
+  return {};
+}
+
 /// PdsLocations ::= SEQUENCE OF SEQUENCE { url IA5String, language PrintableString } (EN 319 412-5, 4.3.4).
 Status read_disclosures(ByteView info, QcFacts& qc) {
   auto locations = detail::read_sequence(info);
@@ -258,7 +268,8 @@ Result<CertificateFacts> inspect(const Certificate& certificate) {
       ASN1_STRING_type(X509_get0_notBefore(native)) == V_ASN1_UTCTIME && ASN1_STRING_type(X509_get0_notAfter(native)) == V_ASN1_UTCTIME;
   facts.spki = detail::encode_with(X509_get_X509_PUBKEY(native), i2d_X509_PUBKEY);
   facts.extensions = extensions_of(native);
-  for (const auto read : {read_key_usage, read_extended_key_usage, read_key_ids, read_policies, read_addresses, read_constraints}) {
+  for (const auto read :
+       {read_key_usage, read_extended_key_usage, read_key_ids, read_policies, read_addresses, read_constraints, read_private_key_period}) {
     if (auto done = read(native, facts); !done) return done.error();
   }
   if (auto done = read_qc_statements(facts); !done) return done.error();

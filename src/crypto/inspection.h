@@ -59,6 +59,7 @@ struct CertificateFacts {
   std::vector<std::string> ocsp_addresses, ca_issuers;         ///< URIs of authorityInfoAccess
   std::optional<bool> is_ca;
   std::optional<long> path_length;
+  std::optional<UnixTime> private_key_not_after;               ///< privateKeyUsagePeriod
   QcFacts qc;
 
   [[nodiscard]] const ExtensionFacts* extension(std::string_view oid) const noexcept;

@@ -1,5 +1,8 @@
 #include "pki/service.h"
 
+#include <algorithm>
+
+#include "base/check.h"
 #include "base/log.h"
 #include "json/json.h"
 
@@ -14,6 +17,15 @@ http::Response binary_answer(ByteView body, std::string_view type) {
   response.content_type = type;
   response.body = as_text(body);
   return response;
+}
+
+/// The media type without its parameters, in lower case (RFC 9110, 8.3.1).
+std::string media_type(const http::Request& request) {
+  const auto header = request.headers.find("content-type");
+  std::string type = header == request.headers.end() ? "" : header->second.substr(0, header->second.find(';'));
+  while (!type.empty() && type.back() == ' ') type.pop_back();
+  std::transform(type.begin(), type.end(), type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return type;
 }
 
 /// A path is not decoded by the server; RFC 6960 appendix A.1 asks clients to percent-encode the base64 of a GET.
@@ -53,6 +65,7 @@ Service::~Service() {
 
 Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer,
                                                Environment environment) {
+  const bool qualified = config.authority.qualified;
   OperatorGate gate(std::move(config.operators), config.request_max_age, environment);
   std::unique_ptr<Service> service(new Service(std::move(gate), std::move(config.publications), environment));
   auto authority = Authority::open(std::move(config.authority), std::move(issuer), service->gate_, environment);
@@ -66,6 +79,9 @@ Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std
   service->ocsp_signer_ = ocsp_signer;
   service->responder_ =
       std::make_unique<Responder>(service->authority_->issuer(), *certificate, std::move(ocsp_signer), config.ocsp_validity, environment);
+  if (config.time_stamping) {
+    if (auto opened = service->open_time_stamping(std::move(*config.time_stamping), qualified); !opened) return opened.error();
+  }
   if (auto fresh = service->publisher_->refresh(); !fresh) return fresh.error();
   service->route();
   service->tending_ = std::jthread([self = service.get()](const std::stop_token& stop) {
@@ -79,7 +95,23 @@ Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std
   return service;
 }
 
+Status Service::open_time_stamping(TimeStampingRole role, bool qualified) {
+  if (refused_by("tsa.qualified", role.policy.qualified && !qualified))
+    return Error{ErrorCode::configuration, "time-stamps claim to be qualified and this authority is not (ca.qualified)"};
+  if (refused_by("tsa.unit.ocsp_key", role.signer->public_key().spki() == ocsp_signer_->public_key().spki()))
+    return Error{ErrorCode::configuration, "the time-stamping unit's key is the OCSP responder's"};
+  auto certificate = authority_->unit_certificate(role.signer->public_key(), role.unit);
+  if (!certificate) return certificate.error();
+  auto opened =
+      TimeStamping::open(std::move(role.policy), authority_->issuer(), std::move(*certificate), std::move(role.signer), environment_);
+  if (!opened) return opened.error();
+  time_stamping_ = std::move(*opened);
+  return {};
+}
+
 void Service::tend() {
+  // A lost clock is told by the watch itself, once.
+  if (time_stamping_) static_cast<void>(time_stamping_->watch_clock());
   if (auto done = publisher_->refresh(); !done) log::refusal("crl.refresh", done.error());
   if (auto certificate = authority_->responder_certificate(ocsp_signer_->public_key())) {
     responder_->use_certificate(std::move(*certificate));
@@ -112,10 +144,21 @@ void Service::route() {
               }));
   public_.add("GET", "/ca/root.cer", Access::anonymous,
               plain([this](const http::Request&) { return binary_answer(publications_.root_certificate, "application/pkix-cert"); }));
+  if (time_stamping_) {
+    public_.add("POST", "/tsa", Access::anonymous, plain([this](const http::Request& request) { return time_stamp(request); }));
+  }
   public_.add("POST", "/ocsp", Access::anonymous, plain([this](const http::Request& request) { return ocsp(as_bytes(request.body)); }));
   public_.add("GET", "/ocsp/{request...}", Access::anonymous,
               http::RouteHandler(
                   [this](const http::Request& request, const http::PathParameters& parameters) { return ocsp_get(request, parameters); }));
+}
+
+http::Response Service::time_stamp(const http::Request& request) {
+  if (refused_by("tsa.content_type", media_type(request) != "application/timestamp-query"))
+    return http::error_answer(415, "unsupported_media_type", "a time-stamp request is application/timestamp-query (RFC 3161, 3.4)");
+  http::Response response = binary_answer(time_stamping_->answer(as_bytes(request.body)), "application/timestamp-reply");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
 }
 
 http::Response Service::issue(const http::Request& request) {

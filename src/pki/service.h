@@ -8,12 +8,20 @@
 #include "pki/ca/authority.h"
 #include "pki/crl/publisher.h"
 #include "pki/ocsp/responder.h"
+#include "pki/tsa/time_stamping.h"
 
 namespace intaglio::pki {
 
 /// What the service publishes unchanged.
 struct Publications {
   Bytes root_certificate, root_list;
+};
+
+/// The role `tsa`: a unit, and the policy under which it stamps.
+struct TimeStampingRole {
+  UnitProfile unit;
+  TimestampPolicy policy;
+  std::shared_ptr<const crypto::Signer> signer;
 };
 
 /// The parts of a running PKI and their two HTTP surfaces (api/pki/README.md). A thread of its own keeps the revocation list and
@@ -27,16 +35,18 @@ class Service {
     PublisherConfig publisher;
     std::chrono::seconds ocsp_validity;
     Publications publications;
+    std::optional<TimeStampingRole> time_stamping;
   };
 
-  /// Issues what is missing: the responder's certificate and a current list.
+  /// Issues what is missing: the responder's certificate, the time-stamping unit's, and a current list. Refused (`configuration`):
+  /// time-stamping with a key that signs something else, or a claim of qualification that `authority.qualified` does not allow.
   [[nodiscard]] static Result<std::unique_ptr<Service>> open(Config config, Issuer issuer,
                                                              std::shared_ptr<const crypto::Signer> ocsp_signer, Environment environment);
   ~Service();
 
   /// /pki/v1/…: the peer must have shown a certificate; what it asks for is decided by the signatures in the request.
   [[nodiscard]] http::Handler internal_handler() const { return internal_.handler(); }
-  /// /crl, /ca, /ocsp: for everybody.
+  /// /crl, /ca, /ocsp, and /tsa when that role is on: for everybody.
   [[nodiscard]] http::Handler public_handler() const { return public_.handler(); }
   /// Whatever is due: list, responder's certificate, old request ids. The thread calls it; tests do too.
   void tend();
@@ -48,6 +58,8 @@ class Service {
   [[nodiscard]] http::Response revoke(const http::Request& request);
   [[nodiscard]] http::Response list_for_peers() const;
   [[nodiscard]] http::Response published_list() const;
+  Status open_time_stamping(TimeStampingRole role, bool qualified);
+  [[nodiscard]] http::Response time_stamp(const http::Request& request);
   [[nodiscard]] http::Response ocsp(ByteView request);
   [[nodiscard]] http::Response ocsp_get(const http::Request& request, const http::PathParameters& parameters);
 
@@ -57,6 +69,7 @@ class Service {
   std::unique_ptr<Authority> authority_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Responder> responder_;
+  std::unique_ptr<TimeStamping> time_stamping_;  ///< empty: the role is off
   std::shared_ptr<const crypto::Signer> ocsp_signer_;
   http::Router internal_, public_;
   std::mutex mutex_;

@@ -111,7 +111,73 @@ TEST_F(ServiceSurface, KeepsListAndResponderFresh) {
   pki.clock->advance(std::chrono::days(340));
   service->tend();
   EXPECT_EQ(crypto::parse_crl(as_bytes(get("/crl/issuing.crl").body))->number, before + 1);
-  EXPECT_EQ(pki.count("pki_certificate"), 2U) << "the responder's certificate was renewed";
+  EXPECT_EQ(pki.count("pki_certificate"), 3U) << "the responder's certificate was renewed";
+}
+
+class TimeStampSurface : public ServiceSurface {
+ protected:
+  static http::Request stamp_request(const std::string& type) {
+    const auto digest = crypto::sha256(as_bytes("contract"));
+    const Bytes question = *crypto::make_timestamp_request(crypto::HashAlgorithm::sha256, digest, "", Bytes{7}, true);
+    auto made = request("POST", "/tsa", std::string(as_text(question)));
+    if (!type.empty()) made.headers["content-type"] = type;
+    return made;
+  }
+  http::Response ask(const http::Request& question) { return service->public_handler()(question); }
+  ErrorCode refused(const Service::Config& config) {
+    auto opened = Service::open(config, *pki.issuing, pki.ocsp_key, pki.environment());
+    EXPECT_FALSE(opened);
+    return opened ? ErrorCode::internal : opened.error().code;
+  }
+};
+
+TEST_F(TimeStampSurface, GivesTokensOverHttp) {
+  for (const std::string type : {"application/timestamp-query", "Application/Timestamp-Query ; charset=binary"}) {
+    const auto question = stamp_request(type);
+    const auto response = ask(question);
+    EXPECT_EQ(response.status, 200U);
+    EXPECT_EQ(response.content_type, "application/timestamp-reply");
+    EXPECT_TRUE(
+        crypto::verify_timestamp_response(as_bytes(response.body), as_bytes(question.body), {}, {pki.root->certificate}, pki.clock->now()));
+  }
+}
+
+TEST_F(TimeStampSurface, RefusesAnotherContentTypeAndMethod) {
+  for (const std::string type : {"", "application/ocsp-request", "application/timestamp-reply", "application/timestamp-querys"})
+    EXPECT_EQ(ask(stamp_request(type)).status, 415U) << type;
+  EXPECT_EQ(pki.count("pki_timestamp"), 0U);
+  for (const std::string method : {"GET", "PUT", "DELETE"}) {
+    auto question = stamp_request("application/timestamp-query");
+    question.method = method;
+    EXPECT_EQ(ask(question).status, 405U) << method;
+  }
+}
+
+TEST_F(TimeStampSurface, AnswersRubbishWithARejection) {
+  auto question = stamp_request("application/timestamp-query");
+  question.body = "rubbish";
+  const auto response = ask(question);
+  EXPECT_EQ(response.status, 200U);
+  EXPECT_EQ(crypto::parse_timestamp_response(as_bytes(response.body))->failure, crypto::TimestampFailure::bad_data_format);
+}
+
+TEST_F(TimeStampSurface, IsThereOnlyWithItsRole) {
+  auto config = pki.service_config();
+  config.time_stamping.reset();
+  auto plain = std::move(*Service::open(std::move(config), *pki.issuing, pki.ocsp_key, pki.environment()));
+  EXPECT_EQ(plain->public_handler()(stamp_request("application/timestamp-query")).status, 404U);
+}
+
+TEST_F(TimeStampSurface, TakesNoKeyThatSignsSomethingElse) {
+  auto config = pki.service_config();
+  config.time_stamping->signer = pki.ocsp_key;
+  EXPECT_EQ(refused(config), ErrorCode::configuration);
+}
+
+TEST_F(TimeStampSurface, ClaimsNoQualificationThatTheAuthorityLacks) {
+  auto config = pki.service_config();
+  config.time_stamping->policy.qualified = true;
+  EXPECT_EQ(refused(config), ErrorCode::configuration);
 }
 
 }  // namespace

@@ -73,13 +73,19 @@ CREATE TABLE pki_request (
 );
 CREATE INDEX pki_request_seen ON pki_request (seen_at);
 )sql"},
+      {2, R"sql(
+CREATE TABLE pki_timestamp (
+  serial TEXT PRIMARY KEY,
+  generated_at BIGINT NOT NULL
+);
+)sql"},
   };
   return all;
 }
 
 Status insert_certificate(storage::Transaction& transaction, const IssuedCertificate& c) {
-  // NULL stands outside UNIQUE: a responder's key is certified again at each renewal, a signer's never.
-  const storage::Parameter spki = c.kind == "signer" ? storage::Parameter(ByteView(c.spki_sha256)) : storage::Parameter(nullptr);
+  // NULL stands outside UNIQUE: a responder's key is certified again at each renewal, no other ever.
+  const storage::Parameter spki = c.kind == "responder" ? storage::Parameter(nullptr) : storage::Parameter(ByteView(c.spki_sha256));
   return done(transaction.execute(
       "INSERT INTO pki_certificate (serial, kind, profile, signer, key_id, operator, request_id, not_before, not_after, issued_at, "
       "spki_sha256, der) "
@@ -92,6 +98,11 @@ Status insert_certificate(storage::Transaction& transaction, const IssuedCertifi
 Result<std::optional<IssuedCertificate>> find_certificate(storage::Reader& reader, std::string_view serial_hex) {
   static const std::string sql = "SELECT " + std::string(certificate_columns) + " FROM pki_certificate WHERE serial = ?1";
   return reader.query_one<IssuedCertificate>(sql, {serial_hex}, read_certificate);
+}
+
+Result<std::optional<IssuedCertificate>> find_certificate_of_key(storage::Reader& reader, ByteView spki_sha256) {
+  static const std::string sql = "SELECT " + std::string(certificate_columns) + " FROM pki_certificate WHERE spki_sha256 = ?1";
+  return reader.query_one<IssuedCertificate>(sql, {spki_sha256}, read_certificate);
 }
 
 Result<std::optional<IssuedCertificate>> latest_responder(storage::Reader& reader) {
@@ -138,6 +149,11 @@ Result<std::optional<StoredList>> latest_list(storage::Reader& reader) {
                                         return StoredList{static_cast<std::uint64_t>(row.integer(0)), from_unix_seconds(row.integer(1)),
                                                           from_unix_seconds(row.integer(2)), row.bytes(3)};
                                       });
+}
+
+Status insert_timestamp(storage::Transaction& transaction, std::string_view serial_hex, UnixTime generated_at) {
+  return done(
+      transaction.execute("INSERT INTO pki_timestamp (serial, generated_at) VALUES (?1, ?2)", {serial_hex, unix_seconds(generated_at)}));
 }
 
 Status use_request_id(storage::Transaction& transaction, std::string_view operator_id, std::string_view request_id, UnixTime at) {

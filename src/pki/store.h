@@ -11,10 +11,10 @@
 /// The rows of the PKI's database, in the room's own words.
 namespace intaglio::pki {
 
-/// A certificate that was issued. `kind` is "signer" or "responder".
+/// A certificate that was issued. `kind` is "signer", "responder" or "tsu" (a time-stamping unit).
 struct IssuedCertificate {
   std::string serial_hex;
-  std::string kind, profile, signer, key, operator_id, request_id;  ///< of the request; empty for a responder
+  std::string kind, profile, signer, key, operator_id, request_id;  ///< of the request; empty for a responder, key alone for a tsu
   UnixTime not_before, not_after, issued_at;
   Bytes spki_sha256, der;
 };
@@ -30,10 +30,12 @@ struct StoredList {
 
 [[nodiscard]] const std::vector<storage::Migration>& migrations();
 
-/// conflict: the serial or the signer's key was certified before. A responder's key may be certified again.
+/// conflict: the serial or the key was certified before. A responder's key may be certified again, no other.
 Status insert_certificate(storage::Transaction& transaction, const IssuedCertificate& certificate);
 [[nodiscard]] Result<std::optional<IssuedCertificate>> find_certificate(storage::Reader& reader, std::string_view serial_hex);
 [[nodiscard]] Result<std::optional<IssuedCertificate>> latest_responder(storage::Reader& reader);
+/// Of a signer or a time-stamping unit: what its key was certified as.
+[[nodiscard]] Result<std::optional<IssuedCertificate>> find_certificate_of_key(storage::Reader& reader, ByteView spki_sha256);
 [[nodiscard]] Result<StoredStatus> certificate_status(storage::Reader& reader, std::string_view serial_hex);
 
 /// conflict: revoked before.
@@ -42,6 +44,9 @@ Status insert_revocation(storage::Transaction& transaction, const crypto::Revoke
 
 Status insert_list(storage::Transaction& transaction, const StoredList& list);
 [[nodiscard]] Result<std::optional<StoredList>> latest_list(storage::Reader& reader);
+
+/// conflict: the serial number was given before.
+Status insert_timestamp(storage::Transaction& transaction, std::string_view serial_hex, UnixTime generated_at);
 
 /// replayed: this operator used the id before.
 Status use_request_id(storage::Transaction& transaction, std::string_view operator_id, std::string_view request_id, UnixTime at);

@@ -34,7 +34,7 @@ Profile load_profile(const std::string& name, bool qualified) {
 }
 
 TestPki::TestPki(UnixTime start) : clock(std::make_shared<ManualClock>(start)) {
-  for (auto* key : {&root_key, &issuing_key, &ocsp_key, &operator_key, &sam_key, &checkpoint_key}) *key = new_key();
+  for (auto* key : {&root_key, &issuing_key, &ocsp_key, &tsu_key, &operator_key, &sam_key, &checkpoint_key}) *key = new_key();
   database = std::move(*storage::open_sqlite(folder / "pki.db"));
   EXPECT_TRUE(database->migrate(audit::Log::migrations()));
   EXPECT_TRUE(database->migrate(migrations()));
@@ -56,9 +56,22 @@ AuthorityConfig TestPki::authority_config() const {
 Service::Config TestPki::service_config() const {
   Operators operators;
   operators.emplace("ra-1", operator_key->public_key());
-  return {authority_config(),      std::move(operators),
-          std::chrono::minutes(5), {std::chrono::hours(24), std::chrono::hours(1)},
-          std::chrono::hours(1),   {root->certificate.der(), *make_root_list(*root, 1, std::chrono::days(365), *clock)}};
+  return {authority_config(),
+          std::move(operators),
+          std::chrono::minutes(5),
+          {std::chrono::hours(24), std::chrono::hours(1)},
+          std::chrono::hours(1),
+          {root->certificate.der(), *make_root_list(*root, 1, std::chrono::days(365), *clock)},
+          TimeStampingRole{unit_profile(), timestamp_policy(), tsu_key}};
+}
+
+UnitProfile TestPki::unit_profile() const {
+  return {"tsu-1", "Test TSU 1", {"2.999.1.2"}, std::chrono::days(1825), std::chrono::days(365)};
+}
+
+TimestampPolicy TestPki::timestamp_policy() const {
+  using Hash = crypto::HashAlgorithm;
+  return {"2.999.2.1", {Hash::sha256, Hash::sha384, Hash::sha512}, std::chrono::seconds(1), false};
 }
 
 void TestPki::reconfigure(AuthorityConfig config) {

@@ -45,7 +45,10 @@ class TestPki {
                                                const std::string& reason) const;
   [[nodiscard]] std::string sign_request(const json::Value& payload) const;
   [[nodiscard]] AuthorityConfig authority_config() const;
+  /// With the role `tsa`.
   [[nodiscard]] Service::Config service_config() const;
+  [[nodiscard]] UnitProfile unit_profile() const;
+  [[nodiscard]] TimestampPolicy timestamp_policy() const;
   [[nodiscard]] Environment environment() const { return {*database, *log, clock}; }
   [[nodiscard]] std::size_t count(std::string_view table) const;
   /// The canonical events of the log, one a line.
@@ -55,7 +58,7 @@ class TestPki {
 
   TemporaryFolder folder;
   std::shared_ptr<ManualClock> clock;
-  std::shared_ptr<crypto::SoftwareKey> root_key, issuing_key, ocsp_key, operator_key, sam_key, checkpoint_key;
+  std::shared_ptr<crypto::SoftwareKey> root_key, issuing_key, ocsp_key, tsu_key, operator_key, sam_key, checkpoint_key;
   std::unique_ptr<storage::Database> database;
   std::unique_ptr<audit::Log> log;
   std::optional<Issuer> root, issuing;

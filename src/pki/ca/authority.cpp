@@ -141,9 +141,9 @@ Result<Authority::Subject> Authority::check_issue(const OperatorRequest& request
   return subject;
 }
 
-UnixTime Authority::end_of(const Profile& profile, crypto::KeyAlgorithm key, UnixTime begin) const {
+UnixTime Authority::end_of(std::chrono::days validity, crypto::KeyAlgorithm key, UnixTime begin) const {
   // The last second is part of the validity (RFC 5280, 4.1.2.5).
-  const UnixTime wanted = std::min<UnixTime>(begin + profile.validity - std::chrono::seconds(1), issuer_.facts.not_after);
+  const UnixTime wanted = std::min<UnixTime>(begin + validity - std::chrono::seconds(1), issuer_.facts.not_after);
   const auto allowed = [&](UnixTime at) { return !config_.policy.suites_for(key, at).empty(); };
   if (wanted <= begin || allowed(wanted)) return wanted;
   // The policy allows a key until a date and never again after it, so that halving finds the date.
@@ -169,7 +169,7 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
                               issuer_.facts.subject_der,
                               std::move(*subject_der),
                               now,
-                              end_of(*subject.profile, subject.key.algorithm(), now),
+                              end_of(subject.profile->validity, subject.key.algorithm(), now),
                               subject.key.spki(),
                               {}};
   if (refused_by("pki.issue.issuer_valid", now < issuer_.facts.not_before || content.not_after <= now)) {
@@ -266,7 +266,7 @@ Status Authority::record_revocation(const OperatorRequest& request, const std::s
   return environment_.database.write([&](storage::Transaction& transaction) -> Status {
     auto found = find_certificate(transaction, revocation.serial_hex);
     if (!found) return found.error();
-    if (!*found || (*found)->kind != "signer") return Error{ErrorCode::not_found, "no signer's certificate of that serial was issued here"};
+    if (!*found || (*found)->kind == "responder") return Error{ErrorCode::not_found, "no certificate of that serial was issued here"};
     if (refused_by("pki.revoke.key", (*found)->key != key)) return Error{ErrorCode::not_found, "the certificate is of another key"};
     if (auto inserted = insert_revocation(transaction, revocation, request.operator_id); !inserted) return inserted;
     auto entry = environment_.audit.append(
@@ -333,6 +333,57 @@ Result<crypto::Certificate> Authority::responder_certificate(const crypto::Publi
   if (!certificate) return certificate.error();
   const IssuedCertificate row{certificate->serial_hex(),  "responder",       "", "", "", "", "", content.not_before, content.not_after, now,
                               to_bytes(key.thumbprint()), certificate->der()};
+  if (auto kept = store(row, *certificate); !kept) return kept.error();
+  return certificate;
+}
+
+Result<crypto::Certificate> Authority::certify_unit(const crypto::PublicKey& key, const UnitProfile& profile) const {
+  const UnixTime now = environment_.clock->now();
+  if (auto allowed = config_.policy.may_certify(key.algorithm(), now); !allowed) return allowed.error();
+  auto content = make_unit_template(profile, key, issuer_, config_.public_url, now, end_of(profile.validity, key.algorithm(), now));
+  if (!content) return content.error();
+  for (const crypto::Signer* signer : {static_cast<const crypto::Signer*>(rehearsal_.get()), issuer_.signer.get()}) {
+    auto certificate = sign_certificate(*content, *signer);
+    if (!certificate) return certificate.error();
+    auto facts = crypto::inspect(*certificate);
+    if (!facts) return facts.error();
+    if (auto fit = check_unit_certificate(*facts); !fit) return fit.error();
+    if (signer == issuer_.signer.get()) return certificate;
+  }
+  panic("no certificate was signed");
+}
+
+Result<crypto::Certificate> Authority::unit_certificate(const crypto::PublicKey& key, const UnitProfile& profile) {
+  if (refused_by("tsa.unit.issuing_key", key.spki() == issuer_.facts.spki))
+    return Error{ErrorCode::configuration, "the time-stamping unit's key is the issuing CA's"};
+  const auto thumbprint = key.thumbprint();
+  std::optional<IssuedCertificate> stored;
+  auto read = environment_.database.read([&](storage::Reader& reader) -> Status {
+    auto found = find_certificate_of_key(reader, thumbprint);
+    if (!found) return found.error();
+    stored = std::move(*found);
+    return {};
+  });
+  if (!read) return read.error();
+  if (stored) {
+    if (refused_by("tsa.unit.foreign_key", stored->kind != "tsu"))
+      return Error{ErrorCode::configuration, "the time-stamping unit's key was certified for something else"};
+    return crypto::Certificate::parse_der(stored->der);
+  }
+  auto certificate = certify_unit(key, profile);
+  if (!certificate) return certificate.error();
+  const IssuedCertificate row{certificate->serial_hex(),
+                              "tsu",
+                              "time-stamping-unit",
+                              "",
+                              profile.key_id,
+                              "",
+                              "",
+                              certificate->not_before(),
+                              certificate->not_after(),
+                              environment_.clock->now(),
+                              to_bytes(thumbprint),
+                              certificate->der()};
   if (auto kept = store(row, *certificate); !kept) return kept.error();
   return certificate;
 }

@@ -9,6 +9,7 @@
 #include "pki/ca/operator_gate.h"
 #include "pki/ca/profile.h"
 #include "pki/store.h"
+#include "pki/tsa/unit.h"
 
 namespace intaglio::pki {
 
@@ -42,6 +43,9 @@ class Authority {
   Status revoke(std::string_view operator_request);
   /// The responder's certificate for this key: the stored one, or a new one when less than 30 days are left of it.
   [[nodiscard]] Result<crypto::Certificate> responder_certificate(const crypto::PublicKey& key);
+  /// The certificate of a time-stamping unit's key: the stored one, or a new one, for the first time. A key is certified once, so that
+  /// its end stays where it was set. Refused (`configuration`): a key that serves something else.
+  [[nodiscard]] Result<crypto::Certificate> unit_certificate(const crypto::PublicKey& key, const UnitProfile& profile);
   [[nodiscard]] const Issuer& issuer() const noexcept { return issuer_; }
 
  private:
@@ -51,8 +55,9 @@ class Authority {
   [[nodiscard]] Result<Subject> check_issue(const OperatorRequest& request, const IssueRequest& material) const;
   Status record_revocation(const OperatorRequest& request, const std::string& key);
   [[nodiscard]] Status check_assertion(std::string_view assertion, const Subject& subject) const;
+  [[nodiscard]] Result<crypto::Certificate> certify_unit(const crypto::PublicKey& key, const UnitProfile& profile) const;
   [[nodiscard]] Result<crypto::Certificate> certify(const Subject& subject) const;
-  [[nodiscard]] UnixTime end_of(const Profile& profile, crypto::KeyAlgorithm key, UnixTime begin) const;
+  [[nodiscard]] UnixTime end_of(std::chrono::days validity, crypto::KeyAlgorithm key, UnixTime begin) const;
   Status store(const IssuedCertificate& row, const crypto::Certificate& certificate);
   void record_refusal(std::string_view actor, std::string_view key, const Error& error);
 

@@ -117,6 +117,13 @@ ExtensionFacts extended_key_usage(const std::vector<std::string>& oids) {
   return extension("2.5.29.37", false, der::sequence(list));
 }
 
+ExtensionFacts time_stamping_usage() { return extension("2.5.29.37", true, der::sequence({der::oid(oid_time_stamping)})); }
+
+ExtensionFacts private_key_usage_period(UnixTime begin, UnixTime end) {
+  return extension("2.5.29.16", false,
+                   der::sequence({der::implicit_tag(0, der::generalized_time(begin)), der::implicit_tag(1, der::generalized_time(end))}));
+}
+
 ExtensionFacts crl_distribution_point(std::string_view uri) {
   const Bytes full_name = der::implicit_tag(0, der::sequence({uri_name(uri)}));
   return extension("2.5.29.31", false, der::sequence({der::sequence({der::explicit_tag(0, full_name)})}));

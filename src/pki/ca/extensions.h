@@ -18,6 +18,7 @@ inline constexpr std::string_view oid_qc_sscd = "0.4.0.1862.1.4";
 inline constexpr std::string_view oid_qc_disclosure = "0.4.0.1862.1.5";
 inline constexpr std::string_view oid_qc_type = "0.4.0.1862.1.6";
 inline constexpr std::string_view oid_ocsp_signing = "1.3.6.1.5.5.7.3.9";
+inline constexpr std::string_view oid_time_stamping = "1.3.6.1.5.5.7.3.8";
 inline constexpr std::string_view oid_any_policy = "2.5.29.32.0";
 
 /// Two arcs or more, each a number, the first ones within X.660.
@@ -36,6 +37,10 @@ inline constexpr std::string_view oid_any_policy = "2.5.29.32.0";
 [[nodiscard]] crypto::ExtensionFacts basic_constraints(std::optional<unsigned> path_length);  ///< of a CA; critical
 [[nodiscard]] crypto::ExtensionFacts certificate_policies(const std::vector<crypto::PolicyFacts>& policies);
 [[nodiscard]] crypto::ExtensionFacts extended_key_usage(const std::vector<std::string>& oids);
+/// id-kp-timeStamping alone and critical (RFC 3161, 2.3).
+[[nodiscard]] crypto::ExtensionFacts time_stamping_usage();
+/// privateKeyUsagePeriod (RFC 3280, 4.2.1.4), both ends.
+[[nodiscard]] crypto::ExtensionFacts private_key_usage_period(UnixTime begin, UnixTime end);
 [[nodiscard]] crypto::ExtensionFacts crl_distribution_point(std::string_view uri);
 /// Empty texts are left out.
 [[nodiscard]] crypto::ExtensionFacts authority_information_access(std::string_view ocsp, std::string_view ca_issuers);
