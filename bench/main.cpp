@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view usage =
     "usage: intaglio-bench raw|token|wrapped module=FILE folder=DIRECTORY clients=1,8,32 seconds=N\n"
     "       intaglio-bench limits module=FILE folder=DIRECTORY seconds=N, then lines \"KEY CLIENTS\" on standard input\n"
+    "       intaglio-bench tsa port=N root=FILE clients=1,8,32 seconds=N\n"
     "       intaglio-bench wire|https|messages name=NAME plan=FILE clients=N seconds=N batch=N";
 
 class Arguments {
@@ -69,6 +70,11 @@ int main(int count, char** words) {
   }
   if (stage == "limits") {
     serve_limits({arguments.text("module"), arguments.text("folder"), {}, arguments.number<double>("seconds")});
+    return 0;
+  }
+  if (stage == "tsa") {
+    measure_timestamps({arguments.number<std::uint16_t>("port"), arguments.text("root"), arguments.numbers("clients"),
+                        arguments.number<double>("seconds")});
     return 0;
   }
   const RemoteOptions options{arguments.text("name"), arguments.text("plan"), arguments.number<unsigned>("clients"),

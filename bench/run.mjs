@@ -1,4 +1,4 @@
-// Measures signatures a second, stage by stage, in one run on one machine, and says what each stage costs against the limit: the work of the
+// Measures signatures and time-stamps a second, stage by stage, in one run on one machine, and says what each stage costs against the limit: the work of the
 // token and the one verification that TC-5 asks for (docs/operate/benchmark.md). usage:
 // node bench/run.mjs [--quick] [--bin DIRECTORY] [--out REPORT.json] [--folder DIRECTORY]: the folder is where tokens, databases and logs stand.
 import { spawn } from 'node:child_process';
@@ -202,6 +202,11 @@ class Bench {
     if (before !== undefined) cells.get(name).limit = (before + await rate()) / 2;
   }
 
+  /** Time-stamps, against the same key's raw signing and its one verification: the cells `limit.p256`. */
+  timestamps() {
+    return generate(['tsa', `port=${this.system.ports.pki_public}`, `root=${this.system.path('pki/ca/root.cer')}`, `clients=${levels}`, `seconds=${seconds}`]);
+  }
+
   /** SAP messages that only wait to be sent, one a signer. */
   async messages(clients) {
     const key = keys.at(-1);
@@ -239,6 +244,7 @@ async function measureServices() {
       for (const stage of ['wire', 'https']) for (const clients of levels) await bench.sign(stage, key, clients);
     }
     for (const clients of [1, 8]) await bench.messages(clients);
+    await bench.timestamps();
     say(`${bench.signers.length} signers were enrolled`);
     const ends = await bench.system.stopServices();
     for (const [service, { code }] of Object.entries(ends)) if (code !== 0) throw new Error(`${service} ended with ${code}`);
@@ -284,7 +290,7 @@ function makeReport() {
   for (const [name, cell] of cells) {
     add(`${name}.ops`, cell.rate, '1/s');
     for (const share of ['p50', 'p95', 'p99']) add(`${name}.${share}`, cell[share], 'us');
-    if (!/^(wire|e2e|room)/.test(name)) continue;
+    if (!/^(wire|e2e|room|tsa)/.test(name)) continue;
     const limit = limitOf(name);
     if (!name.startsWith('room')) add(`${name}.effective_ops`, cell.effectiveRate, '1/s');
     add(`${name}.limit_beside`, limit, '1/s');

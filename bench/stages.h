@@ -29,6 +29,15 @@ void serve_limits(const LocalOptions& options);
 /// destroyed, and the signature is verified.
 void measure_wrapped(const LocalOptions& options);
 
+struct TimestampOptions {
+  std::uint16_t port;  ///< of the PKI's public listener
+  std::filesystem::path root;  ///< the root's certificate, DER
+  std::vector<unsigned> clients;
+  double seconds;  ///< of each cell
+};
+/// Time-stamps over plain HTTP from a running PKI: `tsa.p256.c<clients>`. Each client's first answer is verified.
+void measure_timestamps(const TimestampOptions& options);
+
 /// One cell against running services, as the plan file of run.mjs says.
 struct RemoteOptions {
   std::string name;

@@ -112,5 +112,72 @@ TEST_F(OpenSsl, PrintsTheCertificateAsTheProfileSays) {
   EXPECT_NE(text.find("OCSP - URI:http://pki.example/ocsp"), std::string::npos);
 }
 
+class OpenSslTimeStamps : public OpenSsl {
+ protected:
+  void SetUp() override {
+    OpenSsl::SetUp();
+    auto unit = pki.authority->unit_certificate(pki.tsu_key->public_key(), pki.unit_profile());
+    ASSERT_TRUE(unit) << unit.error().detail;
+    write("tsu.pem", unit->pem());
+    write("chain.pem", unit->pem() + pki.issuing->certificate.pem());
+    write("contract", "contract");
+    write("invoice", "invoice");
+    stamping = std::move(*TimeStamping::open(pki.timestamp_policy(), pki.authority->issuer(), *unit, pki.tsu_key, pki.environment()));
+  }
+  /// Asks with the tool's own request and keeps the answer.
+  void stamp(const std::string& options) {
+    const auto made = run("openssl ts -query -data " + at("contract") + " " + options + " -out " + at("query.tsq"));
+    ASSERT_EQ(made.status, 0) << made.output;
+    write("answer.tsr", as_text(stamping->answer(*read_file(folder / "query.tsq", 1 << 16))));
+  }
+  Ran verify_stamp(const std::string& about, const std::string& untrusted) {
+    return run("openssl ts -verify " + about + " -in " + at("answer.tsr") + " -CAfile " + at("root.pem") + " -untrusted " + at(untrusted));
+  }
+  std::unique_ptr<TimeStamping> stamping;
+};
+
+TEST_F(OpenSslTimeStamps, AreVerifiedWithTheirRequestAndWithTheirData) {
+  for (const std::string options : {"-sha256 -cert", "-sha384 -cert -tspolicy 2.999.2.1", "-sha512 -cert -no_nonce", "-sha256"}) {
+    stamp(options);
+    // Without -cert the token carries no certificate: the verifier brings the unit's.
+    const std::string known = options == "-sha256" ? "chain.pem" : "issuing.pem";
+    for (const std::string& about : {"-queryfile " + at("query.tsq"), "-data " + at("contract")}) {
+      const auto good = verify_stamp(about, known);
+      EXPECT_EQ(good.status, 0) << options << ": " << good.output;
+      EXPECT_NE(good.output.find("Verification: OK"), std::string::npos) << good.output;
+    }
+    EXPECT_NE(verify_stamp("-data " + at("invoice"), known).status, 0);
+  }
+}
+
+TEST_F(OpenSslTimeStamps, ArePrintedAsTheProfileSays) {
+  stamp("-sha256 -cert");
+  const auto text = run("openssl ts -reply -text -in " + at("answer.tsr")).output;
+  for (const std::string line : {"Status: Granted.", "Version: 1", "Policy OID: 2.999.2.1", "Hash Algorithm: sha256",
+                                 "Accuracy: 0x01 seconds, unspecified millis, unspecified micros", "Ordering: no", "TSA: unspecified"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  }
+  const auto certificate = run("openssl x509 -noout -text -in " + at("tsu.pem")).output;
+  EXPECT_NE(certificate.find("X509v3 Extended Key Usage: critical\n                Time Stamping\n"), std::string::npos) << certificate;
+  EXPECT_NE(certificate.find("X509v3 Private Key Usage Period"), std::string::npos) << certificate;
+  EXPECT_EQ(run("openssl verify -x509_strict -purpose timestampsign -CAfile " + at("root.pem") + " -untrusted " + at("issuing.pem") + " " +
+                at("tsu.pem"))
+                .status,
+            0);
+}
+
+TEST_F(OpenSslTimeStamps, AreRefusedInTheWordsOfTheStandard) {
+  const auto reason = [&] { return run("openssl ts -reply -text -in " + at("answer.tsr")).output; };
+  stamp("-sha1");
+  EXPECT_NE(reason().find("unrecognized or unsupported algorithm identifier"), std::string::npos) << reason();
+  stamp("-sha256 -tspolicy 1.2.3");
+  EXPECT_NE(reason().find("the requested TSA policy is not supported by the TSA"), std::string::npos) << reason();
+  write("answer.tsr", as_text(stamping->answer(as_bytes("rubbish"))));
+  EXPECT_NE(reason().find("the data submitted has the wrong format"), std::string::npos) << reason();
+  pki.clock->lose_synchronisation();
+  stamp("-sha256");
+  EXPECT_NE(reason().find("the TSA's time source is not available"), std::string::npos) << reason();
+}
+
 }  // namespace
 }  // namespace intaglio::pki

@@ -30,6 +30,21 @@ class WrongSigner final : public crypto::Signer {
   std::shared_ptr<const crypto::Signer> inner_;
 };
 
+/// Counts what it is asked to sign.
+class CountingSigner final : public crypto::Signer {
+ public:
+  explicit CountingSigner(std::shared_ptr<const crypto::Signer> inner) : inner_(std::move(inner)) {}
+  [[nodiscard]] const crypto::PublicKey& public_key() const noexcept override { return inner_->public_key(); }
+  [[nodiscard]] Result<Bytes> sign_digest(crypto::SignatureSuite suite, ByteView digest) const override {
+    ++asked;
+    return inner_->sign_digest(suite, digest);
+  }
+  mutable int asked = 0;
+
+ private:
+  std::shared_ptr<const crypto::Signer> inner_;
+};
+
 class TimeStamps : public ::testing::Test {
  protected:
   Result<std::unique_ptr<TimeStamping>> open(const crypto::Certificate& certificate, std::shared_ptr<const crypto::Signer> signer) {
@@ -139,10 +154,21 @@ TEST_F(TimeStamps, EndWithTheKeyAndNotWithTheCertificate) {
   EXPECT_EQ(pki.authority->unit_certificate(pki.tsu_key->public_key(), pki.unit_profile())->der(), unit.der());
 }
 
-TEST_F(TimeStamps, AreNotMadeBeforeTheCertificateBegins) {
-  auto young = TimeStamping::open(pki.timestamp_policy(), pki.authority->issuer(), unit, pki.tsu_key,
-                                  {*pki.database, *pki.log, std::make_shared<ManualClock>(pki.clock->now() - std::chrono::seconds(1))});
-  EXPECT_EQ(crypto::parse_timestamp_response((*young)->answer(request()))->failure, Failure::system_failure);
+TEST_F(TimeStamps, AreNotSignedBeforeTheCertificateBeginsNorAfterTheKeyEndsNorWithoutAClock) {
+  const auto signer = std::make_shared<CountingSigner>(pki.tsu_key);
+  const auto refused_at = [&](UnixTime at, bool synchronised) {
+    const auto clock = std::make_shared<ManualClock>(at);
+    if (!synchronised) clock->lose_synchronisation();
+    auto other =
+        std::move(*TimeStamping::open(pki.timestamp_policy(), pki.authority->issuer(), unit, signer, {*pki.database, *pki.log, clock}));
+    return crypto::parse_timestamp_response(other->answer(request()))->failure;
+  };
+  EXPECT_EQ(refused_at(unit.not_before() - std::chrono::seconds(1), true), Failure::system_failure);
+  EXPECT_EQ(refused_at(unit.not_before() + std::chrono::days(365), true), Failure::system_failure);
+  EXPECT_EQ(refused_at(unit.not_before(), false), Failure::time_not_available);
+  EXPECT_EQ(signer->asked, 0);
+  EXPECT_EQ(refused_at(unit.not_before(), true), std::nullopt);
+  EXPECT_EQ(signer->asked, 1);
 }
 
 TEST_F(TimeStamps, EndWithTheRevocationOfTheUnit) {
