@@ -12,7 +12,7 @@ constexpr std::size_t max_certificate = 64 * 1024;
 
 Bytes encode(const KeyRecord& record) {
   Bytes out;
-  append_field(out, std::string_view("key/1"));
+  append_field(out, std::string_view("key/2"));
   append_field(out, record.id.text());
   append_field(out, record.owner.text());
   append_field(out, record.holder);
@@ -23,13 +23,14 @@ Bytes encode(const KeyRecord& record) {
   append_field(out, static_cast<std::uint64_t>(unix_seconds(record.created)));
   append_field(out, std::uint64_t{record.revoked});
   append_field(out, record.suspended_because);
+  append_field(out, static_cast<std::uint64_t>(unix_seconds(record.inactive_until)));
   append_field(out, std::uint64_t{record.certificates.size()});
   for (const auto& certificate : record.certificates) append_field(out, certificate);
   return out;
 }
 
 Result<KeyState> parse_state(std::uint64_t number) {
-  if (number < 1 || number > 4) return Error{ErrorCode::storage_unavailable, "a key record has an unknown state"};
+  if (number < 1 || number > 5) return Error{ErrorCode::storage_unavailable, "a key record has an unknown state"};
   return static_cast<KeyState>(number);
 }
 
@@ -42,7 +43,8 @@ Result<KeyRecord> parse(ByteView encoded) {
   FieldReader in(encoded);
   const Error malformed{ErrorCode::storage_unavailable, "a key record is malformed"};
   const auto version = in.text(16);
-  if (!version || *version != "key/1") return malformed;
+  // Records of before keys could be inactive have no date.
+  if (!version || (*version != "key/2" && *version != "key/1")) return malformed;
   const auto id_text = in.text(64);
   const auto owner_text = in.text(64);
   auto holder = in.bytes(16);
@@ -53,9 +55,10 @@ Result<KeyRecord> parse(ByteView encoded) {
   const auto created = in.number();
   const auto revoked = in.number();
   auto suspended_because = in.text(1024);
+  const auto inactive_until = *version == "key/2" ? in.number() : Result<std::uint64_t>(0);
   const auto count = in.number();
   if (!id_text || !owner_text || !holder || !state_number || !algorithm_number || !spki || !profile || !created || !revoked ||
-      !suspended_because || !count)
+      !suspended_because || !inactive_until || !count)
     return malformed;
   auto id = KeyId::parse(*id_text);
   auto owner = SignerId::parse(*owner_text);
@@ -79,7 +82,8 @@ Result<KeyRecord> parse(ByteView encoded) {
                    .created = from_unix_seconds(static_cast<std::int64_t>(*created)),
                    .certificates = std::move(certificates),
                    .revoked = *revoked == 1,
-                   .suspended_because = std::move(*suspended_because)};
+                   .suspended_because = std::move(*suspended_because),
+                   .inactive_until = from_unix_seconds(static_cast<std::int64_t>(*inactive_until))};
 }
 
 Bytes certificate_key(ByteView issuer_der, std::string_view serial_hex) {

@@ -14,8 +14,9 @@
 namespace intaglio::custody {
 
 /// GENERATED (proof of possession only) -> ASSIGNED (certificate bound) <-> SUSPENDED -> DESTROYED. There is no edge back
-/// from DESTROYED, and none that archives a key (SRG_KM.6.1).
-enum class KeyState : std::uint8_t { generated = 1, assigned = 2, suspended = 3, destroyed = 4 };
+/// from DESTROYED, and none that archives a key (SRG_KM.6.1). INACTIVE: of a revoked certificate, where policy keeps such keys until
+/// a date; the one edge from it leads to DESTROYED.
+enum class KeyState : std::uint8_t { generated = 1, assigned = 2, suspended = 3, destroyed = 4, inactive = 5 };
 
 /// What the SAM knows of a key: sealed, one signer and one certificate each (SRG_KM.3.4).
 struct KeyRecord {
@@ -30,6 +31,7 @@ struct KeyRecord {
   std::vector<Bytes> certificates;  ///< DER, leaf first; empty until bound
   bool revoked;
   std::string suspended_because;    ///< empty unless suspended
+  UnixTime inactive_until{};        ///< of an inactive key: when it is destroyed
 };
 
 struct StoredKey {

@@ -8,6 +8,11 @@ namespace {
 constexpr std::string_view lock_share_schema =
     "CREATE TABLE lock_shares (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
 
+constexpr std::string_view inactive_key_schema = R"(
+  CREATE TABLE inactive_keys (id TEXT PRIMARY KEY, ends INTEGER NOT NULL);
+  CREATE INDEX inactive_keys_by_end ON inactive_keys (ends);
+)";
+
 constexpr std::string_view schema = R"(
   CREATE TABLE sam_state (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
   CREATE TABLE sap_keys (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
@@ -65,6 +70,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {6, passkey_schema},
       {7, custody::SealedKeyStore::migrations().at(0).sql},
       {8, lock_share_schema},
+      {9, inactive_key_schema},
   };
   return list;
 }

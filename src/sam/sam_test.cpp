@@ -145,13 +145,21 @@ Bytes issue(const crypto::SoftwareKey& ca, ByteView csr, UnixTime now, std::uint
 }
 
 /// A list of the test CA that names these serial numbers (RFC 5280, 5.1).
-Bytes revocation_list(const crypto::SoftwareKey& ca, UnixTime now, std::uint64_t number, const std::vector<std::uint64_t>& serials) {
+Bytes revocation_list(const crypto::SoftwareKey& ca, UnixTime now, std::uint64_t number, const std::vector<std::uint64_t>& serials,
+                      std::optional<std::uint8_t> reason = std::nullopt) {
   namespace der = crypto::der;
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
   std::vector<Bytes> members{der::integer(1), algorithm, *crypto::encode_name({{"2.5.4.3", "Test CA"}}), der::time(now),
                              der::time(now + std::chrono::hours(24))};
   std::vector<Bytes> revoked;
-  for (const auto serial : serials) revoked.push_back(der::sequence({der::integer(serial), der::time(now)}));
+  std::vector<Bytes> extensions;
+  // CRLReason, an ENUMERATED (RFC 5280, 5.3.1).
+  if (reason) extensions.push_back(der::sequence({der::oid("2.5.29.21"), der::octet_string(Bytes{0x0a, 0x01, *reason})}));
+  for (const auto serial : serials) {
+    std::vector<Bytes> entry{der::integer(serial), der::time(now)};
+    if (!extensions.empty()) entry.push_back(der::sequence(extensions));
+    revoked.push_back(der::sequence(entry));
+  }
   if (!revoked.empty()) members.push_back(der::sequence(revoked));
   const auto extension = der::sequence({der::oid("2.5.29.20"), der::octet_string(der::integer(number))});
   members.push_back(der::explicit_tag(0, der::sequence({extension})));
@@ -916,6 +924,61 @@ TEST_F(SamTest, ARevokedCertificateSignsNothingFromThenOn) {
   EXPECT_EQ(vault_.signatures, 0);
 }
 
+TEST_F(SamTest, TheKeyOfARevokedCertificateIsDestroyedUnlessTheCertificateIsOnHold) {
+  const auto alice = enrolled_signer("alice");
+  const auto serial_of_alice = serial_;
+  const auto bob = enrolled_signer("bob");
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_}, 6)));
+  EXPECT_TRUE(vault_.holds(bob.key)) << "certificateHold";
+  expect_refused(approve(bob, {"contract"}), ErrorCode::certificate_invalid);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {serial_of_alice}, 1)));
+  EXPECT_FALSE(vault_.holds(alice.key));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::destroyed);
+  EXPECT_TRUE(sam_->credential(alice.key)->certificate_revoked);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {serial_of_alice}, 1))) << "twice is once";
+}
+
+TEST_F(SamTest, TheKeyOfARevokedCertificateIsKeptInactiveUntilItsDateWherePolicySaysSo) {
+  use_policy([](Value& document) { document["revoked_keys"] = {{"retain_inactive_days", 10}}; });
+  const auto alice = enrolled_signer("alice");
+  const auto serial_of_alice = serial_;
+  const auto authorised = *approve(alice, {"contract"});
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_of_alice}, 1)));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::inactive);
+  // Neither signs it, nor does anyone bring it back.
+  expect_refused(sam_->sign(request(alice, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  expect_refused(sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})), ErrorCode::conflict);
+  expect_refused(sam_->suspend_key(alice.key, "the signer asked"), ErrorCode::conflict);
+  expect_refused(bind(alice.key, renewed(alice)), ErrorCode::conflict);
+  clock_->advance(std::chrono::hours(24 * 10 - 1));
+  sam_->maintain();
+  EXPECT_TRUE(vault_.holds(alice.key));
+  // The database's own index says "now": the sealed record does not.
+  ASSERT_TRUE(database_->write([](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("UPDATE inactive_keys SET ends = 0", {});
+    return done ? Status() : Status(done.error());
+  }));
+  sam_->maintain();
+  EXPECT_TRUE(vault_.holds(alice.key));
+  clock_->advance(std::chrono::hours(2));
+  sam_->maintain();
+  EXPECT_FALSE(vault_.holds(alice.key));
+  EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::destroyed);
+}
+
+TEST_F(SamTest, APolicySaysWhatBecomesOfRevokedKeysInOneOfTwoWays) {
+  auto document = *json::parse(policy_document(8, 10, 100));
+  EXPECT_FALSE(Policy::parse(json::encode(document))->revoked_keys_kept);
+  document["revoked_keys"] = "destroy";
+  EXPECT_FALSE(Policy::parse(json::encode(document))->revoked_keys_kept);
+  document["revoked_keys"] = {{"retain_inactive_days", 2557}};
+  EXPECT_EQ(Policy::parse(json::encode(document))->revoked_keys_kept, std::chrono::days(2557));
+  for (const auto& wrong : {Value("retain_inactive"), Value::object(), Value{{"retain_inactive_days", 0}}, Value{{"days", 7}}, Value(7)}) {
+    document["revoked_keys"] = wrong;
+    expect_refused(Policy::parse(json::encode(document)), ErrorCode::configuration);
+  }
+}
+
 TEST_F(SamTest, AListIsTakenFromItsCaOnlyAndNeverAnOlderOne) {
   const auto alice = enrolled_signer("alice");
   const auto stranger = *crypto::SoftwareKey::generate();
@@ -1677,6 +1740,10 @@ TEST_F(WrappedSamTest, TC7_AResetLeavesNothingOfTheKey) {
   EXPECT_TRUE(row_of(bob.key));
   ASSERT_TRUE(change_key(bob, protocol::KeyChange::destroy, bob.pin));
   EXPECT_FALSE(row_of(bob.key));
+  const auto carol = enrolled_signer("carol");
+  ASSERT_TRUE(row_of(carol.key));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_}, 1)));
+  EXPECT_FALSE(row_of(carol.key));
 }
 
 TEST_F(WrappedSamTest, TC8_ARowThatIsRemovedOrAnotherKeysOpensNothing) {

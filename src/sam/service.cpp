@@ -7,6 +7,7 @@
 #include "json/json.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authority/registration.h"
+#include "sam/authority/revoked_keys.h"
 #include "sam/authority/voiding.h"
 #include "sam/sign/lock_shares.h"
 
@@ -26,6 +27,7 @@ protocol::KeyState wire_state(custody::KeyState state) {
     case custody::KeyState::assigned: return protocol::KeyState::assigned;
     case custody::KeyState::suspended: return protocol::KeyState::suspended;
     case custody::KeyState::destroyed: return protocol::KeyState::destroyed;
+    case custody::KeyState::inactive: return protocol::KeyState::inactive;
   }
   panic("a key state outside its enumeration");
 }
@@ -44,6 +46,7 @@ Status Sam::start() {
   if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
   // A token that does not destroy now must not keep the SAM from serving: the key signs nothing, and the next round tries again.
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("start.voided_keys", destroyed.error());
+  if (auto ended = end_inactive_keys(core_); !ended) log::refusal("start.inactive_keys", ended.error());
   if (auto forgotten = forget_ended_shares(core_); !forgotten) return forgotten;
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) return refreshed;
   const bool synchronised = static_cast<bool>(core_.clock->synchronised());
@@ -71,6 +74,7 @@ void Sam::stop() {
 
 void Sam::maintain() {
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
+  if (auto ended = end_inactive_keys(core_); !ended) log::refusal("maintain.inactive_keys", ended.error());
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("maintain.voided_keys", destroyed.error());
   if (auto forgotten = forget_ended_shares(core_); !forgotten) log::refusal("maintain.lock_shares", forgotten.error());
   forget_what_ended();

@@ -23,6 +23,8 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   const auto& transaction = message.transaction;
   if (!key) return Error{ErrorCode::credential_disabled, "the key is gone"};
   const auto& record = key->record;
+  // Before the state, which follows from it: a revoked key is destroyed.
+  if (refused_by("sam.authorise.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
   if (refused_by("sam.authorise.assigned", record.state != custody::KeyState::assigned))
     return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
   if (refused_by("sam.authorise.owner", record.owner.text() != transaction.signer))
@@ -35,7 +37,6 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   if (refused_by("sam.authorise.certificate", to_bytes(ByteView(certificate)) != transaction.certificate_digest)) {
     return Error{ErrorCode::binding_mismatch, "the key has another certificate"};
   }
-  if (refused_by("sam.authorise.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
   auto parsed = crypto::Certificate::parse_der(record.certificates.front());
   if (!parsed) return parsed.error();
   // The record may not know: its row was found by an index that the database keeps in clear.

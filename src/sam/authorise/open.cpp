@@ -60,9 +60,10 @@ Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& r
   if (!loaded) return loaded.error();
   if (!key) return refused(ErrorCode::credential_unknown, "no such key");
   const auto& record = key->record;
+  // Before the state, which follows from it: a revoked key is destroyed.
+  if (refused_by("sam.open.revoked", record.revoked)) return refused(ErrorCode::certificate_invalid, "the certificate is revoked");
   if (refused_by("sam.open.assigned", record.state != custody::KeyState::assigned))
     return refused(ErrorCode::credential_disabled, "the key is not ASSIGNED");
-  if (refused_by("sam.open.revoked", record.revoked)) return refused(ErrorCode::certificate_invalid, "the certificate is revoked");
   const auto* profile = core.policy.profile(record.profile);
   if (profile == nullptr) return refused(ErrorCode::credential_disabled, "the key's profile is not in the policy");
 

@@ -7,6 +7,7 @@
 #include "crypto/random.h"
 #include "crypto/revocation.h"
 #include "sam/authority/operator_request.h"
+#include "sam/authority/revoked_keys.h"
 #include "sam/authority/voiding.h"
 
 namespace intaglio::sam {
@@ -331,7 +332,7 @@ Status put_revocation_data(Core& core, ByteView crl) {
   if (auto verified = crypto::verify_crl(crl, *issuer); refused_by("sam.crl.signature", !verified))
     return Error{ErrorCode::not_authorised, verified.error().detail};
 
-  return core.database.write([&](storage::Transaction& transaction) -> Status {
+  auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     const auto news = core.revocations->take(transaction, core.sealer, *list);
     if (!news) return news.error();
     if (!*news) return {};
@@ -339,12 +340,12 @@ Status put_revocation_data(Core& core, ByteView crl) {
       auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
       if (!stored) return stored.error();
       if (!*stored || (*stored)->record.revoked) continue;
-      (*stored)->record.revoked = true;
-      if (auto updated = core.keys.update(transaction, **stored); !updated) return updated;
+      const auto key = (*stored)->record.id;
+      if (auto ended = end_revoked_key(core, transaction, **std::move(stored), revoked.reason); !ended) return ended;
       auto appended = append_event(core, transaction,
                                    Event{.type = EventType::revocation_recorded,
                                          .actor = "ca",
-                                         .subject = (*stored)->record.id.text(),
+                                         .subject = key.text(),
                                          .outcome = Outcome::success,
                                          .fields = {{"serial", revoked.serial_hex},
                                                     {"reason", std::string(name_of(revoked.reason))},
@@ -353,6 +354,10 @@ Status put_revocation_data(Core& core, ByteView crl) {
     }
     return {};
   });
+  if (!written) return written;
+  // The decision stands; what the token does not do now is tried again.
+  if (auto destroyed = destroy_voided_keys(core); !destroyed) log::refusal("key.not_destroyed_yet", destroyed.error());
+  return {};
 }
 
 }  // namespace intaglio::sam

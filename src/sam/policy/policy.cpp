@@ -132,6 +132,16 @@ Result<Profile> parse_profile(const Value& object) {
                  .qualified = false};
 }
 
+/// "destroy", which is meant where nothing is said, or {"retain_inactive_days": N}.
+Result<std::optional<std::chrono::days>> parse_revoked_keys(const Value& root) {
+  const auto* revoked = json::member(root, "revoked_keys");
+  if (revoked == nullptr || *revoked == "destroy") return std::optional<std::chrono::days>();
+  if (auto checked = only_members(*revoked, "revoked_keys", {"retain_inactive_days"}); !checked) return checked.error();
+  auto days = bounded(*revoked, "retain_inactive_days", 1, 36'525);
+  if (!days) return days.error();
+  return std::optional(std::chrono::days(*days));
+}
+
 }  // namespace
 
 Result<Policy> Policy::parse(std::string_view document) {
@@ -140,7 +150,7 @@ Result<Policy> Policy::parse(std::string_view document) {
   const auto& root = *parsed;
   if (auto checked = only_members(root, "the document",
                                   {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
-                                   "totp_issuer", "passkeys", "operators", "ca_anchors"});
+                                   "totp_issuer", "passkeys", "operators", "ca_anchors", "revoked_keys"});
       !checked) {
     return checked.error();
   }
@@ -217,6 +227,10 @@ Result<Policy> Policy::parse(std::string_view document) {
     if (!passes) return passes.error();
     policy.argon2 = {static_cast<std::uint32_t>(*memory), static_cast<std::uint32_t>(*passes)};
   }
+
+  auto kept = parse_revoked_keys(root);
+  if (!kept) return kept.error();
+  policy.revoked_keys_kept = *kept;
 
   const auto* operators = json::member(root, "operators");
   if (operators == nullptr || !operators->is_array() || operators->empty()) return wrong("operators must be a list");

@@ -59,6 +59,8 @@ class Policy {
   std::chrono::minutes lock_time{15};
   std::uint32_t activation_tries = 5;
   std::chrono::hours activation_lifetime{7 * 24};
+  /// How long the key of a revoked certificate is kept, of no use to anybody; nothing: it is destroyed at once.
+  std::optional<std::chrono::days> revoked_keys_kept;
   crypto::Argon2Cost argon2;
   std::string totp_issuer;
 

@@ -88,11 +88,12 @@ Result<custody::KeyRecord> Signing::check_key(storage::Transaction& transaction,
   if (!key) return key.error();
   if (!*key) return Error{ErrorCode::credential_disabled, "the key is gone"};
   const auto& record = (*key)->record;
+  // Before the state, which follows from it: a revoked key is destroyed.
+  if (refused_by("sam.sign.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
   if (refused_by("sam.sign.assigned", record.state != custody::KeyState::assigned))
     return Error{ErrorCode::credential_disabled, "the key is not ASSIGNED"};
   if (refused_by("sam.sign.owner", record.owner.text() != authorised.signer))
     return Error{ErrorCode::sad_invalid, "the key has another owner"};
-  if (refused_by("sam.sign.revoked", record.revoked)) return Error{ErrorCode::certificate_invalid, "the certificate is revoked"};
   if (record.certificates.empty()) return Error{ErrorCode::credential_disabled, "the key has no certificate"};
   const auto digest = crypto::sha256(record.certificates.front());
   if (refused_by("sam.sign.certificate", to_bytes(ByteView(digest)) != authorised.certificate_digest)) {
