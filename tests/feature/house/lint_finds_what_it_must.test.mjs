@@ -144,6 +144,19 @@ describe('lint', () => {
     withFile('docs/evidence/requirements.csv', table, () => refuses('evidence', /X-1: the test Planted\.Gone does not exist/));
   });
 
+  it('refuses counts in the README of the evidence that are not those of the table, and a duty without a page', () => {
+    const rows = (code) => `id,source,status,code,test,note\nX-1,A: planted,operational,${code},,planted\n`;
+    const readme = '# Evidence\n\n```text\nall 0\n```\n';
+    withFile('docs/evidence/README.md', readme, () => {
+      withFile('docs/evidence/requirements.csv', rows('src/base/check.h'), () => refuses('evidence', /X-1: operational without a page of docs/));
+      withFile('docs/evidence/requirements.csv', rows('docs/evidence/README.md'), () => {
+        refuses('evidence', /README\.md: the counts are not those of docs\/evidence\/requirements\.csv/);
+        assert.equal(lint('evidence', '--root', tree, '--write').status, 0);
+        assert.equal(lint('evidence', '--root', tree).status, 0);
+      });
+    });
+  });
+
   it('does not take comments and texts for code', () => {
     withFile('src/json/planted.cpp', '// std::rand() is no source of keys\nconst char* text = "co_await";\n', () => {
       const result = lint('text', '--root', tree);
