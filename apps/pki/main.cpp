@@ -57,8 +57,13 @@ Result<ca::Service::Config> read_service_config(const Settings& settings, const 
   if (auto verified = crypto::verify_crl(*root_list, root); !verified) return verified.error();
   ca::Operators operators;
   for (const auto& [id, key] : settings.operators) operators.emplace(id, key);
-  return ca::Service::Config{std::move(*authority), std::move(operators),   settings.request_max_age,
-                             settings.publisher,    settings.ocsp_validity, {root.der(), std::move(*root_list)},
+  return ca::Service::Config{std::move(*authority),
+                             std::move(operators),
+                             settings.request_max_age,
+                             settings.publisher,
+                             settings.ocsp_validity,
+                             settings.ocsp_cache,
+                             {root.der(), std::move(*root_list)},
                              std::nullopt};
 }
 

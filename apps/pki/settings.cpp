@@ -160,8 +160,10 @@ Settings read(config::Document& document) {
   settings.publisher.interval =
       std::chrono::minutes(list.integer("interval_minutes", "A new list at the latest after so long.", {1, 525600}, 60));
   if (settings.publisher.interval >= settings.publisher.validity) list.refuse("interval_minutes", "must be less than the validity");
-  settings.ocsp_validity = std::chrono::minutes(
-      document.section("ocsp", "OCSP answers.").integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
+  auto ocsp = document.section("ocsp", "OCSP answers.");
+  settings.ocsp_validity = std::chrono::minutes(ocsp.integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
+  settings.ocsp_cache =
+      ocsp.seconds("cache_seconds", "How long caches may keep the answer to a GET without nonce; 0: not at all.", {0, 86400}, 60);
   read_time_stamping(document, settings);
   settings.internal_listener =
       read_listener(document, "internal", "/pki/v1/*: mutual TLS 1.3, for the registration authority.", 8445, true);

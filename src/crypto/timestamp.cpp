@@ -2,6 +2,8 @@
 
 #include <openssl/ts.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "crypto/der.h"
 #include "crypto/detail/asn1_read.h"

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "http/answer.h"
 #include "json/json.h"
 
 namespace intaglio::pki {
@@ -45,6 +46,20 @@ Result<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
+/// RFC 5019, 6.2. A cache keeps an answer for `longest` at most, and not up to nextUpdate as that clause would allow: so long does it
+/// hide a revocation.
+void add_caching(http::Response& response, const OcspReply& reply, std::chrono::seconds longest) {
+  const auto age = reply.window ? std::min(longest, reply.window->next_update - reply.window->this_update) : std::chrono::seconds(0);
+  if (age <= std::chrono::seconds(0)) {
+    response.headers.emplace_back("Cache-Control", "no-store");
+    return;
+  }
+  response.headers.emplace_back("Cache-Control", "max-age=" + std::to_string(age.count()) + ", public, no-transform, must-revalidate");
+  response.headers.emplace_back("Last-Modified", http::http_date(unix_seconds(reply.window->this_update)));
+  response.headers.emplace_back("Expires", http::http_date(unix_seconds(reply.window->this_update + age)));
+  response.headers.emplace_back("ETag", '"' + encode_hex(crypto::sha256(reply.der)) + '"');
+}
+
 std::string certificates_json(const std::vector<const crypto::Certificate*>& chain) {
   json::Value list = json::Value::array();
   for (const crypto::Certificate* each : chain) list.push_back(encode_base64(each->der()));
@@ -55,8 +70,8 @@ std::string list_json(ByteView list) { return json::encode({{"crl", encode_base6
 
 }  // namespace
 
-Service::Service(OperatorGate gate, Publications publications, Environment environment)
-    : environment_(std::move(environment)), gate_(std::move(gate)), publications_(std::move(publications)) {}
+Service::Service(OperatorGate gate, Publications publications, std::chrono::seconds ocsp_cache, Environment environment)
+    : environment_(std::move(environment)), gate_(std::move(gate)), publications_(std::move(publications)), ocsp_cache_(ocsp_cache) {}
 
 Service::~Service() {
   tending_.request_stop();
@@ -67,7 +82,7 @@ Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std
                                                Environment environment) {
   const bool qualified = config.authority.qualified;
   OperatorGate gate(std::move(config.operators), config.request_max_age, environment);
-  std::unique_ptr<Service> service(new Service(std::move(gate), std::move(config.publications), environment));
+  std::unique_ptr<Service> service(new Service(std::move(gate), std::move(config.publications), config.ocsp_cache, environment));
   auto authority = Authority::open(std::move(config.authority), std::move(issuer), service->gate_, environment);
   if (!authority) return authority.error();
   service->authority_ = std::move(*authority);
@@ -208,7 +223,10 @@ http::Response Service::ocsp(ByteView request) {
 http::Response Service::ocsp_get(const http::Request&, const http::PathParameters& parameters) {
   auto text = percent_decoded(parameters["request"]);
   auto request = text ? parse_base64(*text) : Result<Bytes>(text.error());
-  return ocsp(request ? ByteView(*request) : ByteView());
+  const OcspReply reply = responder_->reply(request ? ByteView(*request) : ByteView());
+  http::Response response = binary_answer(reply.der, ocsp_response_type);
+  add_caching(response, reply, ocsp_cache_);
+  return response;
 }
 
 }  // namespace intaglio::pki

@@ -34,6 +34,7 @@ class Service {
     std::chrono::seconds request_max_age;
     PublisherConfig publisher;
     std::chrono::seconds ocsp_validity;
+    std::chrono::seconds ocsp_cache;  ///< how long caches may keep the answer to a GET; 0: not at all
     Publications publications;
     std::optional<TimeStampingRole> time_stamping;
   };
@@ -52,7 +53,7 @@ class Service {
   void tend();
 
  private:
-  Service(OperatorGate gate, Publications publications, Environment environment);
+  Service(OperatorGate gate, Publications publications, std::chrono::seconds ocsp_cache, Environment environment);
   void route();
   [[nodiscard]] http::Response issue(const http::Request& request);
   [[nodiscard]] http::Response revoke(const http::Request& request);
@@ -66,6 +67,7 @@ class Service {
   Environment environment_;
   OperatorGate gate_;
   Publications publications_;
+  std::chrono::seconds ocsp_cache_;
   std::unique_ptr<Authority> authority_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Responder> responder_;

@@ -114,6 +114,38 @@ TEST_F(ServiceSurface, KeepsListAndResponderFresh) {
   EXPECT_EQ(pki.count("pki_certificate"), 3U) << "the responder's certificate was renewed";
 }
 
+class OcspByGet : public ServiceSurface {
+ protected:
+  static std::string header(const http::Response& response, std::string_view name) {
+    const auto found = std::find_if(response.headers.begin(), response.headers.end(), [&](const auto& each) { return each.first == name; });
+    return found == response.headers.end() ? "" : found->second;
+  }
+  http::Response ask(ByteView nonce) {
+    return get("/ocsp/" + encode_base64(*crypto::make_ocsp_request(pki.root->certificate, pki.issuing->certificate,
+                                                                   crypto::HashAlgorithm::sha256, nonce)));
+  }
+};
+
+TEST_F(OcspByGet, MayBeCachedForAWhileWithoutANonce) {
+  const auto response = ask({});
+  EXPECT_EQ(header(response, "Cache-Control"), "max-age=60, public, no-transform, must-revalidate");
+  EXPECT_EQ(header(response, "Last-Modified"), "Fri, 20 Nov 2026 10:00:00 GMT");
+  EXPECT_EQ(header(response, "Expires"), "Fri, 20 Nov 2026 10:01:00 GMT");
+  EXPECT_EQ(header(response, "ETag"), '"' + encode_hex(crypto::sha256(as_bytes(response.body))) + '"');
+}
+
+TEST_F(OcspByGet, IsNotCachedWithANonceNorWhenItIsARefusal) {
+  EXPECT_EQ(header(ask(Bytes(16, 1)), "Cache-Control"), "no-store");
+  EXPECT_EQ(header(get("/ocsp/rubbish"), "Cache-Control"), "no-store");
+  pki.clock->lose_synchronisation();
+  EXPECT_EQ(header(ask({}), "Cache-Control"), "no-store");
+}
+
+TEST_F(OcspByGet, IsCachedNoLongerThanItHolds) {
+  pki.clock->advance(std::chrono::days(365) - std::chrono::seconds(20));
+  EXPECT_EQ(header(ask({}), "Cache-Control").substr(0, 11), "max-age=20,");
+}
+
 class TimeStampSurface : public ServiceSurface {
  protected:
   static http::Request stamp_request(const std::string& type) {

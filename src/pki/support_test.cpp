@@ -61,6 +61,7 @@ Service::Config TestPki::service_config() const {
           std::chrono::minutes(5),
           {std::chrono::hours(24), std::chrono::hours(1)},
           std::chrono::hours(1),
+          std::chrono::minutes(1),
           {root->certificate.der(), *make_root_list(*root, 1, std::chrono::days(365), *clock)},
           TimeStampingRole{unit_profile(), timestamp_policy(), tsu_key}};
 }

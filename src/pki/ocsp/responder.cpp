@@ -52,7 +52,7 @@ Result<OcspStatus> Responder::status_of(storage::Reader& reader, const crypto::O
   return OcspStatus::good();
 }
 
-Result<Bytes> Responder::answer_parsed(const crypto::OcspRequest& request) {
+Result<OcspReply> Responder::answer_parsed(const crypto::OcspRequest& request) {
   if (auto trusted = environment_.clock->synchronised(); !trusted) return trusted.error();
   const crypto::Certificate certificate = [&] {
     const std::lock_guard lock(mutex_);
@@ -89,18 +89,20 @@ Result<Bytes> Responder::answer_parsed(const crypto::OcspRequest& request) {
   if (parsed->certificates.size() != request.certificates.size() || parsed->nonce != request.nonce) {
     return Error{ErrorCode::internal, "an OCSP answer does not read back as it was written"};
   }
-  return response;
+  OcspReply reply{std::move(response), std::nullopt};
+  if (request.nonce.empty()) reply.window = OcspReply::Window{now, next_update};
+  return reply;
 }
 
-Bytes Responder::answer(ByteView request) {
+OcspReply Responder::reply(ByteView request) {
   auto parsed = crypto::parse_ocsp_request(request);
-  if (!parsed) return failure(OcspFailure::malformed_request);
+  if (!parsed) return {failure(OcspFailure::malformed_request), std::nullopt};
   auto response = answer_parsed(*parsed);
   if (response) return std::move(*response);
   log::refusal("ocsp.refused", response.error());
   const bool passing = response.error().code == ErrorCode::clock_unsynchronised || response.error().code == ErrorCode::busy ||
                        response.error().code == ErrorCode::token_unavailable || response.error().code == ErrorCode::storage_unavailable;
-  return failure(passing ? OcspFailure::try_later : OcspFailure::internal_error);
+  return {failure(passing ? OcspFailure::try_later : OcspFailure::internal_error), std::nullopt};
 }
 
 }  // namespace intaglio::pki

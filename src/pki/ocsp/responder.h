@@ -29,6 +29,16 @@ class OcspStatus {
   std::optional<crypto::RevokedCertificate> revoked_;
 };
 
+/// An OCSPResponse, DER, and how long it holds. Nothing for a refusal and for an answer to a nonce, which is one client's: neither
+/// is cached (RFC 5019, 6.2).
+struct OcspReply {
+  struct Window {
+    UnixTime this_update, next_update;
+  };
+  Bytes der;
+  std::optional<Window> window;
+};
+
 /// Answers for the issuing CA with a key of its own, whose certificate the CA issued for that (RFC 6960, 4.2.2.2).
 class Responder {
  public:
@@ -37,10 +47,11 @@ class Responder {
   /// After a renewal.
   void use_certificate(crypto::Certificate certificate);
   /// Always a whole OCSPResponse, DER: a refusal is one of OcspFailure, which is not signed.
-  [[nodiscard]] Bytes answer(ByteView request);
+  [[nodiscard]] OcspReply reply(ByteView request);
+  [[nodiscard]] Bytes answer(ByteView request) { return reply(request).der; }
 
  private:
-  [[nodiscard]] Result<Bytes> answer_parsed(const crypto::OcspRequest& request);
+  [[nodiscard]] Result<OcspReply> answer_parsed(const crypto::OcspRequest& request);
   [[nodiscard]] Result<OcspStatus> status_of(storage::Reader& reader, const crypto::OcspCertificateId& certificate) const;
   const Issuer& issuer_;
   mutable std::mutex mutex_;
