@@ -79,7 +79,7 @@ Bytes attribute(std::string_view type, ByteView value) { return der::sequence({d
 Bytes encode_time(std::chrono::milliseconds since_epoch) {
   const auto whole = std::chrono::floor<std::chrono::seconds>(since_epoch);
   const auto fraction = (since_epoch - whole).count();
-  const Bytes plain = der::generalized_time(UnixTime(whole));
+  Bytes plain = der::generalized_time(UnixTime(whole));
   if (fraction == 0) return plain;
   // The content without the identifier, the length and the Z.
   std::string text(as_text(ByteView(plain).subspan(2, plain.size() - 3)));
@@ -190,6 +190,7 @@ Bytes timestamp_granted(ByteView info_der, ByteView attributes, SignatureSuite s
                         const std::vector<Certificate>& certificates) {
   const Bytes hash = digest_identifier(hash_of(suite));
   std::vector<Bytes> carried;
+  carried.reserve(certificates.size());
   for (const Certificate& each : certificates) carried.push_back(each.der());
   const Bytes signer_info = der::sequence({der::integer(1), der::sequence({unit.issuer_der(), unit.serial_der()}), hash,
                                            der::implicit_tag(0, attributes), algorithm_identifier(suite), der::octet_string(signature)});

@@ -30,6 +30,7 @@ Result<CertificateTemplate> make_unit_template(const UnitProfile& profile, const
        time_stamping_usage(), private_key_usage_period(begin, std::min<UnixTime>(begin + profile.key_usage, end)),
        crl_distribution_point(url + "/crl/issuing.crl"), authority_information_access(url + "/ocsp", url + "/ca/issuing.cer")}};
   std::vector<crypto::PolicyFacts> policies;
+  policies.reserve(profile.certificate_policies.size());
   for (const std::string& oid : profile.certificate_policies) policies.push_back({oid, {}});
   if (!policies.empty()) content.extensions.push_back(certificate_policies(policies));
   return content;
