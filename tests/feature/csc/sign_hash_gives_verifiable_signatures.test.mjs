@@ -47,6 +47,7 @@ describe('CSC API v2', () => {
   });
 
   const suites = [
+    ['rsa4096', 'rsa-pss-sha256', 'pss'],
     ['rsa3072', 'rsa-pss-sha256', 'pss'], ['rsa3072', 'rsa-pss-sha384', 'pss'], ['rsa3072', 'rsa-pss-sha512', 'pss'],
     ['rsa3072', 'rsa-pkcs1-sha256', 'pkcs1'], ['rsa3072', 'rsa-pkcs1-sha384', 'pkcs1'], ['rsa3072', 'rsa-pkcs1-sha512', 'pkcs1'],
     ['p384', 'ecdsa-sha384'], ['p521', 'ecdsa-sha512'],
