@@ -1,5 +1,6 @@
-/* Whoever has the token's PIN puts a P-256 key of his own in the place of a signer's: the same id, label and attributes.
- * usage: exchange_key MODULE LABEL PIN TEXT-IN-THE-KEY'S-LABEL */
+/* Whoever has the token's PIN puts a P-256 key of his own in the place of a signer's: the same id, label and attributes. It is made in
+ * the token; with SCALAR and POINT (CKA_VALUE and CKA_EC_POINT in hexadecimal) it is one that was made elsewhere and put in.
+ * usage: exchange_key MODULE LABEL PIN TEXT-IN-THE-KEY'S-LABEL [SCALAR POINT] */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,31 @@ static CK_ULONG take_over(CK_OBJECT_HANDLE object, const CK_ATTRIBUTE_TYPE* type
   return taken;
 }
 
+static CK_ULONG octets_of(const char* text, CK_BYTE* octets, CK_ULONG room) {
+  CK_ULONG count = 0;
+  for (; count < room && text[2 * count] != 0; ++count) {
+    const char pair[3] = {text[2 * count], text[2 * count + 1], 0};
+    octets[count] = (CK_BYTE)strtoul(pair, NULL, 16);
+  }
+  return count;
+}
+
+/* An object of what was made elsewhere, with the attributes that were taken over. */
+static CK_RV put_in(CK_OBJECT_CLASS kind, CK_ATTRIBUTE_TYPE type, const char* text, CK_ATTRIBUTE* attributes, CK_ULONG count) {
+  static CK_KEY_TYPE ec = CKK_EC;
+  static CK_BYTE p256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+  CK_BYTE value[128];
+  const CK_ATTRIBUTE own[] = {{CKA_CLASS, &kind, sizeof kind}, {CKA_KEY_TYPE, &ec, sizeof ec}, {type, value, octets_of(text, value, sizeof value)},
+                              {CKA_EC_PARAMS, p256, sizeof p256}};
+  /* The public half has its curve from the old object. */
+  const CK_ULONG added = kind == CKO_PRIVATE_KEY ? 4 : 3;
+  memcpy(attributes + count, own, added * sizeof *own);
+  CK_OBJECT_HANDLE object;
+  return f->C_CreateObject(session, attributes, count + added, &object);
+}
+
 int main(int argc, char** argv) {
-  if (argc != 5) return 1;
+  if (argc != 5 && argc != 7) return 1;
   void* module = dlopen(argv[1], RTLD_NOW);
   CK_C_GetFunctionList get = module ? (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList") : NULL;
   if (get == NULL || get(&f) != CKR_OK || f->C_Initialize(NULL) != CKR_OK) return 1;
@@ -64,6 +88,10 @@ int main(int argc, char** argv) {
   const CK_ULONG count = take_over(secret, of_private, sizeof of_private / sizeof *of_private, attributes);
   const CK_ULONG public_count = take_over(shown, of_public, sizeof of_public / sizeof *of_public, public_attributes);
   if (f->C_DestroyObject(session, secret) != CKR_OK || f->C_DestroyObject(session, shown) != CKR_OK) return 6;
+  if (argc == 7) {
+    if (put_in(CKO_PUBLIC_KEY, CKA_EC_POINT, argv[6], public_attributes, public_count) != CKR_OK) return 8;
+    return put_in(CKO_PRIVATE_KEY, CKA_VALUE, argv[5], attributes, count) == CKR_OK ? 0 : 9;
+  }
   CK_MECHANISM generate = {CKM_EC_KEY_PAIR_GEN, NULL, 0};
   CK_OBJECT_HANDLE made, made_public;
   return f->C_GenerateKeyPair(session, &generate, public_attributes, public_count, attributes, count, &made_public, &made) == CKR_OK ? 0 : 7;

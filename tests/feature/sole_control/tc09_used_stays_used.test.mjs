@@ -62,6 +62,25 @@ describe('TC-9 replay', () => {
     await assert.rejects(sam.authorise(await alice.message(second, factors)), { refusal: 'authentication_failed' });
   });
 
+  it('takes an OTP once, also in four messages at the same time', async () => {
+    const factors = [{ type: 'pin', value: alice.pin }, { type: 'totp', value: alice.otp() }];
+    const messages = [];
+    for (const text of ['one', 'two', 'three', 'four']) {
+      messages.push(await alice.message(await alice.openSigning({ credential: alice.credential, documents: documentsOf(text) }), factors));
+    }
+    const connections = await Promise.all(messages.map(() => Sam.connect(system)));
+    try {
+      const answers = await Promise.allSettled(messages.map((message, index) => connections[index].authorise(message)));
+      const refused = answers.filter(({ status }) => status === 'rejected');
+      assert.equal(refused.length, 3);
+      // Three failures lock: which of them saw the lock already is a matter of order.
+      for (const { reason } of refused) assert.match(reason.refusal, /^(authentication_failed|credential_locked)$/);
+    } finally {
+      for (const connection of connections) connection.close();
+    }
+    system.moveClock(15 * 60 + 1);
+  });
+
   it('takes an operator\'s request once', async () => {
     const request = await officer.request('create-signer', { signer: 'carol', identity: identityOf('carol'), deliver_to: officer.jwk });
     assert.equal((await officer.post('/ra/v1/signers', { request })).status, 200);
