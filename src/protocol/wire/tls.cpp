@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/log.h"
 
 namespace intaglio::protocol::wire {
 namespace {
@@ -47,7 +48,14 @@ std::optional<crypto::Sha256Digest> spki_digest(const X509* leaf) noexcept {
 int verify_peer(X509_STORE_CTX* chain, void* let_in) noexcept {
   const auto digest = spki_digest(X509_STORE_CTX_get0_cert(chain));
   if (!digest) return 0;
-  if (refused_by("wire.peer_pin", !(*static_cast<const PeerCheck*>(let_in))(*digest))) {
+  bool known = false;
+  try {
+    known = (*static_cast<const PeerCheck*>(let_in))(*digest);
+  } catch (const std::exception& exception) {
+    log::error("wire.peer_unchecked", {{"reason", exception.what()}});
+    return 0;
+  }
+  if (refused_by("wire.peer_pin", !known)) {
     X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_UNTRUSTED);
     return 0;
   }
