@@ -79,7 +79,7 @@ Service::~Service() {
 }
 
 Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std::shared_ptr<const crypto::Signer> ocsp_signer,
-                                               Environment environment) {
+                                               const Environment& environment) {
   const bool qualified = config.authority.qualified;
   OperatorGate gate(std::move(config.operators), config.request_max_age, environment);
   std::unique_ptr<Service> service(new Service(std::move(gate), std::move(config.publications), config.ocsp_cache, environment));

@@ -42,7 +42,8 @@ class Service {
   /// Issues what is missing: the responder's certificate, the time-stamping unit's, and a current list. Refused (`configuration`):
   /// time-stamping with a key that signs something else, or a claim of qualification that `authority.qualified` does not allow.
   [[nodiscard]] static Result<std::unique_ptr<Service>> open(Config config, Issuer issuer,
-                                                             std::shared_ptr<const crypto::Signer> ocsp_signer, Environment environment);
+                                                             std::shared_ptr<const crypto::Signer> ocsp_signer,
+                                                             const Environment& environment);
   ~Service();
 
   /// /pki/v1/…: the peer must have shown a certificate; what it asks for is decided by the signatures in the request.
