@@ -127,6 +127,7 @@ Status certify(const Ceremony& ceremony) {
 Status run_self(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "intaglio-pki");
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& each : arguments) pointers.push_back(each.data());
   pointers.push_back(nullptr);
   pid_t child = 0;

@@ -339,7 +339,7 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   if (refused_by("sam.factors.passkey", kinds.has(Factor::passkey) && !charged.passkey)) return failed;
   if (refused_by("sam.factors.pin", kinds.has(Factor::pin) && !pin_matched)) return failed;
   if (refused_by("sam.factors.combination", !suffices(kinds, charged.held, demand))) return failed;
-  forget_node_failure(signer, /*all=*/true);
+  forget_node_failure(signer, /*all=*/!has_pin || kinds.has(Factor::pin));
   return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey),
                        kinds.has(Factor::pin) ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
 }
@@ -352,10 +352,15 @@ Status Factors::give_back(storage::Transaction& transaction, const FactorsProven
   if (!*record) return Error{ErrorCode::storage_unavailable, "the factor state of a signer is gone"};
   auto state = parse_factor_state((*record)->content.reveal());
   if (!state) return state.error();
-  state->failures = 0;
   state->locked_until = 0;
-  state->wide_failures = 0;
-  state->wide_locked_until = 0;
+  if (proven.signer().pin && !proven.shown().has(Factor::pin)) {
+    // A passkey alone gives its own attempt back and no more: it must not refill the guesses at a PIN that other profiles ask for.
+    if (state->failures > 0) --state->failures;
+  } else {
+    state->failures = 0;
+    state->wide_failures = 0;
+    state->wide_locked_until = 0;
+  }
 
   const auto now = unix_seconds(clock_->now());
   const auto [last_minute, last_day] = count_documents(*state, now, documents);
