@@ -323,6 +323,18 @@ TEST_F(PasskeysTest, EachFactorThatIsShownMustBeRight) {
   expect_refused(attempt(bob, pin_, bobs.answer(binding_), "000000"), ErrorCode::authentication_failed);
 }
 
+TEST_F(PasskeysTest, TC11_APasskeyAloneRefillsNoGuessesAtThePin) {
+  use_profiles(
+      Value::array({profile("weak", Value::array({Value::array({"passkey"})})), profile("strong", Value::array({"pin", "passkey"}))}));
+  const Demand weak{&policy_->profiles().at(0)}, strong{&policy_->profiles().at(1)};
+  for (int i = 0; i < 2; ++i) expect_refused(attempt(alice_, "918273", answer(), "", strong), ErrorCode::authentication_failed);
+  const auto alone = attempt(alice_, "", answer(), "", weak);
+  ASSERT_TRUE(alone) << alone.error().detail;
+  succeed(*alone);
+  expect_refused(attempt(alice_, "918273", answer(), "", strong), ErrorCode::authentication_failed);
+  expect_refused(attempt(alice_, pin_, answer(), "", strong), ErrorCode::credential_locked);
+}
+
 TEST_F(PasskeysTest, AChangeOfFactorsAsksForWhatEachReachableProfileAsksFor) {
   const auto bob = *SignerId::parse("bob");
   auto bobs = passkey_;
