@@ -1,5 +1,7 @@
 #include "crypto/inspection.h"
 
+#include <algorithm>
+
 #include <openssl/x509v3.h>
 
 #include "crypto/detail/asn1_read.h"
