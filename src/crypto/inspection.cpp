@@ -1,8 +1,8 @@
 #include "crypto/inspection.h"
 
-#include <algorithm>
-
 #include <openssl/x509v3.h>
+
+#include <algorithm>
 
 #include "crypto/detail/asn1_read.h"
 #include "crypto/detail/openssl.h"

@@ -85,7 +85,7 @@ Management::Management(Core core, std::function<Result<std::string>()> status)
       proposals_(core_.sealer, "proposals", sealed::Rollback::refused),
       state_(core_.sealer, "sam_state", sealed::Rollback::refused) {}
 
-Status Management::record(storage::Transaction& transaction, Event event) const {
+Status Management::record(storage::Transaction& transaction, const Event& event) const {
   auto appended = core_.log.append(transaction, event);
   return appended ? Status() : Status(appended.error());
 }
@@ -233,7 +233,7 @@ Result<std::string> Management::propose(storage::Transaction& transaction, Call&
   if (auto inserted = proposals_.insert(transaction, proposal.id, encode(proposal)); !inserted) return inserted.error();
   auto event = event_of(proposal, EventType::proposal_made, *call.by);
   event.fields.emplace_back("ends", format_utc(proposal.ends));
-  if (auto recorded = record(transaction, std::move(event)); !recorded) return recorded.error();
+  if (auto recorded = record(transaction, event); !recorded) return recorded.error();
   auto shown = describe(proposal, call.now);
   if (!shown) return shown.error();
   return json::encode(*shown);
@@ -290,7 +290,7 @@ Result<std::string> Management::execute(storage::Transaction& transaction, Call&
   if (auto updated = proposals_.update(transaction, proposal.id, found->version, encode(proposal)); !updated) return updated.error();
   auto event = event_of(proposal, EventType::proposal_executed, *call.by);
   event.fields.emplace_back("approved_by", proposal.approved_by);
-  if (auto recorded = record(transaction, std::move(event)); !recorded) return recorded.error();
+  if (auto recorded = record(transaction, event); !recorded) return recorded.error();
   auto shown = describe(proposal, call.now);
   if (!shown) return shown.error();
   return json::encode(*shown);
@@ -387,7 +387,7 @@ Status Management::apply(storage::Transaction& transaction, Call& call, const Pr
   }
   if (!effect) return {};
   if (auto stored = registry_.store(transaction, changed); !stored) return stored;
-  return record(transaction, std::move(event));
+  return record(transaction, event);
 }
 
 Status Management::suspend_user(storage::Transaction& transaction, Call& call) {

@@ -41,7 +41,7 @@ class Management final : public protocol::ManagementService {
   Status suspend_user(storage::Transaction& transaction, Call& call);
   /// Whether the payload can take effect now; with `effect`, lets it.
   Status apply(storage::Transaction& transaction, Call& call, const Proposal& proposal, bool effect);
-  Status record(storage::Transaction& transaction, audit::Event event) const;
+  Status record(storage::Transaction& transaction, const audit::Event& event) const;
 
   Core core_;
   std::function<Result<std::string>()> status_;
