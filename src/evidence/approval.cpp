@@ -6,7 +6,7 @@ namespace intaglio::evidence {
 namespace {
 
 constexpr std::string_view version = "intaglio/approval/1";
-constexpr std::size_t max_bytes = 64 * 1024, max_origins = 16, max_text = 256;
+constexpr std::size_t max_bytes = 64 * 1024, max_origins = 16, max_text = 512;
 constexpr std::size_t max_credential_id = 1023, max_spki = 1024, max_client_data = 4096, max_authenticator_data = 2048,
                       max_signature = 1024;
 

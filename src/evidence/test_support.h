@@ -29,6 +29,7 @@ struct SoftPasskey {
   Bytes id = Bytes(32, 0x42);
   std::uint32_t counter = 0;
   bool counts = true;  ///< one more at each answer
+  bool backup_eligible = false;
 
   /// navigator.credentials.get(): present and verified.
   [[nodiscard]] webauthn::AssertionResponse answer(ByteView challenge) {
@@ -72,7 +73,7 @@ struct SoftPasskey {
   }
   [[nodiscard]] Bytes authenticator_data(std::uint8_t flags) const {
     Bytes out = to_bytes(ByteView(crypto::sha256(as_bytes(rp_id))));
-    out.push_back(flags);
+    out.push_back(static_cast<std::uint8_t>(flags | (backup_eligible ? 0x08U : 0U)));
     for (unsigned shift = 32; shift > 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(counter >> (shift - 8)));
     return out;
   }

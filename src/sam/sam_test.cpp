@@ -359,9 +359,23 @@ class SamTest : public ::testing::Test {
     if (!done) return done.error();
     return code_in(*printer, *done);
   }
+  std::int64_t rows_of(std::string_view table) {
+    std::int64_t rows = -1;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT count(*) FROM " + std::string(table), {}, [&](const storage::Row& row) {
+        rows = row.integer(0);
+        return true;
+      });
+    }));
+    return rows;
+  }
   Result<protocol::Enrolled> change(const Signer& signer, Message message) {
     const auto opened = *sam_->open_factor_change({.signer = signer.id, .client_id = "sca", .client_name = "SCA"});
     return sam_->change_factors(sap_message(protocol::Purpose::factors, opened, message));
+  }
+  Result<protocol::Enrolled> change_pin(const Signer& signer, const std::string& pin) {
+    const auto device = *crypto::SoftwareKey::generate();
+    return change(signer, {.pin = signer.pin, .otp = otp(signer), .new_pin = pin, .answer_key = &device->public_key()});
   }
   Status change_key(const Signer& signer, protocol::KeyChange what, const std::string& pin) {
     auto opened = sam_->open_key_change({.key = signer.key, .change = what, .client_id = "sca", .client_name = "SCA"});
@@ -936,6 +950,11 @@ TEST_F(SamTest, TheKeyOfARevokedCertificateIsDestroyedUnlessTheCertificateIsOnHo
   EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::destroyed);
   EXPECT_TRUE(sam_->credential(alice.key)->certificate_revoked);
   ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {serial_of_alice}, 1))) << "twice is once";
+  EXPECT_TRUE(vault_.holds(bob.key)) << "not on this list: whether a hold is lifted is the CA's, and this list does not say";
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 4, {serial_}, 6)));
+  EXPECT_TRUE(vault_.holds(bob.key)) << "on hold still";
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 5, {serial_}, 1)));
+  EXPECT_FALSE(vault_.holds(bob.key)) << "the hold has become a revocation";
 }
 
 TEST_F(SamTest, TheKeyOfARevokedCertificateIsKeptInactiveUntilItsDateWherePolicySaysSo) {
@@ -1185,6 +1204,32 @@ TEST_F(SamTest, AChangeOfFactorsThatAResetOvertakesChangesNothing) {
   expect_refused(change(alice, {.pin = alice.pin, .otp = otp(alice), .new_pin = "739104", .answer_key = &device->public_key()}),
                  ErrorCode::conflict);
   EXPECT_TRUE(enrol("alice", code, "580264", device->public_key()));
+}
+
+TEST_F(SamTest, TC7_WhatWasProvenBeforeAChangeOfFactorsOpensNothingAfterIt) {
+  auto alice = enrolled_signer("alice");
+  // Between the evaluation and the write her PIN becomes another.
+  const auto overtaken = [&](const std::string& pin, const auto& act) {
+    bool changed = false;
+    pepper_.runs_before = 1;
+    pepper_.before = [&] { changed = static_cast<bool>(change_pin(alice, pin)); };
+    expect_refused(act(), ErrorCode::conflict);
+    EXPECT_TRUE(changed);
+    alice.pin = pin;
+  };
+  const auto opened = *open_for(alice, {"contract"});
+  auto message = sap_message(protocol::Purpose::sign, opened, {.pin = alice.pin, .otp = otp(alice)});
+  overtaken("739104", [&] { return sam_->authorise(message); });
+  const auto generation = *sam_->open_key_generation(
+      {.signer = alice.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = profile_, .client_id = "sca", .client_name = "SCA"});
+  message = sap_message(protocol::Purpose::key, generation, {.pin = alice.pin, .otp = otp(alice)});
+  overtaken("580246", [&] { return sam_->generate_key(message); });
+  const auto destruction = *sam_->open_key_change({alice.key, protocol::KeyChange::destroy, "sca", "SCA"});
+  message = sap_message(protocol::Purpose::destroy, destruction, {.pin = alice.pin, .otp = otp(alice)});
+  overtaken("903172", [&] { return sam_->change_key(message); });
+  EXPECT_TRUE(vault_.holds(alice.key));
+  EXPECT_EQ(rows_of("authorisations"), 0);
+  EXPECT_TRUE(approve(alice, {"contract"}));
 }
 
 TEST_F(SamTest, TC15_ASignerSuspendsAKeyAndCannotLiftThat) {
@@ -1547,16 +1592,6 @@ class WrappedSamTest : public SamTest {
     custody_ = "wrapped";
     SamTest::SetUp();
   }
-  std::int64_t rows_of(std::string_view table) {
-    std::int64_t rows = -1;
-    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
-      return reader.query("SELECT count(*) FROM " + std::string(table), {}, [&](const storage::Row& row) {
-        rows = row.integer(0);
-        return true;
-      });
-    }));
-    return rows;
-  }
   std::optional<custody::StoredSealedKey> row_of(const KeyId& key) {
     std::optional<custody::StoredSealedKey> row;
     const auto found = database_->write([&](storage::Transaction& transaction) -> Status {
@@ -1589,10 +1624,6 @@ class WrappedSamTest : public SamTest {
                                       {std::string_view(key.text()), row.version, ByteView(row.record)});
       return done ? Status() : Status(done.error());
     }));
-  }
-  Result<protocol::Enrolled> change_pin(const Signer& signer, const std::string& pin) {
-    const auto device = *crypto::SoftwareKey::generate();
-    return change(signer, {.pin = signer.pin, .otp = otp(signer), .new_pin = pin, .answer_key = &device->public_key()});
   }
 };
 

@@ -165,9 +165,7 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     auto key = core.keys.find(transaction, *key_id);
     if (!key) return key.error();
     if (auto checked = check_key(core, *message, proven->signer(), *key); !checked) return checked;
-    if (shares) {
-      if (auto current = check_current_pin(core, transaction, *proven); !current) return current;
-    }
+    if (auto current = core.factors.find_current(transaction, *proven); !current) return current.error();
     // The nonce is consumed with the authorisation: one ticket, one authorisation (TC-4).
     if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires);
         !consumed)
@@ -240,6 +238,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
 
   // The ticket is consumed and the key's name is known to the database before the token makes anything.
   auto claimed = core.database.write([&](storage::Transaction& write) -> Status {
+    if (auto current = core.factors.find_current(write, *proven); !current) return current.error();
     if (auto within = check_key_limits(core, write, owner, *profile); !within) return within;
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
@@ -264,9 +263,10 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
                                     .certificates = {},
                                     .revoked = false,
                                     .suspended_because = {}};
+    // Once more: making a key takes long, and what locks it must be the PIN that opens it.
+    if (auto current = core.factors.find_current(write, *proven); !current) return current.error();
     if (auto inserted = core.keys.insert(write, record); !inserted) return inserted;
     if (made->sealed) {
-      if (auto current = check_current_pin(core, write, *proven); !current) return current;
       if (auto kept = core.sealed_keys.insert(write, *key_id, *made->sealed); !kept) return kept;
     }
     auto removed = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key_id->text())});

@@ -59,26 +59,21 @@ Status put_passkeys(Core& core, storage::Transaction& write, const SignerRecord&
   }
   auto kept = passkeys.of(write, signer);
   if (!kept) return kept.error();
-  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, factors_of(signer, *kept))))
+  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, core.factors.held_by(signer, *kept))))
     return Error{ErrorCode::invalid_request, "the factors that would be left open nothing"};
   return {};
 }
 
-/// Within the transaction: the record is still the one whose factors were shown. Another change or a reset may have come between.
-Status put_factors(Core& core, storage::Transaction& write, const SignerRecord& shown, const NewFactors& made) {
-  auto record = core.factors.signers().find(write, shown.id.text());
-  if (!record) return record.error();
-  if (!*record) return Error{ErrorCode::authentication_failed, "the signer is gone"};
-  auto signer = parse_signer((*record)->content.reveal());
-  if (!signer) return signer.error();
-  const bool same = signer->incarnation == shown.incarnation && pin_version(*signer) == pin_version(shown) &&
-                    same_secret(signer->totp_seed.reveal(), shown.totp_seed.reveal());
-  if (refused_by("sam.change.current", !same)) return Error{ErrorCode::conflict, "the factors changed meanwhile"};
-  if (made.pin) signer->pin = *made.pin;
-  if (made.seed) signer->totp_seed = made.seed->clone();
-  const auto encoded = encode(*signer);
-  if (auto updated = core.factors.signers().update(write, shown.id.text(), (*record)->version, encoded.reveal()); !updated) return updated;
-  return put_passkeys(core, write, *signer, made);
+/// Within the transaction.
+Status put_factors(Core& core, storage::Transaction& write, const FactorsProven& proven, const NewFactors& made) {
+  auto current = core.factors.find_current(write, proven);
+  if (!current) return current.error();
+  auto& signer = current->record;
+  if (made.pin) signer.pin = *made.pin;
+  if (made.seed) signer.totp_seed = made.seed->clone();
+  const auto encoded = encode(signer);
+  if (auto updated = core.factors.signers().update(write, signer.id.text(), current->version, encoded.reveal()); !updated) return updated;
+  return put_passkeys(core, write, signer, made);
 }
 
 /// Within the transaction: what the signer asked of a key that is his.
@@ -141,7 +136,7 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
   auto stored = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
-    if (auto put = put_factors(core, write, signer, made); !put) return put;
+    if (auto put = put_factors(core, write, *proven, made); !put) return put;
     if (made.pin) {
       if (auto put = put_resealed(core, write, signer.id, made.keys); !put) return put;
     }
@@ -185,6 +180,7 @@ Status change_key(Core& core, std::string_view sap_message) {
   auto written = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
+    if (auto current = core.factors.find_current(write, *proven); !current) return current.error();
     if (auto given = core.factors.give_back(write, *proven, 0, profile); !given) return given;
     return put_key_change(core, write, *message, proven->signer());
   });

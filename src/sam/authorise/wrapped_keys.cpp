@@ -67,19 +67,6 @@ Result<LockShares> split_lock_for(Core& core, const FactorsProven& proven, const
   return split_lock(*lock);
 }
 
-Status check_current_pin(Core& core, storage::Transaction& transaction, const FactorsProven& proven) {
-  if (!proven.pin()) return without_pin();
-  const auto& shown = proven.signer();
-  auto record = core.factors.signers().find(transaction, shown.id.text());
-  if (!record) return record.error();
-  if (!*record) return Error{ErrorCode::authentication_failed, "the signer is gone"};
-  auto signer = parse_signer((*record)->content.reveal());
-  if (!signer) return signer.error();
-  const bool same = signer->incarnation == shown.incarnation && signer->pin && signer->pin->version == proven.pin()->version;
-  if (refused_by("sam.wrapped.current-pin", !same)) return Error{ErrorCode::conflict, "the PIN changed meanwhile"};
-  return {};
-}
-
 Result<std::vector<ResealedKey>> reseal_keys(Core& core, const FactorsProven& proven, const NewPin& pin) {
   const auto& signer = proven.signer().id;
   std::vector<WrappedKey> keys;

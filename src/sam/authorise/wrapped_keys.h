@@ -19,9 +19,6 @@ struct MadeKey {
 /// The lock of this key from the PIN that was shown, in two shares.
 [[nodiscard]] Result<LockShares> split_lock_for(Core& core, const FactorsProven& proven, const std::string& key);
 
-/// Within the transaction that keeps what a lock was made for: the PIN is still the one that was shown. `conflict` when not.
-[[nodiscard]] Status check_current_pin(Core& core, storage::Transaction& transaction, const FactorsProven& proven);
-
 /// The binding that a key's record and its row give.
 [[nodiscard]] custody::KeyBinding binding_of(const custody::KeyRecord& record, std::uint64_t policy_version);
 

@@ -339,9 +339,11 @@ Status put_revocation_data(Core& core, ByteView crl) {
     for (const auto& revoked : list->revoked) {
       auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
       if (!stored) return stored.error();
-      if (!*stored || (*stored)->record.revoked) continue;
+      if (!*stored) continue;
       const auto key = (*stored)->record.id;
-      if (auto ended = end_revoked_key(core, transaction, **std::move(stored), revoked.reason); !ended) return ended;
+      const auto changed = end_revoked_key(core, transaction, **std::move(stored), revoked.reason);
+      if (!changed) return changed.error();
+      if (!*changed) continue;
       auto appended = append_event(core, transaction,
                                    Event{.type = EventType::revocation_recorded,
                                          .actor = "ca",

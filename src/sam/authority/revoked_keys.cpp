@@ -9,13 +9,10 @@ using audit::Event;
 using audit::EventType;
 using audit::Outcome;
 
-Status end_revoked_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, crypto::RevocationReason reason) {
+namespace {
+
+Status keep_inactive(Core& core, storage::Transaction& transaction, custody::StoredKey key) {
   auto& record = key.record;
-  if (record.revoked) return {};
-  record.revoked = true;
-  const bool ended = record.state == custody::KeyState::destroyed || record.state == custody::KeyState::inactive;
-  if (ended || reason == crypto::RevocationReason::certificate_hold) return core.keys.update(transaction, key);
-  if (!core.policy.revoked_keys_kept) return void_key(core, transaction, std::move(key), {"ca", "the certificate is revoked", {}});
   record.state = custody::KeyState::inactive;
   record.suspended_because.clear();
   record.inactive_until = core.clock->now() + *core.policy.revoked_keys_kept;
@@ -30,6 +27,21 @@ Status end_revoked_key(Core& core, storage::Transaction& transaction, custody::S
                                                      .fields = {{"reason", "the certificate is revoked"},
                                                                 {"change", "inactive until " + format_utc(record.inactive_until)}}});
   return appended ? Status() : Status(appended.error());
+}
+
+}  // namespace
+
+Result<bool> end_revoked_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, crypto::RevocationReason reason) {
+  auto& record = key.record;
+  const bool ended = record.state == custody::KeyState::destroyed || record.state == custody::KeyState::inactive;
+  const bool stays = ended || reason == crypto::RevocationReason::certificate_hold;
+  if (record.revoked && stays) return false;
+  record.revoked = true;
+  auto done = stays                           ? core.keys.update(transaction, key)
+              : core.policy.revoked_keys_kept ? keep_inactive(core, transaction, std::move(key))
+                                              : void_key(core, transaction, std::move(key), {"ca", "the certificate is revoked", {}});
+  if (!done) return done.error();
+  return true;
 }
 
 Status end_inactive_keys(Core& core) {

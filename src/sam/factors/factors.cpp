@@ -124,11 +124,12 @@ Status check_new_pin(const Secret& pin) {
   return {};
 }
 
-FactorSet factors_of(const SignerRecord& signer, const std::vector<Passkey>& passkeys) {
+FactorSet Factors::held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys) const {
   FactorSet held;
   if (signer.pin) held.add(Factor::pin);
   if (!signer.totp_seed.empty()) held.add(Factor::totp);
-  if (has_usable(passkeys)) held.add(Factor::passkey);
+  const bool usable = std::any_of(passkeys.begin(), passkeys.end(), [this](const Passkey& passkey) { return passkeys_.may_use(passkey); });
+  if (usable) held.add(Factor::passkey);
   return held;
 }
 
@@ -275,7 +276,7 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
     const auto* const found = charged.signer ? &*charged.signer : nullptr;
     auto passkey = passkeys_.evaluate(transaction, signer, found, shown.passkey ? &*shown.passkey : nullptr, shown.binding);
     if (!passkey) return passkey.error();
-    if (found != nullptr) charged.held = factors_of(*found, passkey->record.passkeys);
+    if (found != nullptr) charged.held = held_by(*found, passkey->record.passkeys);
     forget_ended_locks(state, now);
     const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
     // The seed of who has none is known to everyone.
@@ -344,6 +345,30 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
                        kinds.has(Factor::pin) ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
 }
 
+Result<CurrentSigner> Factors::find_current(storage::Transaction& transaction, const FactorsProven& proven) const {
+  const auto& shown = proven.signer();
+  auto row = signers_.find(transaction, shown.id.text());
+  if (!row) return row.error();
+  if (!*row) return Error{ErrorCode::authentication_failed, "the signer is gone"};
+  auto signer = parse_signer((*row)->content.reveal());
+  if (!signer) return signer.error();
+  const Error changed{ErrorCode::conflict, "the factors changed meanwhile"};
+  const auto pin_version = [](const SignerRecord& one) { return one.pin ? one.pin->version : 0; };
+  const bool same = signer->incarnation == shown.incarnation && pin_version(*signer) == pin_version(shown) &&
+                    same_secret(signer->totp_seed.reveal(), shown.totp_seed.reveal());
+  if (refused_by("sam.factors.current", !same)) return changed;
+  if (const auto& answered = proven.passkey()) {
+    auto kept = passkeys_.of(transaction, *signer);
+    if (!kept) return kept.error();
+    // Its counter may have gone on: this assertion came before.
+    const bool usable = std::any_of(kept->begin(), kept->end(), [&](const Passkey& passkey) {
+      return passkey.id == answered->passkey.id && passkey.spki == answered->passkey.spki && passkeys_.may_use(passkey);
+    });
+    if (refused_by("sam.factors.current-passkey", !usable)) return changed;
+  }
+  return CurrentSigner{(*row)->version, *std::move(signer)};
+}
+
 Status Factors::give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents,
                           const Profile& profile) const {
   const auto& id = proven.signer().id.text();
@@ -353,8 +378,8 @@ Status Factors::give_back(storage::Transaction& transaction, const FactorsProven
   auto state = parse_factor_state((*record)->content.reveal());
   if (!state) return state.error();
   state->locked_until = 0;
-  if (proven.signer().pin && !proven.shown().has(Factor::pin)) {
-    // A passkey alone gives its own attempt back and no more: it must not refill the guesses at a PIN that other profiles ask for.
+  // A passkey alone gives its own attempt back and no more: it must not refill the guesses at a PIN that other profiles ask for.
+  if (refused_by("sam.factors.refill", proven.signer().pin && !proven.shown().has(Factor::pin))) {
     if (state->failures > 0) --state->failures;
   } else {
     state->failures = 0;

@@ -69,10 +69,14 @@ class FactorsProven {
   std::optional<StretchedPin> pin_;
 };
 
-/// What a signer can show of what is kept of him.
-[[nodiscard]] FactorSet factors_of(const SignerRecord& signer, const std::vector<Passkey>& passkeys);
 /// Whether a profile of the policy has a combination of these.
 [[nodiscard]] bool reaches_a_profile(const Policy& policy, FactorSet factors) noexcept;
+
+/// A signer's record as a transaction sees it.
+struct CurrentSigner {
+  std::uint64_t version;  ///< of its row
+  SignerRecord record;
+};
 
 /// Which factors suffice: a combination of each of these profiles that the signer's own factors reach, and there is one. So whoever shows
 /// less than the keys of another profile ask for cannot change what opens them.
@@ -89,6 +93,10 @@ class Factors {
   [[nodiscard]] Result<FactorsProven> verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends,
                                              const ShownFactors& shown, const Demand& demand);
 
+  /// Within the transaction that writes what a success opened, because a reset or another change may have come between: PIN, seed and
+  /// incarnation are those of the evaluation, and the passkey that answered is registered and may still be used. `conflict` when not,
+  /// `authentication_failed` when the signer is gone.
+  [[nodiscard]] Result<CurrentSigner> find_current(storage::Transaction& transaction, const FactorsProven& proven) const;
   /// Within the transaction that a success leads to: clears the failures and counts `documents` against the velocity limits
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
   Status give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents, const Profile& profile) const;
@@ -103,6 +111,9 @@ class Factors {
 
   /// Consumes an id for ever within its life; `replayed` when it was used.
   Status consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const;
+
+  /// What a signer can show of what is kept of him.
+  [[nodiscard]] FactorSet held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys) const;
 
   [[nodiscard]] const sealed::Table& signers() const noexcept { return signers_; }
   [[nodiscard]] const sealed::Table& states() const noexcept { return states_; }

@@ -16,6 +16,7 @@ struct Passkey {
   evidence::webauthn::Aaguid model;
   std::uint64_t counter;  ///< the last one that was told, 32 bits
   bool backup_eligible;
+  bool attested;   ///< its attestation led to a root of the policy, so that its model is what it says
   bool suspended;  ///< its counter went back: it may have been copied, and is never taken again
   std::int64_t registered;  ///< unix seconds
 };

@@ -42,10 +42,6 @@ evidence::webauthn::Credential stand_in_for(const evidence::webauthn::AssertionR
 
 }  // namespace
 
-bool has_usable(const std::vector<Passkey>& passkeys) noexcept {
-  return std::any_of(passkeys.begin(), passkeys.end(), [](const Passkey& passkey) { return !passkey.suspended; });
-}
-
 Passkeys::Passkeys(const Policy& policy, audit::Log& log, const std::shared_ptr<const sealed::Sealer>& sealer,
                    const std::shared_ptr<const Clock>& clock)
     : policy_(policy), log_(log), clock_(clock), table_(sealer, "passkeys", sealed::Rollback::refused) {
@@ -81,6 +77,16 @@ Result<std::vector<Passkey>> Passkeys::of(storage::Transaction& transaction, con
   return std::move(loaded->record.passkeys);
 }
 
+bool Passkeys::may_use(const Passkey& passkey) const {
+  const auto* rules = policy_.passkeys();
+  if (rules == nullptr) return false;
+  if (refused_by("sam.passkey.suspended", passkey.suspended)) return false;
+  if (refused_by("sam.passkey.backup", passkey.backup_eligible && !rules->allow_backup_eligible)) return false;
+  const auto& models = rules->models;
+  const bool let_in = models.empty() || (passkey.attested && std::find(models.begin(), models.end(), passkey.model) != models.end());
+  return !refused_by("sam.passkey.model", !let_in);
+}
+
 Result<Passkeys::Evaluated> Passkeys::evaluate(storage::Transaction& transaction, const SignerId& id, const SignerRecord* signer,
                                                const evidence::webauthn::AssertionResponse* shown, ByteView challenge) const {
   auto evaluated = load(transaction, id, signer);
@@ -88,9 +94,8 @@ Result<Passkeys::Evaluated> Passkeys::evaluate(storage::Transaction& transaction
   if (!evaluated || shown == nullptr || rules == nullptr) return evaluated;
   // The signer's credential is chosen before anything of the assertion is looked at: each case has one verification.
   const auto& passkeys = evaluated->record.passkeys;
-  const auto own = std::find_if(passkeys.begin(), passkeys.end(), [&](const Passkey& passkey) {
-    return passkey.id == shown->credential_id && !refused_by("sam.passkey.suspended", passkey.suspended);
-  });
+  const auto own = std::find_if(passkeys.begin(), passkeys.end(),
+                                [&](const Passkey& passkey) { return passkey.id == shown->credential_id && may_use(passkey); });
   auto credential = own == passkeys.end() ? Result<evidence::webauthn::Credential>(stand_in_for(*shown, *stand_in_)) : credential_of(*own);
   if (!credential) return credential.error();
   auto assertion = evidence::webauthn::verify_assertion(*rules, *credential, challenge, *shown);
@@ -138,6 +143,7 @@ Result<Passkey> Passkeys::verify_new(const evidence::webauthn::RegistrationRespo
                  .model = credential.model,
                  .counter = credential.counter,
                  .backup_eligible = credential.backup_eligible,
+                 .attested = registration->attestation == evidence::webauthn::Attestation::trusted,
                  .suspended = false,
                  .registered = unix_seconds(now)};
 }

@@ -37,6 +37,8 @@ class Passkeys {
   Status put(storage::Transaction& transaction, const SignerRecord& signer, const std::optional<Passkey>& added, bool alone) const;
   /// Those of this incarnation, suspended ones too.
   [[nodiscard]] Result<std::vector<Passkey>> of(storage::Transaction& transaction, const SignerRecord& signer) const;
+  /// It is not suspended, and the policy in force would take it anew: what a stricter policy lets in no more opens nothing.
+  [[nodiscard]] bool may_use(const Passkey& passkey) const;
 
  private:
   [[nodiscard]] Result<Evaluated> load(storage::Transaction& transaction, const SignerId& id, const SignerRecord* signer) const;
@@ -48,8 +50,5 @@ class Passkeys {
   sealed::Table table_;
   std::optional<crypto::PublicKey> stand_in_;  ///< nobody has its private key
 };
-
-/// Whether one of them can be used.
-[[nodiscard]] bool has_usable(const std::vector<Passkey>& passkeys) noexcept;
 
 }  // namespace intaglio::sam

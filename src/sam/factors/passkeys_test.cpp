@@ -42,7 +42,7 @@ class PasskeysTest : public ::testing::Test {
   void SetUp() override {
     folder_ = std::filesystem::temp_directory_path() / ("intaglio-passkeys-test-" + *crypto::random_id());
     std::filesystem::create_directories(folder_);
-    use_profiles(Value::array({profile("both", Value::array({Value::array({"pin", "passkey"}), Value::array({"pin", "totp"})}))}));
+    use_profiles(both_);
     database_ = *storage::open_sqlite(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
     sealer_ = *sealed::open_testing_sealer(*database_, Bytes(32, 7), clock_, folder_ / "versions");
@@ -60,6 +60,10 @@ class PasskeysTest : public ::testing::Test {
   }
   void open() { factors_ = std::make_unique<Factors>(*policy_, *database_, *log_, sealer_, pepper_, clock_); }
 
+  void use_rules(const Value& rules) {
+    passkey_rules_ = rules;
+    use_profiles(both_);
+  }
   static Value profile(const std::string& name, const Value& factors) {
     return {{"name", name},       {"custody", "resident"},  {"factors", factors},    {"key_algorithms", Value::array({"p256"})},
             {"max_documents", 1}, {"sad_seconds", 60},      {"ticket_seconds", 300}, {"per_minute", 10},
@@ -82,7 +86,7 @@ class PasskeysTest : public ::testing::Test {
         {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
         {"activation", {{"tries", 5}, {"days", 7}}},
         {"totp_issuer", "Test"},
-        {"passkeys", {{"rp_id", evidence::test::rp_id}, {"origins", Value::array({evidence::test::origin})}, {"backup_eligible", false}}},
+        {"passkeys", passkey_rules_},
         {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
         {"ca_anchors", Value::array({encode_base64(certificate_)})}};
     auto policy = Policy::parse(json::encode(document));
@@ -144,6 +148,16 @@ class PasskeysTest : public ::testing::Test {
     binding_ = crypto::sha256(binding_);
     return passkey_.answer(binding_);
   }
+  /// What find_current() refuses with; nothing when it does not.
+  std::optional<ErrorCode> current(const FactorsProven& proven) {
+    std::optional<ErrorCode> refused;
+    EXPECT_TRUE(database_->write([&](storage::Transaction& write) -> Status {
+      const auto found = factors_->find_current(write, proven);
+      if (!found) refused = found.error().code;
+      return {};
+    }));
+    return refused;
+  }
   void succeed(const FactorsProven& proven) {
     ASSERT_TRUE(
         database_->write([&](storage::Transaction& write) { return factors_->give_back(write, proven, 0, policy_->profiles().front()); }));
@@ -166,6 +180,9 @@ class PasskeysTest : public ::testing::Test {
     return found;
   }
 
+  const Value both_ = Value::array({profile("both", Value::array({Value::array({"pin", "passkey"}), Value::array({"pin", "totp"})}))});
+  Value passkey_rules_ = {
+      {"rp_id", evidence::test::rp_id}, {"origins", Value::array({evidence::test::origin})}, {"backup_eligible", false}};
   const SignerId alice_ = *SignerId::parse("alice");
   const std::string pin_ = "493817";
   std::filesystem::path folder_;
@@ -303,6 +320,60 @@ TEST_F(PasskeysTest, TC7_PasskeysOfAnEarlierRecordOfTheNameOpenNothing) {
   expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
 }
 
+TEST_F(PasskeysTest, WhatAPasskeyOpenedIsNotWrittenOnceThatPasskeyIsGone) {
+  const auto proven = attempt(alice_, pin_, answer());
+  ASSERT_TRUE(proven) << proven.error().detail;
+  EXPECT_EQ(current(*proven), std::nullopt);
+  SoftPasskey other;
+  other.id = Bytes(32, 0x55);
+  ASSERT_TRUE(put(other));
+  EXPECT_EQ(current(*proven), std::nullopt) << "another one beside it changes nothing";
+  other.id = Bytes(32, 0x66);
+  ASSERT_TRUE(put(other, /*alone=*/true));
+  EXPECT_EQ(current(*proven), ErrorCode::conflict);
+}
+
+TEST_F(PasskeysTest, WhatAPasskeyOpenedIsNotWrittenOnceItIsSuspended) {
+  passkey_.counter = 10;
+  const auto proven = attempt(alice_, pin_, answer());
+  ASSERT_TRUE(proven) << proven.error().detail;
+  passkey_.counter = 3;
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+  EXPECT_EQ(current(*proven), ErrorCode::conflict);
+}
+
+TEST_F(PasskeysTest, APasskeyThatAStricterPolicyTakesNoMoreOpensNothingUntilItDoesAgain) {
+  const auto bob = *SignerId::parse("bob");
+  auto rules = passkey_rules_;
+  rules["backup_eligible"] = true;
+  use_rules(rules);
+  SoftPasskey synced;
+  synced.id = Bytes(32, 0x55);
+  synced.backup_eligible = true;
+  enrol(bob, /*pin=*/true, /*seed=*/false, synced);
+  EXPECT_TRUE(attempt(bob, pin_, synced.answer(binding_)));
+  rules["backup_eligible"] = false;
+  use_rules(rules);
+  expect_refused(attempt(bob, pin_, synced.answer(binding_)), ErrorCode::authentication_failed);
+
+  // A model is believed only where its attestation was verified.
+  ASSERT_TRUE(attempt(alice_, pin_, answer()));
+  auto attested = *registered(passkey_);
+  rules["models"] = Value::array({"00000000-0000-0000-0000-000000000000", "d548826e-79b4-db40-a3d8-11116f7e8349"});
+  rules["roots"] = Value::array({encode_base64(certificate_)});
+  use_rules(rules);
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+  passkey_.id = attested.id = Bytes(32, 0x77);
+  attested.attested = true;
+  const auto stored = database_->write(
+      [&](storage::Transaction& write) { return factors_->passkeys().put(write, records_.at(alice_), attested, /*alone=*/true); });
+  ASSERT_TRUE(stored) << stored.error().detail;
+  EXPECT_TRUE(attempt(alice_, pin_, answer()));
+  rules["models"] = Value::array({"d548826e-79b4-db40-a3d8-11116f7e8349"});
+  use_rules(rules);
+  expect_refused(attempt(alice_, pin_, answer()), ErrorCode::authentication_failed);
+}
+
 TEST_F(PasskeysTest, AStrangerWithTheCodeOfNoSeedLocksNobodyOut) {
   for (int i = 0; i < 5; ++i) expect_refused(attempt(alice_, pin_, {}, zero_code()), ErrorCode::authentication_failed);
   EXPECT_TRUE(attempt(alice_, pin_, answer()));
@@ -386,8 +457,8 @@ TEST_F(PasskeysTest, ARegistrationForAnotherBindingIsRefusedWithItsReason) {
 
 TEST(PasskeyRecord, IsReadOnlyAsItIsWritten) {
   const PasskeyRecord record{.incarnation = Bytes(16, 1),
-                             .passkeys = {{Bytes(32, 2), Bytes(91, 3), 7, {4}, 5, true, false, 1'800'000'000},
-                                          {Bytes(16, 6), Bytes(91, 7), 9, {}, 0, false, true, 1}}};
+                             .passkeys = {{Bytes(32, 2), Bytes(91, 3), 7, {4}, 5, true, true, false, 1'800'000'000},
+                                          {Bytes(16, 6), Bytes(91, 7), 9, {}, 0, false, false, true, 1}}};
   const auto encoded = encode(record);
   const auto read = parse_passkeys(encoded);
   ASSERT_TRUE(read);
@@ -396,6 +467,23 @@ TEST(PasskeyRecord, IsReadOnlyAsItIsWritten) {
   auto longer = encoded;
   longer.push_back(0);
   EXPECT_FALSE(parse_passkeys(longer));
+}
+
+TEST(PasskeyRecord, OfBeforeAttestationWasKeptHasNone) {
+  Bytes earlier;
+  append_field(earlier, std::string_view("passkeys/1"));
+  append_field(earlier, Bytes(16, 1));
+  append_field(earlier, std::uint64_t{1});
+  append_field(earlier, Bytes(32, 2));
+  append_field(earlier, Bytes(91, 3));
+  append_field(earlier, std::uint64_t{7});
+  append_field(earlier, Bytes(16, 4));
+  for (const std::uint64_t number : {5U, 1U, 0U, 1800000000U}) append_field(earlier, number);
+  const auto read = parse_passkeys(earlier);
+  ASSERT_TRUE(read) << read.error().detail;
+  EXPECT_FALSE(read->passkeys.front().attested);
+  EXPECT_TRUE(read->passkeys.front().backup_eligible);
+  EXPECT_FALSE(read->passkeys.front().suspended);
 }
 
 }  // namespace
