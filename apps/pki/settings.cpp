@@ -89,6 +89,7 @@ void read_authority(config::Document& document, Settings& settings) {
   settings.root_list = ca.path("root_crl", "The root's revocation list, DER.");
   settings.authority_name = read_name(ca);
   settings.qualified = ca.boolean("qualified", "Whether profiles may state QcCompliance and QcSSCD.", false);
+  if (settings.qualified && settings.clock != ClockSource::kernel) ca.refuse("qualified", "needs clock = \"kernel\"");
   settings.profiles = ca.path("profiles", "Folder of certificate profiles, *.json.");
   settings.algorithm_policy = ca.path("algorithm_policy", "The dated algorithm policy, JSON.");
   settings.public_url = read_public_url(ca);
@@ -132,6 +133,7 @@ void read_time_stamping(config::Document& document, Settings& settings) {
       tsa.integer("accuracy_milliseconds", "What tokens state; the clock must be known to be better.", {10, 1000}, 1000));
   role.policy.qualified = tsa.boolean("qualified", "Whether tokens state to be qualified; needs ca.qualified.", false);
   if (role.policy.qualified && !settings.qualified) tsa.refuse("qualified", "needs ca.qualified");
+  if (role.policy.qualified && settings.clock != ClockSource::kernel) tsa.refuse("qualified", "needs clock = \"kernel\"");
   if (!enabled) return;
   if (role.unit.common_name.empty()) tsa.refuse("common_name", "is needed");
   if (role.policy.oid.empty()) tsa.refuse("policy", "is needed");

@@ -124,12 +124,21 @@ Status install_users(storage::Transaction& transaction, const Opened& opened, co
   return {};
 }
 
+/// Locks, ends of approvals and of certificates hang on the time: only a demonstration may take it from whoever sets it.
+Status check_clock(ClockSource clock, const intaglio::sam::Policy& policy) {
+  if (refused_by("sam.clock-vouched", clock != ClockSource::kernel && !policy.demo()))
+    return Error{ErrorCode::configuration,
+                 "clock = \"declared\" is for demonstrations, and the policy says demo: false; use clock = \"kernel\""};
+  return {};
+}
+
 /// Puts the policy into sealed state, once; a later change is a matter of the quorum on the management listener.
 Status initialise(const Arguments& arguments, Settings settings) {
   auto document = read_file(arguments.policy, max_policy_bytes);
   if (!document) return document.error();
   auto policy = intaglio::sam::Policy::parse(as_text(*document));
   if (!policy) return policy.error();
+  if (auto checked = check_clock(settings.clock, *policy); !checked) return checked;
   std::optional<intaglio::sam::PrivilegedUsers> users;
   if (!arguments.privileged_users.empty()) {
     auto list = read_file(arguments.privileged_users, max_policy_bytes);
@@ -288,6 +297,16 @@ Status check_algorithms(token::Token& token, const intaglio::sam::Policy& policy
   return {};
 }
 
+/// The modes of custody that the policy asks for, apart from resident. Refused when the token does not serve the policy.
+Result<std::optional<WrappedCustody>> open_custody(const std::shared_ptr<token::Token>& token, const intaglio::sam::Policy& policy) {
+  if (auto checked = check_algorithms(*token, policy); !checked) return checked.error();
+  if (!needs_wrapped_custody(policy)) return std::optional<WrappedCustody>();
+  auto custody = open_wrapped_custody(token, /*make=*/false);
+  if (!custody) return custody.error();
+  if (auto checked = check_wrapped_custody(*custody->vault, policy); !checked) return checked.error();
+  return std::optional<WrappedCustody>(*std::move(custody));
+}
+
 Status serve(Settings settings) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -310,14 +329,13 @@ Status serve(Settings settings) {
     return Error{ErrorCode::configuration, "no policy is installed; run: intaglio-sam --config FILE --initialise --policy POLICY.json"};
   auto policy = intaglio::sam::Policy::parse(as_text(policy_document->content.reveal()));
   if (!policy) return policy.error();
-  if (auto checked = check_algorithms(*opened->token, *policy); !checked) return checked;
-  std::optional<WrappedCustody> wrapped;
-  if (needs_wrapped_custody(*policy)) {
-    auto custody = open_wrapped_custody(opened->token, /*make=*/false);
-    if (!custody) return custody.error();
-    if (auto checked = check_wrapped_custody(*custody->vault, *policy); !checked) return checked;
-    wrapped = *std::move(custody);
-  }
+  if (auto checked = check_clock(opened->settings.clock, *policy); !checked) return checked;
+  auto served = open_custody(opened->token, *policy);
+  // Another policy is the quorum's to install, which needs the management listener: without one there is nothing to wait for.
+  if (!served && !opened->settings.management) return served.error();
+  if (!served) log::refusal("policy.not_served", served.error(), {{"signing", "refused until another policy is installed"}});
+  const auto wrapped = served ? *std::move(served) : std::nullopt;
+  const std::optional<Error> not_served = served ? std::nullopt : std::optional(served.error());
 
   auto start_id = crypto::random_id();
   if (!start_id) return start_id.error();
@@ -350,17 +368,20 @@ Status serve(Settings settings) {
                                         .log_origin = opened->settings.audit.origin,
                                         .configuration_digest = encode_base64url(crypto::sha256(as_bytes(opened->settings.effective)))});
   if (auto started = sam->start(); !started) return started;
-  auto server = protocol::wire::Server::start(opened->settings.listener, sam);
-  if (!server) return server.error();
-  std::unique_ptr<protocol::wire::Server> management;
+  std::unique_ptr<protocol::wire::Server> server, management;
+  if (!not_served) {
+    auto listening = protocol::wire::Server::start(opened->settings.listener, sam);
+    if (!listening) return listening.error();
+    server = std::move(*listening);
+  }
   if (opened->settings.management) {
-    auto listening = protocol::wire::Server::start(*opened->settings.management,
-                                                   std::make_shared<intaglio::sam::Management>(core, [sam] { return sam->status(); }));
+    const auto status = [sam, not_served]() -> Result<std::string> { return not_served ? *not_served : sam->status(); };
+    auto listening = protocol::wire::Server::start(*opened->settings.management, std::make_shared<intaglio::sam::Management>(core, status));
     if (!listening) return listening.error();
     management = std::move(*listening);
     log::info("management", {{"port", std::to_string(management->port())}});
   }
-  log::info("ready", {{"port", std::to_string((*server)->port())},
+  log::info("ready", {{"port", server ? std::to_string(server->port()) : "none"},
                       {"policy", policy->id()},
                       {"token", opened->token->description()},
                       {"key_authorisation", vault.key_authorisation()},
@@ -373,7 +394,7 @@ Status serve(Settings settings) {
   log::info("stopping");
   end_at_the_latest_in(stop_patience);
   if (management) management->stop();
-  (*server)->stop();
+  if (server) server->stop();
   maintenance.reset();
   sam->stop();
   return {};

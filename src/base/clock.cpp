@@ -38,6 +38,9 @@ class SystemClock final : public Clock {
       return Error{ErrorCode::clock_unsynchronised,
                    "the kernel says that the clock is not synchronised (adjtimex); start chrony or systemd-timesyncd"};
     }
+    // EN 319 421, 7.7.2: while a leap second is inserted the kernel says the second before it again.
+    if (kernel == TIME_OOP && bound != std::chrono::microseconds::max())
+      return Error{ErrorCode::clock_unsynchronised, "a leap second is being inserted"};
     return check_error(std::chrono::microseconds(state.maxerror), bound);
   }
   [[nodiscard]] ClockSource source() const noexcept override { return source_; }

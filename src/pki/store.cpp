@@ -79,6 +79,7 @@ CREATE TABLE pki_timestamp (
   generated_at BIGINT NOT NULL
 );
 )sql"},
+      {3, "CREATE INDEX pki_timestamp_generated ON pki_timestamp (generated_at);"},
   };
   return all;
 }
@@ -154,6 +155,11 @@ Result<std::optional<StoredList>> latest_list(storage::Reader& reader) {
 Status insert_timestamp(storage::Transaction& transaction, std::string_view serial_hex, UnixTime generated_at) {
   return done(
       transaction.execute("INSERT INTO pki_timestamp (serial, generated_at) VALUES (?1, ?2)", {serial_hex, unix_seconds(generated_at)}));
+}
+
+Result<std::optional<UnixTime>> latest_timestamp(storage::Reader& reader) {
+  return reader.query_one<UnixTime>("SELECT generated_at FROM pki_timestamp ORDER BY generated_at DESC LIMIT 1", {},
+                                    [](const Row& row) { return from_unix_seconds(row.integer(0)); });
 }
 
 Status use_request_id(storage::Transaction& transaction, std::string_view operator_id, std::string_view request_id, UnixTime at) {

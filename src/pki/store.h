@@ -47,6 +47,8 @@ Status insert_list(storage::Transaction& transaction, const StoredList& list);
 
 /// conflict: the serial number was given before.
 Status insert_timestamp(storage::Transaction& transaction, std::string_view serial_hex, UnixTime generated_at);
+/// When the latest of all was generated; none when there is none.
+[[nodiscard]] Result<std::optional<UnixTime>> latest_timestamp(storage::Reader& reader);
 
 /// replayed: this operator used the id before.
 Status use_request_id(storage::Transaction& transaction, std::string_view operator_id, std::string_view request_id, UnixTime at);

@@ -16,6 +16,9 @@ using Failure = crypto::TimestampFailure;
 /// genTime is written to the millisecond, downwards.
 constexpr std::chrono::milliseconds resolution{1};
 
+/// Requests are answered side by side, and whole seconds are kept: the later of two may be recorded first.
+constexpr std::chrono::seconds tolerated_disorder{2};
+
 std::string base64url_sha256(ByteView bytes) { return encode_base64url(crypto::sha256(bytes)); }
 
 }  // namespace
@@ -49,14 +52,24 @@ Result<std::unique_ptr<TimeStamping>> TimeStamping::open(TimestampPolicy policy,
 Status TimeStamping::watch_clock() {
   auto trusted = environment_.clock->synchronised_within(policy_.accuracy - resolution);
   const bool good = static_cast<bool>(trusted);
-  if (clock_good_.exchange(good) == good) return trusted;
+  const std::lock_guard lock(clock_mutex_);
+  if (clock_good_ == good) return trusted;
   if (!good) log::refusal("timestamp.stopped", trusted.error());
   const audit::Event event =
       good ? audit::Event{audit::EventType::timestamp_resumed, "pki", unit_serial_, audit::Outcome::success, {}}
            : audit::Event{
                  audit::EventType::timestamp_stopped, "pki", unit_serial_, audit::Outcome::failed, {{"reason", trusted.error().detail}}};
-  if (auto recorded = environment_.audit.record(event); !recorded) return recorded.error();
+  // Only a change that is in the log is known: else the next request tells it.
+  if (auto recorded = environment_.audit.record(event); !recorded) return trusted ? Status(recorded.error()) : trusted;
+  clock_good_ = good;
   return trusted;
+}
+
+Status TimeStamping::check_not_revoked(storage::Reader& reader) const {
+  auto status = certificate_status(reader, unit_serial_);
+  if (!status) return status.error();
+  if (status->revoked) return Error{ErrorCode::certificate_invalid, "the time-stamping unit's certificate is revoked"};
+  return {};
 }
 
 Status TimeStamping::check_unit(UnixTime now) const {
@@ -95,10 +108,11 @@ Status TimeStamping::record(const crypto::TimestampInfo& info, const crypto::Tim
                             {"generated_at_milliseconds", std::to_string(info.generated_at.count())},
                             {"response_sha256", base64url_sha256(response)}}};
   return environment_.database.write([&](storage::Transaction& transaction) -> Status {
-    auto status = certificate_status(transaction, unit_serial_);
-    if (!status) return status.error();
-    if (refused_by("tsa.unit.revoked", status->revoked.has_value()))
-      return Error{ErrorCode::certificate_invalid, "the time-stamping unit's certificate is revoked"};
+    if (auto good = check_not_revoked(transaction); refused_by("tsa.unit.revoked", !good)) return good;
+    auto latest = latest_timestamp(transaction);
+    if (!latest) return latest.error();
+    if (refused_by("tsa.clock.back", *latest && at < **latest - tolerated_disorder))
+      return Error{ErrorCode::clock_unsynchronised, "the clock was set back: a time-stamp of " + format_utc(**latest) + " was issued"};
     // RFC 3161, 2.4.2: a serial number is unique even after a crash.
     if (auto inserted = insert_timestamp(transaction, serial, at); !inserted) return inserted;
     auto entry = environment_.audit.append(transaction, event);
@@ -109,10 +123,13 @@ Status TimeStamping::record(const crypto::TimestampInfo& info, const crypto::Tim
 }
 
 Result<Bytes> TimeStamping::grant(const crypto::TimestampRequest& request, ByteView request_der) {
-  if (auto trusted = watch_clock(); refused_by("tsa.clock", !trusted)) return trusted.error();
+  // Before the clock is asked: what it said is then known to be good, and a step after that is seen by the check below.
   const std::chrono::milliseconds generated_at(environment_.clock->unix_milliseconds());
   const UnixTime now(std::chrono::floor<std::chrono::seconds>(generated_at));
+  if (auto trusted = watch_clock(); refused_by("tsa.clock", !trusted)) return trusted.error();
   if (auto good = check_unit(now); !good) return good.error();
+  const auto kept = environment_.database.read([&](storage::Reader& reader) { return check_not_revoked(reader); });
+  if (refused_by("tsa.unit.revoked-unsigned", !kept)) return kept.error();
   auto serial = random_serial();
   if (!serial) return serial.error();
 
@@ -126,6 +143,7 @@ Result<Bytes> TimeStamping::grant(const crypto::TimestampRequest& request, ByteV
   if (request.certificate_requested) certificates = {unit_, issuer_.certificate};
   Bytes response = crypto::timestamp_granted(info_der, attributes, issuing_suite, *signature, unit_, certificates);
   if (auto written = check_written(response, request_der, info, now); !written) return written.error();
+  if (auto trusted = watch_clock(); refused_by("tsa.clock.still", !trusted)) return trusted.error();
   if (auto recorded = record(info, request, response); !recorded) return recorded.error();
   return response;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <mutex>
 
 #include "pki/environment.h"
 #include "pki/tsa/decision.h"
@@ -28,6 +28,7 @@ class TimeStamping {
                std::shared_ptr<const crypto::Signer> signer, Environment environment);
   [[nodiscard]] Result<Bytes> grant(const crypto::TimestampRequest& request, ByteView request_der);
   [[nodiscard]] Status check_unit(UnixTime now) const;
+  [[nodiscard]] Status check_not_revoked(storage::Reader& reader) const;
   [[nodiscard]] Status check_written(ByteView response, ByteView request, const crypto::TimestampInfo& info, UnixTime now) const;
   Status record(const crypto::TimestampInfo& info, const crypto::TimestampRequest& request, ByteView response);
 
@@ -38,7 +39,8 @@ class TimeStamping {
   UnixTime key_end_;
   std::shared_ptr<const crypto::Signer> signer_;
   Environment environment_;
-  std::atomic<bool> clock_good_ = true;
+  std::mutex clock_mutex_;
+  bool clock_good_ = true;  ///< as the log says
 };
 
 }  // namespace intaglio::pki

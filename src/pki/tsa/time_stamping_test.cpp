@@ -37,9 +37,11 @@ class CountingSigner final : public crypto::Signer {
   [[nodiscard]] const crypto::PublicKey& public_key() const noexcept override { return inner_->public_key(); }
   [[nodiscard]] Result<Bytes> sign_digest(crypto::SignatureSuite suite, ByteView digest) const override {
     ++asked;
+    if (meanwhile) meanwhile();
     return inner_->sign_digest(suite, digest);
   }
   mutable int asked = 0;
+  std::function<void()> meanwhile;
 
  private:
   std::shared_ptr<const crypto::Signer> inner_;
@@ -137,6 +139,47 @@ TEST_F(TimeStamps, StopWithoutAClockAndTellIt) {
   EXPECT_NE(events.find("timestamp.resumed"), std::string::npos);
 }
 
+TEST_F(TimeStamps, DoNotResumeBeforeThatIsInTheLog) {
+  pki.clock->lose_synchronisation();
+  EXPECT_EQ(ask(request()).failure, Failure::time_not_available);
+  pki.clock->find_synchronisation();
+  ASSERT_TRUE(pki.database->write([](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("ALTER TABLE audit_entries RENAME TO audit_entries_away", {});
+    return done ? Status() : Status(done.error());
+  }));
+  EXPECT_EQ(ask(request()).failure, Failure::system_failure);
+  EXPECT_FALSE(stamping->watch_clock());
+  ASSERT_TRUE(pki.database->write([](storage::Transaction& transaction) -> Status {
+    auto done = transaction.execute("ALTER TABLE audit_entries_away RENAME TO audit_entries", {});
+    return done ? Status() : Status(done.error());
+  }));
+  EXPECT_EQ(ask(request()).failure, std::nullopt);
+  const std::string events = pki.events();
+  const auto resumed = events.find("timestamp.resumed");
+  ASSERT_NE(resumed, std::string::npos);
+  EXPECT_LT(resumed, events.find("timestamp.issued"));
+}
+
+TEST_F(TimeStamps, StopWhenTheClockGoesWrongWhileTheTokenSigns) {
+  const auto signer = std::make_shared<CountingSigner>(pki.tsu_key);
+  auto other = std::move(*open(unit, signer));
+  signer->meanwhile = [this] { pki.clock->lose_synchronisation(); };
+  EXPECT_EQ(crypto::parse_timestamp_response(other->answer(request()))->failure, Failure::time_not_available);
+  EXPECT_EQ(signer->asked, 1);
+  EXPECT_EQ(pki.count("pki_timestamp"), 0U);
+}
+
+TEST_F(TimeStamps, StopWhenTheClockWasSetBack) {
+  pki.clock->advance(std::chrono::minutes(1));
+  EXPECT_EQ(ask(request()).failure, std::nullopt);
+  pki.clock->advance(std::chrono::seconds(-2));
+  EXPECT_EQ(ask(request()).failure, std::nullopt) << "side by side the later may be recorded first";
+  pki.clock->advance(std::chrono::seconds(-1));
+  EXPECT_EQ(ask(request()).failure, Failure::time_not_available);
+  pki.clock->advance(std::chrono::seconds(3));
+  EXPECT_EQ(ask(request()).failure, std::nullopt);
+}
+
 TEST_F(TimeStamps, StopWhenTheClockMayBeOffByMoreThanTheyState) {
   pki.clock->set_largest_error(std::chrono::milliseconds(999));
   EXPECT_EQ(ask(request()).failure, std::nullopt);
@@ -171,10 +214,22 @@ TEST_F(TimeStamps, AreNotSignedBeforeTheCertificateBeginsNorAfterTheKeyEndsNorWi
   EXPECT_EQ(signer->asked, 1);
 }
 
-TEST_F(TimeStamps, EndWithTheRevocationOfTheUnit) {
-  EXPECT_EQ(ask(request()).failure, std::nullopt);
+TEST_F(TimeStamps, EndWithTheRevocationOfTheUnitWhichSignsNothingMore) {
+  const auto signer = std::make_shared<CountingSigner>(pki.tsu_key);
+  auto other = std::move(*open(unit, signer));
+  const auto failure = [&] { return crypto::parse_timestamp_response(other->answer(request()))->failure; };
+  EXPECT_EQ(failure(), std::nullopt);
   EXPECT_TRUE(pki.authority->revoke(pki.revocation_request(unit, "tsu-1", "keyCompromise")));
-  EXPECT_EQ(ask(request()).failure, Failure::system_failure);
+  EXPECT_EQ(failure(), Failure::system_failure);
+  EXPECT_EQ(signer->asked, 1);
+}
+
+TEST_F(TimeStamps, DoNotLeaveWhenTheUnitIsRevokedWhileTheTokenSigns) {
+  const auto signer = std::make_shared<CountingSigner>(pki.tsu_key);
+  auto other = std::move(*open(unit, signer));
+  signer->meanwhile = [this] { EXPECT_TRUE(pki.authority->revoke(pki.revocation_request(unit, "tsu-1", "keyCompromise"))); };
+  EXPECT_EQ(crypto::parse_timestamp_response(other->answer(request()))->failure, Failure::system_failure);
+  EXPECT_EQ(pki.count("pki_timestamp"), 0U);
 }
 
 TEST_F(TimeStamps, ThatTheTokenSignedWronglyDoNotLeave) {

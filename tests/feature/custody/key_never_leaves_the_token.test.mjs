@@ -1,6 +1,6 @@
 // The private key stays in the token: the module refuses to show or wrap it, and signing makes no objects.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Sam } from '../harness/sam.mjs';
@@ -82,8 +82,11 @@ describe('custody of resident keys', () => {
 
   it('does not serve under a policy that names an algorithm which the token lacks', async () => {
     await system.services.sam.stop();
-    const { program, words, environment } = system.command('sam');
-    const start = run(program, words, { environment: { ...environment, INTAGLIO_TOKEN_FAULT: 'lacks-rsa' }, timeout: 20000 });
+    const { program, environment } = system.command('sam');
+    // With a management listener it would wait for another policy.
+    const unmanaged = system.path('config/unmanaged.toml');
+    writeFileSync(unmanaged, system.read('config/sam.toml').replace(/(^\[management\][\s\S]*?)^port = \d+\n/m, '$1'));
+    const start = run(program, ['--config', unmanaged], { environment: { ...environment, INTAGLIO_TOKEN_FAULT: 'lacks-rsa' }, timeout: 20000 });
     assert.equal(start.status, 1, start.stderr);
     assert.match(start.stderr, /profile \S+ names rsa\d+, which the token does not serve: no CKM_RSA_PKCS_KEY_PAIR_GEN/);
   });

@@ -42,6 +42,10 @@ describe('a policy that is too weak', () => {
     refuses((document, profile) => { profile.qualified = true; }, /a qualified profile needs per-key authorisation in the token/);
   });
 
+  it('is refused when it is no demonstration and nobody vouches for the clock', () => {
+    refuses((document) => { document.demo = false; }, /clock = "declared" is for demonstrations/);
+  });
+
   it('is refused when an approval, a ticket or a list may be larger than the bounds', () => {
     const beyond = { sad_seconds: 3601, ticket_seconds: 301, max_documents: 4097 };
     for (const [name, value] of Object.entries(beyond)) refuses((document, profile) => { profile[name] = value; }, new RegExp(name));

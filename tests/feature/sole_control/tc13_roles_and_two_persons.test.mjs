@@ -1,7 +1,9 @@
 // TC-13: privileged users have roles that exclude each other, and what is critical needs two persons; over the listener, against a running SAM.
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { answering, ManagementRefusal, Privileged } from '../harness/privileged.mjs';
@@ -121,6 +123,22 @@ describe('TC-13 roles', () => {
     await system.restart('sam');
     assert.equal((await administrator.ask('show-status')).policy, 'changed');
     await assert.rejects(administrator.propose('install-policy', { document }), refusedWith('conflict'));
+  });
+
+  it('get in when the token does not serve the policy in force, and install another', async () => {
+    const environment = { INTAGLIO_TOKEN_FAULT: 'lacks-rsa' };
+    await system.restart('sam', { environment });
+    assert.match(system.services.sam.words(), /"policy\.not_served".*names rsa\d+, which the token does not serve/);
+    await assert.rejects(administrator.ask('show-status'), refusedWith('configuration'));
+    await assert.rejects(once(connect(system.ports.sam, '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' }, 'nothing is signed meanwhile');
+    const served = JSON.parse((await administrator.ask('show-policy')).document);
+    served.epoch += 1;
+    for (const profile of served.profiles) profile.key_algorithms = profile.key_algorithms.filter((name) => !name.startsWith('rsa'));
+    const proposal = await administrator.propose('install-policy', { document: JSON.stringify(served) });
+    await officer.approve(proposal);
+    await administrator.execute(proposal);
+    await system.restart('sam', { environment });
+    assert.ok(await administrator.ask('show-status'));
   });
 
   it('suspend a user on one word, and bring him back with another key by two', async () => {
