@@ -11,6 +11,7 @@
 #include "json/json.h"
 #include "oauth/client.h"
 #include "storage/database.h"
+#include "storage/test_support.h"
 
 /// What unit tests and fuzz targets of the SSA's rooms stand on; no part of any process.
 namespace intaglio::oauth::test {
@@ -52,7 +53,7 @@ class TemporaryDatabase {
   }
 
  private:
-  void open() { database_ = must(storage::open_sqlite(folder_ / "test.db")); }
+  void open() { database_ = must(storage::test::open_database(folder_ / "test.db")); }
   std::filesystem::path folder_;
   std::shared_ptr<storage::Database> database_;
 };

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "pki/ca/certificate_template.h"
 #include "pki/test_support.h"
+#include "storage/test_support.h"
 
 namespace intaglio::pki::testing {
 
@@ -35,7 +36,7 @@ Profile load_profile(const std::string& name, bool qualified) {
 
 TestPki::TestPki(UnixTime start) : clock(std::make_shared<ManualClock>(start)) {
   for (auto* key : {&root_key, &issuing_key, &ocsp_key, &tsu_key, &operator_key, &sam_key, &checkpoint_key}) *key = new_key();
-  database = std::move(*storage::open_sqlite(folder / "pki.db"));
+  database = std::move(*storage::test::open_database(folder / "pki.db"));
   EXPECT_TRUE(database->migrate(audit::Log::migrations()));
   EXPECT_TRUE(database->migrate(migrations()));
   log = std::move(*audit::Log::open({"intaglio/pki/test", folder / "audit", folder / "anchor"}, *database, checkpoint_key, clock));

@@ -10,6 +10,7 @@
 #include "crypto/digest.h"
 #include "crypto/jose/jws.h"
 #include "crypto/signer.h"
+#include "storage/test_support.h"
 
 namespace intaglio::registration {
 namespace {
@@ -132,7 +133,7 @@ class RegistrationTest : public testing::Test {
     std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-ra-test-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
     folder_ = pattern;
-    database_ = must(storage::open_sqlite(folder_ / "ra.db"));
+    database_ = must(storage::test::open_database(folder_ / "ra.db"));
     if (!database_->migrate(migrations())) panic("the tables were not made");
     requests_ = std::make_shared<KeyRequests>(database_, clock_);
     endpoints_ =

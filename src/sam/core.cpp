@@ -63,7 +63,7 @@ Status Core::ready() const {
 const std::vector<storage::Migration>& database_migrations() {
   static const std::vector<storage::Migration> list = {
       {1, sealed::Sealer::migrations().at(0).sql},
-      {2, audit::Log::migrations().at(0).sql},
+      {2, audit::Log::migrations().at(0).sql, audit::Log::migrations().at(0).postgresql},
       {3, custody::KeyStore::migrations().at(0).sql},
       {4, schema},
       {5, management_schema},

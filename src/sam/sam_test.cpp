@@ -17,6 +17,7 @@
 #include "sam/service.h"
 #include "sam/test_support.h"
 #include "sealed/testing.h"
+#include "storage/test_support.h"
 
 namespace intaglio::sam {
 namespace {
@@ -230,7 +231,7 @@ class SamTest : public ::testing::Test {
   }
 
   void open() {
-    database_ = *storage::open_sqlite(folder_ / "sam.db");
+    database_ = *storage::test::open_database(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
     sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,
@@ -1818,15 +1819,15 @@ TEST_F(WrappedSamTest, TellsItsModeOfCustodyInTheStatus) {
 TEST_F(SamTest, ADatabaseOfBeforeWrappedCustodyGetsItsTablesAndKeepsTheRest) {
   const auto path = folder_ / "older.db";
   {
-    auto older = *storage::open_sqlite(path);
+    auto older = *storage::test::open_database(path);
     const auto& all = database_migrations();
     ASSERT_TRUE(older->migrate({all.begin(), all.begin() + 4}));
     ASSERT_TRUE(older->write([](storage::Transaction& transaction) -> Status {
-      auto done = transaction.execute("INSERT INTO signers (id, version, record) VALUES ('kept', 1, x'00')", {});
+      auto done = transaction.execute("INSERT INTO signers (id, version, record) VALUES ('kept', 1, ?1)", {ByteView(Bytes{0})});
       return done ? Status() : Status(done.error());
     }));
   }
-  auto newer = *storage::open_sqlite(path);
+  auto newer = *storage::test::open_database(path);
   ASSERT_TRUE(newer->migrate(database_migrations()));
   const auto rows = newer->read([](storage::Reader& reader) -> Status {
     for (const std::string_view sql : {"SELECT count(*) FROM wrapped_keys", "SELECT count(*) FROM lock_shares"}) {

@@ -63,6 +63,8 @@ class Transaction : public Reader {
 struct Migration {
   int version;           ///< 1, 2, 3 … without gaps
   std::string_view sql;  ///< several statements
+  /// The same for PostgreSQL where it takes more than other names of types (which are put in by themselves).
+  std::string_view postgresql = {};
 };
 
 /// A database of one owner. There is one read-write connection; the work of all callers who wait for it goes into one commit (each
@@ -93,5 +95,20 @@ class Database {
 /// For offline tools: reads beside a running owner, or a copy in a folder that cannot be written. `write` and `migrate` are refused
 /// (`unsupported`); refused (`not_found`) when the file does not exist.
 [[nodiscard]] Result<std::unique_ptr<Database>> open_sqlite_read_only(const std::filesystem::path& path);
+
+/// Where a database of PostgreSQL 15 or later is, and who we are there.
+struct PostgresqlAddress {
+  std::string hosts;  ///< one folder with the server's socket, or names separated by commas: of several the one that takes writes
+  std::string ports;  ///< one for all, or one each, separated by commas; empty: 5432
+  std::string name;  ///< of the database
+  std::string user;
+  std::filesystem::path passfile;  ///< of libpq's form and mode 0600; empty where TLS or the socket says who we are
+  std::filesystem::path tls_root, tls_certificate, tls_key;  ///< PEM; names of hosts are checked. The root is needed for names of hosts
+  bool synchronous_standby = false;  ///< refuse a server whose commits no standby has when they are acknowledged
+};
+/// The same promises as open_sqlite. The owner holds an advisory lock of the database: refused (`conflict`) while another one has it.
+/// Refused (`configuration`) when the server may lose what it acknowledged: fsync or full_page_writes off, or no synchronous standby
+/// where one is asked for.
+[[nodiscard]] Result<std::unique_ptr<Database>> open_postgresql(const PostgresqlAddress& address);
 
 }  // namespace intaglio::storage

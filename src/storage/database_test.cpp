@@ -11,6 +11,8 @@
 #include <set>
 #include <thread>
 
+#include "storage/test_support.h"
+
 namespace intaglio::storage {
 namespace {
 
@@ -37,18 +39,20 @@ const std::vector<Migration>& notes() {
   return migrations;
 }
 
-class DatabaseTest : public testing::Test {
- protected:
-  DatabaseTest() { reopen(); }
+/// One database of notes, whatever kind it is.
+class Notes {
+ public:
+  virtual ~Notes() = default;
 
+ protected:
+  virtual Result<std::unique_ptr<Database>> open() = 0;
   void reopen() {
     database_.reset();
-    auto opened = open_sqlite(path());
+    auto opened = open();
     ASSERT_TRUE(opened) << opened.error().detail;
     database_ = std::move(*opened);
     ASSERT_TRUE(database_->migrate(notes()));
   }
-  [[nodiscard]] std::filesystem::path path() const { return folder_.file("notes.db"); }
   Status add(std::int64_t id, ByteView body = {}) {
     return database_->write([&](Transaction& transaction) -> Status {
       auto done = transaction.execute(insert, {id, body});
@@ -64,15 +68,41 @@ class DatabaseTest : public testing::Test {
         return true;
       });
     });
-    EXPECT_TRUE(read);
+    EXPECT_TRUE(read) << read.error().detail;
     return found;
   }
 
-  Folder folder_;
   std::unique_ptr<Database> database_;
 };
 
-TEST_F(DatabaseTest, WhatWasWrittenIsThereAfterReopening) {
+enum class Kind { sqlite, postgresql };
+
+class DatabaseTest : public testing::TestWithParam<Kind>, protected Notes {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Kind::postgresql) address_ = test::PostgresqlServer::instance().fresh_database();
+    reopen();
+  }
+  Result<std::unique_ptr<Database>> open() override {
+    return address_ ? open_postgresql(*address_) : open_sqlite(folder_.file("notes.db"));
+  }
+
+  Folder folder_;
+  std::optional<PostgresqlAddress> address_;
+};
+INSTANTIATE_TEST_SUITE_P(Each, DatabaseTest, testing::Values(Kind::sqlite, Kind::postgresql),
+                         [](const auto& each) { return each.param == Kind::sqlite ? "Sqlite" : "Postgresql"; });
+
+class SqliteTest : public testing::Test, protected Notes {
+ protected:
+  void SetUp() override { reopen(); }
+  Result<std::unique_ptr<Database>> open() override { return open_sqlite(path()); }
+  [[nodiscard]] std::filesystem::path path() const { return folder_.file("notes.db"); }
+
+  Folder folder_;
+};
+
+TEST_P(DatabaseTest, WhatWasWrittenIsThereAfterReopening) {
   const Bytes body = {0, 1, 2};
   ASSERT_TRUE(add(7, body));
   reopen();
@@ -86,7 +116,38 @@ TEST_F(DatabaseTest, WhatWasWrittenIsThereAfterReopening) {
   EXPECT_EQ(found, body);
 }
 
-TEST_F(DatabaseTest, OfARefusedWorkNothingRemains) {
+TEST_P(DatabaseTest, NumbersTextsAndBytesComeBackAsTheyWere) {
+  ASSERT_TRUE(database_->migrate({notes().front(), {2, "CREATE TABLE all_types (number INTEGER, name TEXT, body BLOB)"}}));
+  const Bytes body = {0, 0xff, 0x27, 0x5c, 0x3f, 0x31};
+  constexpr std::string_view name = "What's ?1, \\x and Αθήνα";
+  const std::vector<std::int64_t> numbers = {0, -1, 1, INT64_MIN, INT64_MAX, -4294967296};
+  ASSERT_TRUE(database_->write([&](Transaction& transaction) -> Status {
+    for (const auto number : numbers) {
+      auto done = transaction.execute("INSERT INTO all_types (number, name, body) VALUES (?1, ?2, ?3)", {number, name, ByteView(body)});
+      EXPECT_TRUE(done) << done.error().detail;
+    }
+    return {};
+  }));
+  ASSERT_TRUE(database_->read([&](Reader& reader) {
+    return reader.query("SELECT number, name, body FROM all_types WHERE name = ?1 AND name <> '?2' ORDER BY number", {name},
+                        [&](const Row& row) {
+                          EXPECT_NE(std::find(numbers.begin(), numbers.end(), row.integer(0)), numbers.end());
+                          EXPECT_EQ(row.text(1), name);
+                          EXPECT_EQ(row.bytes(2), body);
+                          return true;
+                        });
+  }));
+  auto wrong = database_->read([](Reader& reader) {
+    return reader.query("SELECT name FROM all_types", {}, [](const Row& row) {
+      EXPECT_EQ(row.integer(0), 0);
+      return true;
+    });
+  });
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, ErrorCode::storage_unavailable);
+}
+
+TEST_P(DatabaseTest, OfARefusedWorkNothingRemains) {
   auto status = database_->write([](Transaction& transaction) -> Status {
     EXPECT_TRUE(transaction.execute(insert, {std::int64_t{1}, nullptr}));
     return Error{ErrorCode::limit_exceeded, "no"};
@@ -96,7 +157,7 @@ TEST_F(DatabaseTest, OfARefusedWorkNothingRemains) {
   EXPECT_EQ(count(), 0);
 }
 
-TEST_F(DatabaseTest, AnIdentifierThatIsTakenIsAConflictAndTheWorkMayGoOn) {
+TEST_P(DatabaseTest, AnIdentifierThatIsTakenIsAConflictAndTheWorkMayGoOn) {
   ASSERT_TRUE(add(1));
   auto status = database_->write([](Transaction& transaction) -> Status {
     auto again = transaction.execute(insert, {std::int64_t{1}, nullptr});
@@ -109,7 +170,7 @@ TEST_F(DatabaseTest, AnIdentifierThatIsTakenIsAConflictAndTheWorkMayGoOn) {
   EXPECT_EQ(count(), 2);
 }
 
-TEST_F(DatabaseTest, OneRefusedWorkOfAGroupDoesNotTouchTheOthers) {
+TEST_P(DatabaseTest, OneRefusedWorkOfAGroupDoesNotTouchTheOthers) {
   // The first work holds the writer until all others wait, so that they become one group.
   constexpr int others = 40;
   std::atomic<int> hooks = 0;
@@ -147,7 +208,7 @@ TEST_F(DatabaseTest, OneRefusedWorkOfAGroupDoesNotTouchTheOthers) {
   EXPECT_LE(hooks, others + 1);
 }
 
-TEST_F(DatabaseTest, AHookRunsAfterTheCommitAndBeforeTheCallerIsReleased) {
+TEST_P(DatabaseTest, AHookRunsAfterTheCommitAndBeforeTheCallerIsReleased) {
   std::int64_t seen = -1;
   database_->on_commit([&]() -> Status {
     seen = count();
@@ -157,7 +218,7 @@ TEST_F(DatabaseTest, AHookRunsAfterTheCommitAndBeforeTheCallerIsReleased) {
   EXPECT_EQ(seen, 1);
 }
 
-TEST_F(DatabaseTest, AHookThatRefusesIsWhatTheCallerHearsAndTheWorkStands) {
+TEST_P(DatabaseTest, AHookThatRefusesIsWhatTheCallerHearsAndTheWorkStands) {
   database_->on_commit([]() -> Status { return Error{ErrorCode::audit_unavailable, "anchor"}; });
   auto status = add(1);
   ASSERT_FALSE(status);
@@ -165,7 +226,7 @@ TEST_F(DatabaseTest, AHookThatRefusesIsWhatTheCallerHearsAndTheWorkStands) {
   EXPECT_EQ(count(), 1);
 }
 
-TEST_F(DatabaseTest, AWorkThatWasRefusedRunsNoHook) {
+TEST_P(DatabaseTest, AWorkThatWasRefusedRunsNoHook) {
   bool ran = false;
   database_->on_commit([&]() -> Status {
     ran = true;
@@ -175,7 +236,7 @@ TEST_F(DatabaseTest, AWorkThatWasRefusedRunsNoHook) {
   EXPECT_FALSE(ran);
 }
 
-TEST_F(DatabaseTest, WhatIsToRunAfterTheCommitRunsBeforeTheHooksAndOnlyForWorkThatStands) {
+TEST_P(DatabaseTest, WhatIsToRunAfterTheCommitRunsBeforeTheHooksAndOnlyForWorkThatStands) {
   std::vector<std::string> order;
   database_->on_commit([&]() -> Status {
     order.emplace_back("hook");
@@ -193,7 +254,7 @@ TEST_F(DatabaseTest, WhatIsToRunAfterTheCommitRunsBeforeTheHooksAndOnlyForWorkTh
   EXPECT_EQ(order, (std::vector<std::string>{"first", "hook", "second", "hook"}));
 }
 
-TEST_F(DatabaseTest, NothingRunsAfterACommitThatFailed) {
+TEST_P(DatabaseTest, NothingRunsAfterACommitThatFailed) {
   bool ran = false;
   ASSERT_TRUE(database_->write([](Transaction& transaction) {
     auto done = transaction.execute("CREATE TABLE child (id INTEGER REFERENCES notes (id) DEFERRABLE INITIALLY DEFERRED)", {});
@@ -208,7 +269,7 @@ TEST_F(DatabaseTest, NothingRunsAfterACommitThatFailed) {
   EXPECT_FALSE(ran);
 }
 
-TEST_F(DatabaseTest, ManyCallersAtOnceLoseNothing) {
+TEST_P(DatabaseTest, ManyCallersAtOnceLoseNothing) {
   constexpr int threads = 8;
   constexpr int each = 100;
   {
@@ -222,7 +283,7 @@ TEST_F(DatabaseTest, ManyCallersAtOnceLoseNothing) {
   EXPECT_EQ(count(), threads * each);
 }
 
-TEST_F(DatabaseTest, AReadSeesOneSnapshotWhateverIsWrittenMeanwhile) {
+TEST_P(DatabaseTest, AReadSeesOneSnapshotWhateverIsWrittenMeanwhile) {
   ASSERT_TRUE(add(1));
   ASSERT_TRUE(database_->read([&](Reader& reader) -> Status {
     const auto rows = [&] {
@@ -237,14 +298,14 @@ TEST_F(DatabaseTest, AReadSeesOneSnapshotWhateverIsWrittenMeanwhile) {
   EXPECT_EQ(count(), 2);
 }
 
-TEST_F(DatabaseTest, AReaderCannotWrite) {
+TEST_P(DatabaseTest, AReaderCannotWrite) {
   auto status = database_->read(
       [](Reader& reader) { return reader.query("INSERT INTO notes (id) VALUES (1) RETURNING id", {}, [](const Row&) { return true; }); });
   EXPECT_FALSE(status);
   EXPECT_EQ(count(), 0);
 }
 
-TEST_F(DatabaseTest, AFullDatabaseRefusesKeepsNothingAndRecoversByItself) {
+TEST_F(SqliteTest, AFullDatabaseRefusesKeepsNothingAndRecoversByItself) {
   // The limit is one of the connection: the fresh one that follows a failure has space again.
   ASSERT_TRUE(database_->write([](Transaction& transaction) -> Status {
     EXPECT_TRUE(transaction.execute("PRAGMA max_page_count = 4", {}));
@@ -264,7 +325,7 @@ TEST_F(DatabaseTest, AFullDatabaseRefusesKeepsNothingAndRecoversByItself) {
   EXPECT_EQ(count(), 1);
 }
 
-TEST_F(DatabaseTest, AFileThatCannotGrowRefusesAndServesAgainWhenItCan) {
+TEST_F(SqliteTest, AFileThatCannotGrowRefusesAndServesAgainWhenItCan) {
   std::signal(SIGXFSZ, SIG_IGN);
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -285,7 +346,7 @@ TEST_F(DatabaseTest, AFileThatCannotGrowRefusesAndServesAgainWhenItCan) {
   EXPECT_EQ(count(), 1);
 }
 
-TEST_F(DatabaseTest, TheFilesAreForTheOwnerAlone) {
+TEST_F(SqliteTest, TheFilesAreForTheOwnerAlone) {
   ASSERT_TRUE(add(1));
   for (const auto& entry : std::filesystem::directory_iterator(path().parent_path())) {
     struct stat found {};
@@ -294,13 +355,13 @@ TEST_F(DatabaseTest, TheFilesAreForTheOwnerAlone) {
   }
 }
 
-TEST_F(DatabaseTest, ASecondOwnerIsRefused) {
-  auto second = open_sqlite(path());
+TEST_P(DatabaseTest, ASecondOwnerIsRefused) {
+  auto second = open();
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::conflict);
 }
 
-TEST_F(DatabaseTest, AnOfflineToolReadsBesideTheOwnerAndWritesNothing) {
+TEST_F(SqliteTest, AnOfflineToolReadsBesideTheOwnerAndWritesNothing) {
   ASSERT_TRUE(add(1));
   auto beside = open_sqlite_read_only(path());
   ASSERT_TRUE(beside) << beside.error().detail;
@@ -317,14 +378,14 @@ TEST_F(DatabaseTest, AnOfflineToolReadsBesideTheOwnerAndWritesNothing) {
   EXPECT_EQ(written.error().code, ErrorCode::unsupported);
 }
 
-TEST_F(DatabaseTest, AMissingFileIsNotMadeByReading) {
+TEST_F(SqliteTest, AMissingFileIsNotMadeByReading) {
   auto opened = open_sqlite_read_only(folder_.file("none.db"));
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::not_found);
   EXPECT_FALSE(std::filesystem::exists(folder_.file("none.db")));
 }
 
-TEST_F(DatabaseTest, AValueOfAnotherTypeRefusesTheQuery) {
+TEST_F(SqliteTest, AValueOfAnotherTypeRefusesTheQuery) {
   ASSERT_TRUE(database_->write([](Transaction& transaction) -> Status {
     EXPECT_TRUE(transaction.execute(insert, {std::int64_t{1}, std::string_view("text")}));
     return {};
@@ -339,10 +400,10 @@ TEST_F(DatabaseTest, AValueOfAnotherTypeRefusesTheQuery) {
   EXPECT_EQ(status.error().code, ErrorCode::storage_unavailable);
 }
 
-TEST_F(DatabaseTest, EmptyIsNotNull) {
+TEST_P(DatabaseTest, EmptyIsNotNull) {
   ASSERT_TRUE(add(1, ByteView{}));
   ASSERT_TRUE(database_->write([](Transaction& transaction) -> Status {
-    EXPECT_TRUE(transaction.execute(insert, {std::int64_t{2}, std::string_view{}}));
+    EXPECT_TRUE(transaction.execute(insert, {std::int64_t{2}, ByteView{}}));
     EXPECT_TRUE(transaction.execute(insert, {std::int64_t{3}, nullptr}));
     return {};
   }));
@@ -356,7 +417,7 @@ TEST_F(DatabaseTest, EmptyIsNotNull) {
   EXPECT_EQ(null, (std::vector<bool>{false, false, true}));
 }
 
-TEST_F(DatabaseTest, TheSameStatementMayRunInsideItself) {
+TEST_P(DatabaseTest, TheSameStatementMayRunInsideItself) {
   for (std::int64_t id = 1; id <= 3; ++id) ASSERT_TRUE(add(id));
   constexpr std::string_view above = "SELECT id FROM notes WHERE id > ?1 ORDER BY id";
   std::vector<std::int64_t> seen;
@@ -373,7 +434,7 @@ TEST_F(DatabaseTest, TheSameStatementMayRunInsideItself) {
   EXPECT_EQ(seen, (std::vector<std::int64_t>{2, 3, 3}));
 }
 
-TEST_F(DatabaseTest, AnAddressThatHoldsAnotherTextFindsAnotherStatement) {
+TEST_P(DatabaseTest, AnAddressThatHoldsAnotherTextFindsAnotherStatement) {
   std::string sql = "SELECT 1";
   const auto run = [&] {
     std::int64_t value = 0;
@@ -391,7 +452,7 @@ TEST_F(DatabaseTest, AnAddressThatHoldsAnotherTextFindsAnotherStatement) {
   EXPECT_EQ(run(), 2);
 }
 
-TEST_F(DatabaseTest, AnExceptionInAWorkIsARefusal) {
+TEST_P(DatabaseTest, AnExceptionInAWorkIsARefusal) {
   auto status = database_->write([](Transaction& transaction) -> Status {
     EXPECT_TRUE(transaction.execute(insert, {std::int64_t{1}, nullptr}));
     throw std::runtime_error("bad");
@@ -401,7 +462,7 @@ TEST_F(DatabaseTest, AnExceptionInAWorkIsARefusal) {
   EXPECT_EQ(count(), 0);
 }
 
-TEST_F(DatabaseTest, MigrationsRunOnceAndGoForward) {
+TEST_P(DatabaseTest, MigrationsRunOnceAndGoForward) {
   const std::vector<Migration> longer = {notes().front(), {2, "CREATE TABLE more (x INTEGER); INSERT INTO more VALUES (1);\n"}};
   EXPECT_TRUE(database_->migrate(longer));
   EXPECT_TRUE(database_->migrate(longer));
@@ -415,34 +476,34 @@ TEST_F(DatabaseTest, MigrationsRunOnceAndGoForward) {
   EXPECT_EQ(rows, 1);
 }
 
-TEST_F(DatabaseTest, ADatabaseNewerThanTheProgramIsRefused) {
+TEST_P(DatabaseTest, ADatabaseNewerThanTheProgramIsRefused) {
   ASSERT_TRUE(database_->migrate({notes().front(), {2, "CREATE TABLE more (x INTEGER)"}}));
   auto status = database_->migrate(notes());
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::configuration);
 }
 
-TEST_F(DatabaseTest, AMigrationThatWasChangedAfterItRanIsRefused) {
+TEST_P(DatabaseTest, AMigrationThatWasChangedAfterItRanIsRefused) {
   ASSERT_TRUE(database_->migrate({notes().front(), {2, "CREATE TABLE more (x INTEGER)"}}));
   auto status = database_->migrate({notes().front(), {2, "CREATE TABLE more (y INTEGER)"}});
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::configuration);
 }
 
-TEST_F(DatabaseTest, RoomsThatShareADatabaseMigrateEachByItself) {
+TEST_P(DatabaseTest, RoomsThatShareADatabaseMigrateEachByItself) {
   const std::vector<Migration> other = {{1, "CREATE TABLE other (x INTEGER)"}, {2, "CREATE TABLE another (x INTEGER)"}};
   EXPECT_TRUE(database_->migrate(other));
   EXPECT_TRUE(database_->migrate(notes()));
   EXPECT_TRUE(database_->migrate(other));
 }
 
-TEST_F(DatabaseTest, AMigrationThatFailsLeavesNothing) {
+TEST_P(DatabaseTest, AMigrationThatFailsLeavesNothing) {
   auto status = database_->migrate({notes().front(), {2, "CREATE TABLE more (x INTEGER); CREATE TABLE notes (x INTEGER)"}});
   EXPECT_FALSE(status);
   EXPECT_TRUE(database_->migrate({notes().front(), {2, "CREATE TABLE more (x INTEGER)"}}));
 }
 
-TEST_F(DatabaseTest, AMigrationMayHoldTriggers) {
+TEST_F(SqliteTest, AMigrationMayHoldTriggers) {
   const std::vector<Migration> guarded = {notes().front(),
                                           {2,
                                            "CREATE TRIGGER notes_stay BEFORE DELETE ON notes BEGIN SELECT RAISE(ABORT, 'append only; "
@@ -458,7 +519,7 @@ TEST_F(DatabaseTest, AMigrationMayHoldTriggers) {
   EXPECT_EQ(count(), 1);
 }
 
-TEST_F(DatabaseTest, AnyHistoryOfAcceptedAndRefusedWorkEndsAsTheModelSays) {
+TEST_P(DatabaseTest, AnyHistoryOfAcceptedAndRefusedWorkEndsAsTheModelSays) {
   rc::check([this](const std::vector<std::pair<std::uint8_t, bool>>& history) {
     RC_ASSERT(database_->write([](Transaction& transaction) -> Status {
       auto done = transaction.execute("DELETE FROM notes", {});

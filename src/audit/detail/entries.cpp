@@ -31,7 +31,16 @@ const std::vector<storage::Migration>& entry_migrations() {
        "CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); "
        "END;"
        "CREATE TABLE audit_tree (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL);"
-       "CREATE TRIGGER audit_tree_no_delete BEFORE DELETE ON audit_tree BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;"},
+       "CREATE TRIGGER audit_tree_no_delete BEFORE DELETE ON audit_tree BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;",
+       "CREATE TABLE audit_entries ("
+       "idx INTEGER PRIMARY KEY, event BLOB NOT NULL, leaf BLOB NOT NULL, running BLOB NOT NULL, mac BLOB NOT NULL DEFAULT '');"
+       "CREATE TABLE audit_tree (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, root BLOB NOT NULL);"
+       "CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+       "'BEGIN RAISE EXCEPTION ''the audit log is append-only''; END';"
+       "CREATE TRIGGER audit_entries_no_change BEFORE UPDATE OR DELETE ON audit_entries "
+       "FOR EACH ROW EXECUTE FUNCTION audit_append_only();"
+       "CREATE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries EXECUTE FUNCTION audit_append_only();"
+       "CREATE TRIGGER audit_tree_no_delete BEFORE DELETE ON audit_tree FOR EACH ROW EXECUTE FUNCTION audit_append_only();"},
   };
   return migrations;
 }

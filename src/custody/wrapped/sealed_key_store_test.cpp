@@ -7,6 +7,7 @@
 #include "custody/test_support.h"
 #include "custody/wrapped/sealed_key_store.h"
 #include "sealed/testing.h"
+#include "storage/test_support.h"
 
 namespace intaglio::custody {
 namespace {
@@ -18,7 +19,7 @@ class SealedKeys : public ::testing::Test {
   void SetUp() override {
     folder = std::filesystem::temp_directory_path() / ("intaglio-sealed-keys-" + *crypto::random_id());
     std::filesystem::create_directories(folder);
-    database = *storage::open_sqlite(folder / "sam.db");
+    database = *storage::test::open_database(folder / "sam.db");
     ASSERT_TRUE(database->migrate({{1, sealed::Sealer::migrations().at(0).sql}, {2, SealedKeyStore::migrations().at(0).sql}}));
     auto clock = std::make_shared<ManualClock>(*parse_utc("2026-11-20T12:00:00Z"));
     sealer = *sealed::open_testing_sealer(*database, Bytes(32, 7), clock, folder / "versions");

@@ -13,6 +13,7 @@
 #include "sam/core.h"
 #include "sam/factors/factors.h"
 #include "sealed/testing.h"
+#include "storage/test_support.h"
 
 namespace intaglio::sam {
 namespace {
@@ -43,7 +44,7 @@ class PasskeysTest : public ::testing::Test {
     folder_ = std::filesystem::temp_directory_path() / ("intaglio-passkeys-test-" + *crypto::random_id());
     std::filesystem::create_directories(folder_);
     use_profiles(both_);
-    database_ = *storage::open_sqlite(folder_ / "sam.db");
+    database_ = *storage::test::open_database(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
     sealer_ = *sealed::open_testing_sealer(*database_, Bytes(32, 7), clock_, folder_ / "versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,

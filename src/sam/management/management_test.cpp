@@ -9,6 +9,7 @@
 #include "crypto/random.h"
 #include "sam/management/management.h"
 #include "sealed/testing.h"
+#include "storage/test_support.h"
 
 namespace intaglio::sam {
 namespace {
@@ -74,7 +75,7 @@ class ManagementTest : public ::testing::Test {
     auto policy = Policy::parse(policy_document_);
     ASSERT_TRUE(policy) << policy.error().detail;
     policy_.emplace(std::move(*policy));
-    database_ = *storage::open_sqlite(folder_ / "sam.db");
+    database_ = *storage::test::open_database(folder_ / "sam.db");
     ASSERT_TRUE(database_->migrate(database_migrations()));
     sealer_ = *sealed::open_testing_sealer(*database_, wrapping_key_, clock_, folder_ / "versions");
     log_ = *audit::Log::open({.origin = "intaglio/sam/test", .directory = folder_ / "audit", .anchor = folder_ / "anchor"}, *database_,

@@ -4,6 +4,8 @@
 
 #include <mutex>
 
+#include "base/log.h"
+
 namespace intaglio::storage::sqlite {
 
 namespace {
@@ -11,6 +13,8 @@ namespace {
 /// Statements kept per connection; our SQL is constant text, so a program that exceeds this builds SQL at run time.
 constexpr std::size_t max_kept_statements = 1024;
 constexpr int busy_milliseconds = 5000;
+/// 16 MiB of 4 KiB pages: large enough that a page which is written often is copied rarely.
+constexpr int checkpoint_frames = 4096;
 
 void configure_library() {
   static std::once_flag once;
@@ -162,7 +166,9 @@ class Connection::Use {
   Statement* kept_;
 };
 
-Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path& path, Access access) {
+Connection::Connection(sqlite3* handle) : handle_(handle), checkpoint_at_(checkpoint_frames) {}
+
+Result<std::unique_ptr<storage::Connection>> Connection::open(const std::filesystem::path& path, Access access) {
   configure_library();
   sqlite3* handle = nullptr;
   const int flags = (access == Access::read_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI;
@@ -184,7 +190,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path
         },
         connection.get());
   }
-  return connection;
+  return std::unique_ptr<storage::Connection>(std::move(connection));
 }
 
 Connection::~Connection() {
@@ -253,6 +259,31 @@ Status Connection::query(std::string_view sql, Parameters parameters, const std:
 }
 
 bool Connection::is_idle() const noexcept { return sqlite3_get_autocommit(handle_) != 0; }
+
+Status Connection::run(std::string_view sql) {
+  auto done = execute(sql, {});
+  return done ? Status() : Status(done.error());
+}
+
+Status Connection::begin() { return run("BEGIN IMMEDIATE"); }
+Status Connection::begin_snapshot() { return run("BEGIN"); }
+Status Connection::commit() { return run("COMMIT"); }
+Status Connection::roll_back() { return run("ROLLBACK"); }
+
+bool Connection::upkeep_due() {
+  if (log_frames_ < last_frames_) checkpoint_at_ = checkpoint_frames;
+  last_frames_ = log_frames_;
+  return log_frames_ >= checkpoint_at_;
+}
+
+void Connection::upkeep() {
+  const int frames = log_frames_;
+  if (auto done = checkpoint(); !done) {
+    const char* path = sqlite3_db_filename(handle_, "main");
+    log::refusal("storage.checkpoint_failed", done.error(), {{"path", path == nullptr ? "" : path}});
+  }
+  checkpoint_at_ = frames + checkpoint_frames;
+}
 
 Status Connection::checkpoint() {
   int frames = 0;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "storage/database.h"
+#include "storage/connection.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -18,27 +18,25 @@ namespace intaglio::storage::sqlite {
 enum class Access { read_write, read_only, immutable };
 
 /// One SQLite connection with its prepared statements. One thread at a time.
-class Connection {
+class Connection final : public storage::Connection {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& path, Access access);
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  [[nodiscard]] static Result<std::unique_ptr<storage::Connection>> open(const std::filesystem::path& path, Access access);
+  ~Connection() override;
 
-  [[nodiscard]] Result<std::int64_t> execute(std::string_view sql, Parameters parameters);
-  Status query(std::string_view sql, Parameters parameters, const std::function<bool(const Row&)>& each);
-
-  /// True outside a transaction; also after SQLite itself rolled one back.
-  [[nodiscard]] bool is_idle() const noexcept;
-  /// Whether a statement failed since clear_failure() in a way that makes the whole transaction worthless: disk full, I/O
-  /// error, read-only, damaged. The detail is the failure's.
-  [[nodiscard]] const std::optional<Error>& failure() const noexcept { return failure_; }
-  void clear_failure() noexcept { failure_.reset(); }
-
-  /// Frames in the write-ahead log after the last commit.
-  [[nodiscard]] int log_frames() const noexcept { return log_frames_; }
-  /// Copies the write-ahead log into the database as far as readers allow.
-  Status checkpoint();
+  [[nodiscard]] Result<std::int64_t> execute(std::string_view sql, Parameters parameters) override;
+  Status query(std::string_view sql, Parameters parameters, const std::function<bool(const Row&)>& each) override;
+  [[nodiscard]] Status begin() override;
+  [[nodiscard]] Status begin_snapshot() override;
+  [[nodiscard]] Status commit() override;
+  [[nodiscard]] Status roll_back() override;
+  [[nodiscard]] bool is_idle() const noexcept override;
+  /// Never: a failed statement of SQLite's is undone by itself.
+  [[nodiscard]] bool is_aborted() const noexcept override { return false; }
+  [[nodiscard]] const std::optional<Error>& failure() const noexcept override { return failure_; }
+  void clear_failure() noexcept override { failure_.reset(); }
+  /// The write-ahead log is long enough to be copied into the database, as far as readers allow.
+  [[nodiscard]] bool upkeep_due() override;
+  void upkeep() override;
 
  private:
   struct Statement {
@@ -56,14 +54,18 @@ class Connection {
   };
   class Use;
 
-  explicit Connection(sqlite3* handle) : handle_(handle) {}
+  explicit Connection(sqlite3* handle);
   [[nodiscard]] Statement* find_kept(std::string_view sql) noexcept;
   [[nodiscard]] Result<sqlite3_stmt*> prepare(std::string_view sql, bool keep);
   [[nodiscard]] Error error_of(int code);
+  [[nodiscard]] Status run(std::string_view sql);
+  Status checkpoint();
 
   sqlite3* handle_;
   std::optional<Error> failure_;
-  int log_frames_ = 0;
+  int log_frames_ = 0;  ///< in the write-ahead log after the last commit
+  int last_frames_ = 0;
+  int checkpoint_at_;
   std::unordered_map<std::string, std::unique_ptr<Statement>, TextHash, std::equal_to<>> statements_;
   std::array<Shortcut, 256> shortcuts_{};
 };

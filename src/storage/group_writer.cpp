@@ -1,18 +1,16 @@
-#include "storage/sqlite/writer.h"
+#include "storage/group_writer.h"
 
 #include <algorithm>
 
 #include "base/check.h"
 #include "base/log.h"
 
-namespace intaglio::storage::sqlite {
+namespace intaglio::storage {
 
 namespace {
 
 constexpr std::size_t max_waiting = 4096;
 constexpr std::size_t max_group = 256;
-/// 16 MiB of 4 KiB pages: large enough that a page which is written often is copied rarely.
-constexpr int checkpoint_frames = 4096;
 
 /// What a calling thread sleeps on: at once, where a semaphore of the library would spin first, for a disk that is slower than any spin.
 /// Shared, because the writer may still be inside release() when the caller is gone.
@@ -60,17 +58,17 @@ class WriterTransaction final : public Transaction {
 }  // namespace
 
 /// Lives on the stack of its caller.
-struct Writer::Request {
+struct GroupWriter::Request {
   const std::function<Status(Transaction&)>& work;
   std::shared_ptr<Waiter> waiter;
   Status status;
   std::vector<std::function<void()>> committed{};  ///< to run when its commit is durable
 };
 
-Writer::Writer(std::filesystem::path path, std::unique_ptr<Connection> connection)
-    : path_(std::move(path)), connection_(std::move(connection)), checkpoint_at_(checkpoint_frames), thread_([this] { serve(); }) {}
+GroupWriter::GroupWriter(std::string name, Connect connect, std::unique_ptr<Connection> connection)
+    : name_(std::move(name)), connect_(std::move(connect)), connection_(std::move(connection)), thread_([this] { serve(); }) {}
 
-Writer::~Writer() {
+GroupWriter::~GroupWriter() {
   {
     std::unique_lock lock(mutex_);
     stopping_ = true;
@@ -80,7 +78,7 @@ Writer::~Writer() {
   thread_.join();
 }
 
-Status Writer::write(const std::function<Status(Transaction&)>& work) {
+Status GroupWriter::write(const std::function<Status(Transaction&)>& work) {
   if (std::this_thread::get_id() == at_work_.load()) panic("storage: write() inside write() or inside a commit hook");
   Request request{work, nullptr, {}};
   {
@@ -98,7 +96,7 @@ Status Writer::write(const std::function<Status(Transaction&)>& work) {
   }
   carry({&request});
   const std::lock_guard lock(mutex_);
-  if (!queue_.empty() || checkpoint_due_) {
+  if (!queue_.empty() || upkeep_due_) {
     turn_ = Turn::writer;
     work_waits_.notify_one();
   } else {
@@ -108,17 +106,17 @@ Status Writer::write(const std::function<Status(Transaction&)>& work) {
   return std::move(request.status);
 }
 
-void Writer::on_commit(std::function<Status()> hook) {
+void GroupWriter::on_commit(std::function<Status()> hook) {
   const std::lock_guard lock(hooks_mutex_);
   hooks_.push_back(std::move(hook));
 }
 
-void Writer::serve() {
+void GroupWriter::serve() {
   std::unique_lock lock(mutex_);
   for (;;) {
     work_waits_.wait(lock, [this] { return turn_ == Turn::writer || (stopping_ && turn_ == Turn::nobody); });
     if (turn_ == Turn::nobody) return;
-    while (!queue_.empty() || checkpoint_due_) {
+    while (!queue_.empty() || upkeep_due_) {
       const Group group = take();
       lock.unlock();
       carry(group);
@@ -127,7 +125,7 @@ void Writer::serve() {
         const auto waiter = std::move(request->waiter);
         waiter->release();
       }
-      if (std::exchange(checkpoint_due_, false)) checkpoint();
+      if (std::exchange(upkeep_due_, false) && connection_) connection_->upkeep();
       lock.lock();
     }
     turn_ = Turn::nobody;
@@ -135,7 +133,7 @@ void Writer::serve() {
   }
 }
 
-Writer::Group Writer::take() {
+GroupWriter::Group GroupWriter::take() {
   const auto count = std::min(queue_.size(), max_group);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   Group group(queue_.begin(), end);
@@ -143,30 +141,25 @@ Writer::Group Writer::take() {
   return group;
 }
 
-void Writer::carry(const Group& group) {
+void GroupWriter::carry(const Group& group) {
   if (group.empty()) return;
   at_work_ = std::this_thread::get_id();
   commit(group);
-  note_log_frames();
+  upkeep_due_ = connection_ && connection_->upkeep_due();
   at_work_ = std::thread::id();
 }
 
-void Writer::commit(const Group& group) {
-  if (!connection_) {
-    auto opened = Connection::open(path_, Access::read_write);
-    if (!opened) return abandon(group, opened.error());
-    connection_ = std::move(*opened);
-    log::info("storage.reopened", {{"path", path_.string()}});
-  }
+void GroupWriter::commit(const Group& group) {
+  if (auto ready = reconnect(); !ready) return abandon(group, ready.error());
   connection_->clear_failure();
   auto kept = run(group);
   if (!kept) return abandon(group, kept.error());
   if (*kept == 0) {
-    if (auto done = statement("ROLLBACK"); !done) abandon(group, done.error());
+    if (auto done = connection_->roll_back(); !done) abandon(group, done.error());
     return;
   }
   fault_point("storage.before_commit");
-  if (auto done = statement("COMMIT"); !done) return abandon(group, done.error());
+  if (auto done = connection_->commit(); !done) return abandon(group, done.error());
   fault_point("storage.committed");
   for (auto* request : group) {
     if (!request->status) continue;
@@ -180,8 +173,8 @@ void Writer::commit(const Group& group) {
   fault_point("storage.before_release");
 }
 
-Result<std::size_t> Writer::run(const Group& group) {
-  if (auto begun = statement("BEGIN IMMEDIATE"); !begun) return begun.error();
+Result<std::size_t> GroupWriter::run(const Group& group) {
+  if (auto begun = begin(); !begun) return begun.error();
   std::size_t kept = 0;
   for (auto* request : group) {
     if (auto ran = run_one(*request, group.size() == 1); !ran) return ran.error();
@@ -190,7 +183,26 @@ Result<std::size_t> Writer::run(const Group& group) {
   return kept;
 }
 
-Status Writer::run_one(Request& request, bool alone) {
+/// A connection that was lost since the last commit is made anew: nothing of this transaction was tried yet.
+Status GroupWriter::begin() {
+  auto begun = connection_->begin();
+  if (begun || !connection_->failure()) return begun;
+  connection_.reset();
+  if (auto ready = reconnect(); !ready) return ready;
+  return connection_->begin();
+}
+
+/// Makes a connection where there is none.
+Status GroupWriter::reconnect() {
+  if (connection_) return {};
+  auto opened = connect_();
+  if (!opened) return opened.error();
+  connection_ = std::move(*opened);
+  log::info("storage.reopened", {{"database", name_}});
+  return {};
+}
+
+Status GroupWriter::run_one(Request& request, bool alone) {
   // A work that is alone needs no savepoint: when it is refused, the whole transaction is rolled back.
   if (!alone) {
     if (auto set = statement("SAVEPOINT work"); !set) return set.error();
@@ -203,6 +215,8 @@ Status Writer::run_one(Request& request, bool alone) {
   }
   if (connection_->failure()) return *connection_->failure();
   if (connection_->is_idle()) return Error{ErrorCode::storage_unavailable, "storage: the transaction was ended from inside"};
+  if (request.status && connection_->is_aborted())
+    request.status = Error{ErrorCode::storage_unavailable, "storage: a statement failed, and the work overlooked it"};
   if (alone) return {};
   if (!request.status) {
     if (auto undone = statement("ROLLBACK TO work"); !undone) return undone.error();
@@ -210,7 +224,7 @@ Status Writer::run_one(Request& request, bool alone) {
   return statement("RELEASE work");
 }
 
-Status Writer::run_hooks() {
+Status GroupWriter::run_hooks() {
   const std::lock_guard lock(hooks_mutex_);
   Status first;
   for (const auto& hook : hooks_) {
@@ -220,32 +234,17 @@ Status Writer::run_hooks() {
   return first;
 }
 
-void Writer::abandon(const Group& group, const Error& error) {
+void GroupWriter::abandon(const Group& group, const Error& error) {
   for (auto* request : group) request->status = Error{ErrorCode::storage_unavailable, error.detail};
   // A fresh connection forgets what the failed one may have half done, and one that fell back to read-only access.
   connection_.reset();
-  log::error("storage.commit_failed", {{"path", path_.string()}, {"detail", error.detail}});
+  log::error("storage.commit_failed", {{"database", name_}, {"detail", error.detail}});
 }
 
-void Writer::note_log_frames() {
-  if (!connection_) return;
-  const int frames = connection_->log_frames();
-  if (frames < last_frames_) checkpoint_at_ = checkpoint_frames;
-  last_frames_ = frames;
-  checkpoint_due_ = frames >= checkpoint_at_;
-}
-
-void Writer::checkpoint() {
-  if (!connection_) return;
-  const int frames = connection_->log_frames();
-  if (auto done = connection_->checkpoint(); !done) log::refusal("storage.checkpoint_failed", done.error(), {{"path", path_.string()}});
-  checkpoint_at_ = frames + checkpoint_frames;
-}
-
-Status Writer::statement(std::string_view sql) {
+Status GroupWriter::statement(std::string_view sql) {
   auto done = connection_->execute(sql, {});
   if (!done) return done.error();
   return {};
 }
 
-}  // namespace intaglio::storage::sqlite
+}  // namespace intaglio::storage

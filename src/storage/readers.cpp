@@ -1,6 +1,6 @@
-#include "storage/sqlite/readers.h"
+#include "storage/readers.h"
 
-namespace intaglio::storage::sqlite {
+namespace intaglio::storage {
 
 namespace {
 
@@ -17,8 +17,7 @@ class SnapshotReader final : public Reader {
   Connection& connection_;
 };
 
-Status read_snapshot(Connection& connection, const std::function<Status(Reader&)>& work) {
-  if (auto begun = connection.execute("BEGIN", {}); !begun) return begun.error();
+Status read_begun(Connection& connection, const std::function<Status(Reader&)>& work) {
   SnapshotReader reader(connection);
   Status status;
   try {
@@ -26,7 +25,7 @@ Status read_snapshot(Connection& connection, const std::function<Status(Reader&)
   } catch (const std::exception& exception) {
     status = Error{ErrorCode::internal, std::string("storage: an exception left a reader: ") + exception.what()};
   }
-  if (auto ended = connection.execute("ROLLBACK", {}); !ended && status) return ended.error();
+  if (auto ended = connection.roll_back(); !ended && status) return ended.error();
   return status;
 }
 
@@ -34,11 +33,19 @@ Status read_snapshot(Connection& connection, const std::function<Status(Reader&)
 
 Status Readers::read(const std::function<Status(Reader&)>& work) {
   auto connection = borrow();
+  if (connection) {
+    // One that was lost while nobody used it is made anew.
+    if (auto begun = (*connection)->begin_snapshot(); !begun) {
+      connection = connect_();
+      if (connection) begun = (*connection)->begin_snapshot();
+      if (connection && !begun) connection = begun.error();
+    }
+  }
   if (!connection) {
     give_back(nullptr);
     return connection.error();
   }
-  auto status = read_snapshot(**connection, work);
+  auto status = read_begun(**connection, work);
   const bool usable = !(*connection)->failure() && (*connection)->is_idle();
   give_back(usable ? std::move(*connection) : nullptr);
   return status;
@@ -55,7 +62,7 @@ Result<std::unique_ptr<Connection>> Readers::borrow() {
       return connection;
     }
   }
-  return Connection::open(path_, access_);
+  return connect_();
 }
 
 void Readers::give_back(std::unique_ptr<Connection> connection) {
@@ -67,4 +74,4 @@ void Readers::give_back(std::unique_ptr<Connection> connection) {
   returned_.notify_one();
 }
 
-}  // namespace intaglio::storage::sqlite
+}  // namespace intaglio::storage

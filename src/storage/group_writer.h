@@ -6,20 +6,21 @@
 #include <mutex>
 #include <thread>
 
-#include "storage/sqlite/connection.h"
+#include "storage/connection.h"
 
-namespace intaglio::storage::sqlite {
+namespace intaglio::storage {
 
 /// The only read-write connection. A caller who finds it free commits by himself, which costs no change of thread; what arrives
 /// meanwhile is carried on by a thread of ours, all that waits in one commit, each work in a savepoint, until nothing waits: so the
 /// rate grows with the callers while each commit costs one flush.
-class Writer {
+class GroupWriter {
  public:
-  Writer(std::filesystem::path path, std::unique_ptr<Connection> connection);
+  /// `name`: of the database, for the log. `connect` makes another connection after a failed one.
+  GroupWriter(std::string name, Connect connect, std::unique_ptr<Connection> connection);
   /// Finishes what was accepted.
-  ~Writer();
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+  ~GroupWriter();
+  GroupWriter(const GroupWriter&) = delete;
+  GroupWriter& operator=(const GroupWriter&) = delete;
 
   Status write(const std::function<Status(Transaction&)>& work);
   void on_commit(std::function<Status()> hook);
@@ -39,20 +40,19 @@ class Writer {
   Status run_one(Request& request, bool alone);
   Status run_hooks();
   void abandon(const Group& group, const Error& error);
-  void note_log_frames();
-  void checkpoint();
+  Status begin();
+  Status reconnect();
   Status statement(std::string_view sql);
 
-  const std::filesystem::path path_;
+  const std::string name_;
+  const Connect connect_;
 
   std::mutex hooks_mutex_;
   std::vector<std::function<Status()>> hooks_;
 
   // Of the thread that has the turn.
   std::unique_ptr<Connection> connection_;
-  int last_frames_ = 0;
-  int checkpoint_at_;
-  bool checkpoint_due_ = false;
+  bool upkeep_due_ = false;
   std::atomic<std::thread::id> at_work_;
 
   std::mutex mutex_;
@@ -64,4 +64,4 @@ class Writer {
   std::thread thread_;
 };
 
-}  // namespace intaglio::storage::sqlite
+}  // namespace intaglio::storage
