@@ -223,7 +223,7 @@ TEST_F(PostgresqlTest, AStatementThatFailedRefusesAWorkThatOverlooksItAndNoOther
 
 TEST_F(PostgresqlTest, AServerThatMayLoseWhatItAcknowledgesIsRefused) {
   database_.reset();
-  for (const std::string setting : {"-c fsync=off", "-c full_page_writes=off"}) {
+  for (const std::string setting : {"fsync=off", "full_page_writes=off"}) {
     server_.crash_and_start(setting);
     EXPECT_EQ(name_of(refusal(address_)), name_of(ErrorCode::configuration)) << setting;
   }

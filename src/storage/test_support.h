@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ class PostgresqlServer {
 
   /// Makes the database unless it is there.
   PostgresqlAddress database(const std::string& name) {
-    if (!answers(name)) run(as_owner() + tool("createdb") + " -h " + folder_ + " -U postgres " + name);
+    if (!answers(name) && !succeeds(command("createdb", {"-h", folder_, "-U", "postgres", name}))) panic("createdb failed");
     return {.hosts = folder_,
             .ports = {},
             .name = name,
@@ -42,14 +43,12 @@ class PostgresqlServer {
   PostgresqlAddress fresh_database() { return database("fresh" + std::to_string(++made_)); }
   /// What an administrator does behind the owner's back; true when psql says so.
   bool administer(const std::string& name, const std::string& sql) const {
-    return std::system((as_owner() + tool("psql") + " -h " + folder_ + " -U postgres -q -v ON_ERROR_STOP=1 -c \"" + sql + "\" " + name +
-                        " >/dev/null 2>&1")
-                           .c_str()) == 0;
+    return succeeds(command("psql", {"-h", folder_, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, name}));
   }
-  /// SIGQUIT, as a lost machine: nothing is flushed or told. Then it is there again, with these settings.
-  void crash_and_start(const std::string& settings = {}) {
+  /// SIGQUIT, as a lost machine: nothing is flushed or told. Then it is there again, with this setting ("fsync=off").
+  void crash_and_start(const std::string& setting = {}) {
     end(SIGQUIT);
-    start(settings);
+    start(setting);
   }
   [[nodiscard]] const std::string& folder() const { return folder_; }
 
@@ -62,34 +61,55 @@ class PostgresqlServer {
       const auto* user = ::getpwnam("postgres");
       if (user == nullptr || ::chown(folder_.c_str(), user->pw_uid, user->pw_gid) != 0) panic("no user postgres; install postgresql-15");
     }
-    run(as_owner() + tool("initdb") + " -D " + folder_ + "/data -U postgres -A trust -E UTF8 --locale=C --no-sync");
+    if (!succeeds(command("initdb", {"-D", folder_ + "/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"})))
+      panic("initdb failed");
     start({});
   }
   ~PostgresqlServer() {
     end(SIGQUIT);
     std::filesystem::remove_all(folder_);
+    std::filesystem::remove(folder_ + ".log");
   }
 
-  static std::string tool(const std::string& name) { return "/usr/lib/postgresql/15/bin/" + name; }
+  using Words = std::vector<std::string>;
+
   /// The server refuses to run as root.
-  static std::string as_owner(const std::string& more = {}) {
-    return "cd / && exec setpriv " + std::string(::geteuid() == 0 ? "--reuid=postgres --regid=postgres --clear-groups " : "") + more;
+  static Words command(const std::string& tool, const Words& more, const Words& how = {}) {
+    Words words = {"setpriv"};
+    if (::geteuid() == 0) words.insert(words.end(), {"--reuid=postgres", "--regid=postgres", "--clear-groups"});
+    words.insert(words.end(), how.begin(), how.end());
+    words.push_back("/usr/lib/postgresql/15/bin/" + tool);
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
   }
-  static void run(const std::string& command) {
-    if (std::system((command + " >/dev/null 2>&1").c_str()) != 0) panic(("failed: " + command).c_str());
+  /// Its output goes to a file of the folder, where it is looked for when something fails.
+  [[nodiscard]] pid_t spawn(const Words& words) const {
+    const std::string log = folder_ + ".log";
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (out < 0 || ::dup2(out, STDOUT_FILENO) < 0 || ::dup2(out, STDERR_FILENO) < 0 || ::chdir("/") != 0) ::_exit(126);
+    std::vector<char*> arguments;
+    for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    ::execvp(arguments.front(), arguments.data());
+    ::_exit(127);
+  }
+  [[nodiscard]] bool succeeds(const Words& words) const {
+    int status = -1;
+    const pid_t child = spawn(words);
+    return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }
   [[nodiscard]] bool answers(const std::string& name) const { return administer(name, "SELECT 1"); }
 
-  void start(const std::string& settings) {
-    // The server ends with this process, however that ends.
-    const std::string command = as_owner("--pdeathsig=QUIT ") + tool("postgres") + " -D " + folder_ + "/data -k " + folder_ +
-                                " -c listen_addresses='' -c max_connections=200 -c shared_buffers=32MB " + settings + " >>" + folder_ +
-                                "/log 2>&1";
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-      ::_exit(127);
+  void start(const std::string& setting) {
+    Words more = {"-D", folder_ + "/data", "-k", folder_};
+    for (const std::string& each :
+         {std::string("listen_addresses="), std::string("max_connections=200"), std::string("shared_buffers=32MB"), setting}) {
+      if (!each.empty()) more.insert(more.end(), {"-c", each});
     }
+    // The server ends with this process, however that ends.
+    child_ = spawn(command("postgres", more, {"--pdeathsig=QUIT"}));
     for (int tries = 0; tries < 600; ++tries) {
       if (answers("postgres")) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
