@@ -22,6 +22,7 @@
 #include "sam/service.h"
 #include "settings.h"
 #include "token_keys.h"
+#include "tokens.h"
 #include "wrapped_custody.h"
 
 namespace intaglio::apps::sam {
@@ -44,7 +45,7 @@ struct Arguments {
 struct Opened {
   Settings settings;
   std::shared_ptr<const Clock> clock;
-  std::shared_ptr<token::Token> token;
+  std::shared_ptr<token::Token> token;  ///< of the SAM's own keys
   std::unique_ptr<storage::Database> database;
   std::optional<ServiceKeys> keys;
   std::shared_ptr<sealed::Sealer> sealer;
@@ -85,18 +86,6 @@ Result<Opened> open_all(Settings settings, bool make) {
   if (!log) return log.error();
   opened.log = std::move(*log);
   return opened;
-}
-
-std::string token_facts(token::Token& token) {
-  auto calls = json::Value::array();
-  for (const auto& count : token.call_counts())
-    calls.push_back({{"function", count.function}, {"object", count.object}, {"result", count.result}, {"count", count.count}});
-  json::Value facts = {{"description", token.description()},
-                       {"calls", std::move(calls)},
-                       {"signer_signatures", token.signer_signatures()},
-                       {"hanging_calls", token.hanging_calls()}};
-  if (auto objects = token.object_count()) facts["objects"] = *objects;
-  return json::encode(facts);
 }
 
 Result<std::string> public_keys_of(const Opened& opened) {
@@ -209,41 +198,6 @@ Status export_approval(const Arguments& arguments, Settings settings) {
   return write_file_durably(arguments.approval_file, approval->content.reveal(), 0600);
 }
 
-Status probe(const Arguments& arguments, Settings settings) {
-  settings.token.alone = true;
-  auto token = token::Token::open(settings.token);
-  if (!token) return token.error();
-  auto lines = token::probe(**token, arguments.quick);
-  if (!lines) return lines.error();
-  std::printf("%s\n", (*token)->description().c_str());
-  bool negative_failed = false;
-  for (const auto& line : *lines) {
-    std::printf("  %-8s %-60s %s\n", line.passed ? "yes" : line.negative ? "BROKEN" : "no", line.name.c_str(), line.detail.c_str());
-    negative_failed = negative_failed || (line.negative && !line.passed);
-  }
-  std::printf("  %-8s %-60s %s\n", "emulated", "per-key authorisation (TC-6)", "the module has none: the SAM alone guards resident keys");
-  auto search = describe_search();
-  if (!search) return search.error();
-  std::printf("  %-8s %-60s %s\n", "emulated", "the signer's secret, to whoever has database and login (TC-6)", search->c_str());
-  if (negative_failed) return Error{ErrorCode::unsupported, "the token does what it must refuse: no signing profile can use it"};
-  return {};
-}
-
-/// The token must refuse what it must refuse, each time that the SAM starts (hsm.md, consequence 1).
-Status check_token(token::Token& token) {
-  auto lines = token::probe(token, /*quick=*/true);
-  if (!lines) return lines.error();
-  for (const auto& line : *lines) {
-    // A test that could not be prepared is a test that was not passed.
-    const bool untested = !line.passed && line.name.ends_with("to try refusals");
-    if (refused_by("sam.token-negative-tests", (line.negative && !line.passed) || untested)) {
-      return Error{ErrorCode::unsupported,
-                   "the token failed the self-test \"" + line.name + "\" (" + line.detail + "); it cannot hold signers' keys"};
-    }
-  }
-  return {};
-}
-
 /// Calls maintain() from time to time on a thread of its own: a token that hangs must not keep the main thread from its signals.
 class Maintenance {
  public:
@@ -283,25 +237,11 @@ void end_at_the_latest_in(std::chrono::seconds patience) {
   }).detach();
 }
 
-/// A policy must not promise keys that the token cannot make or sign with.
-Status check_algorithms(token::Token& token, const intaglio::sam::Policy& policy) {
-  for (const auto& profile : policy.profiles()) {
-    for (const auto algorithm : profile.key_algorithms) {
-      auto served = token.check_algorithm(algorithm);
-      if (refused_by("sam.policy-algorithm-served", !served)) {
-        return Error{ErrorCode::configuration, "the policy's profile " + profile.name + " names " + std::string(name_of(algorithm)) +
-                                                   ", which the token does not serve: " + served.error().detail};
-      }
-    }
-  }
-  return {};
-}
-
-/// The modes of custody that the policy asks for, apart from resident. Refused when the token does not serve the policy.
-Result<std::optional<WrappedCustody>> open_custody(const std::shared_ptr<token::Token>& token, const intaglio::sam::Policy& policy) {
-  if (auto checked = check_algorithms(*token, policy); !checked) return checked.error();
+/// The modes of custody that the policy asks for, apart from resident. Refused when the tokens do not serve the policy.
+Result<std::optional<WrappedCustody>> open_custody(const Tokens& tokens, const intaglio::sam::Policy& policy) {
+  if (auto checked = check_algorithms(tokens, policy); !checked) return checked.error();
   if (!needs_wrapped_custody(policy)) return std::optional<WrappedCustody>();
-  auto custody = open_wrapped_custody(token, /*make=*/false);
+  auto custody = open_wrapped_custody(tokens.own, /*make=*/false);
   if (!custody) return custody.error();
   if (auto checked = check_wrapped_custody(*custody->vault, policy); !checked) return checked.error();
   return std::optional<WrappedCustody>(*std::move(custody));
@@ -315,7 +255,9 @@ Status serve(Settings settings) {
 
   auto opened = open_all(std::move(settings), /*make=*/false);
   if (!opened) return opened.error();
-  if (auto checked = check_token(*opened->token); !checked) return checked;
+  auto tokens = with_key_token(opened->token, opened->settings.key_token);
+  if (!tokens) return tokens.error();
+  if (auto checked = check_tokens(*tokens); !checked) return checked;
   const sealed::Table state(opened->sealer, "sam_state", sealed::Rollback::refused);
   std::optional<sealed::Record> policy_document;
   auto loaded = opened->database->write([&](storage::Transaction& transaction) -> Status {
@@ -330,7 +272,7 @@ Status serve(Settings settings) {
   auto policy = intaglio::sam::Policy::parse(as_text(policy_document->content.reveal()));
   if (!policy) return policy.error();
   if (auto checked = check_clock(opened->settings.clock, *policy); !checked) return checked;
-  auto served = open_custody(opened->token, *policy);
+  auto served = open_custody(*tokens, *policy);
   // Another policy is the quorum's to install, which needs the management listener: without one there is nothing to wait for.
   if (!served && !opened->settings.management) return served.error();
   if (!served) log::refusal("policy.not_served", served.error(), {{"signing", "refused until another policy is installed"}});
@@ -341,7 +283,7 @@ Status serve(Settings settings) {
   if (!start_id) return start_id.error();
   TokenAgreementKeys agreement_keys(opened->token);
   const TokenPepper pepper(opened->token, opened->keys->pepper, wrapped ? std::optional(wrapped->lock_pepper) : std::nullopt);
-  custody::ResidentVault vault(opened->token);
+  custody::ResidentVault vault(tokens->signers);
   intaglio::sam::Factors factors(*policy, *opened->database, *opened->log, opened->sealer, pepper, opened->clock);
   intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
                                   opened->clock);
@@ -362,8 +304,8 @@ Status serve(Settings settings) {
                                  .identity_key = opened->keys->identity,
                                  .sad_key = opened->keys->sad};
   auto sam = std::make_shared<intaglio::sam::Sam>(
-      core, intaglio::sam::Surroundings{.token_facts = [token = opened->token] { return token_facts(*token); },
-                                        .token_signer_signatures = [token = opened->token] { return token->signer_signatures(); },
+      core, intaglio::sam::Surroundings{.token_facts = [tokens = *tokens] { return token_facts(tokens); },
+                                        .token_signer_signatures = [tokens = *tokens] { return signer_signatures(tokens); },
                                         .checkpoint_key = opened->keys->checkpoint,
                                         .log_origin = opened->settings.audit.origin,
                                         .configuration_digest = encode_base64url(crypto::sha256(as_bytes(opened->settings.effective)))});
@@ -384,6 +326,7 @@ Status serve(Settings settings) {
   log::info("ready", {{"port", server ? std::to_string(server->port()) : "none"},
                       {"policy", policy->id()},
                       {"token", opened->token->description()},
+                      {"key_token", tokens->signers->description()},
                       {"key_authorisation", vault.key_authorisation()},
                       {"clock", opened->settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"secrets_locked", secret_pool_state() == PoolState::locked ? "yes" : "no"}});
@@ -415,7 +358,7 @@ Status run(const Arguments& arguments) {
     return {};
   }
   if (arguments.initialise) return initialise(arguments, std::move(*settings));
-  if (arguments.probe) return probe(arguments, std::move(*settings));
+  if (arguments.probe) return print_probe(std::move(*settings), arguments.quick);
   if (!arguments.approval.empty()) return export_approval(arguments, std::move(*settings));
   return serve(std::move(*settings));
 }

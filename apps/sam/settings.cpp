@@ -1,9 +1,40 @@
 #include "settings.h"
 
+#include "base/check.h"
+#include "token/hsm_profile.h"
+
 namespace intaglio::apps::sam {
 namespace {
 
-Settings read(config::Document& document) {
+token::TokenConfig read_token(config::Section& token) {
+  token::TokenConfig config;
+  config.module = token.path("module", "PKCS#11 library.");
+  config.label = token.text("label", "Token label; exactly one slot carries it.");
+  config.pin_file = token.path("pin_file", "File of the user PIN, mode 0600, one line.");
+  config.sessions = static_cast<unsigned>(token.integer("sessions", "Bound of the session pool.", {1, 1024}, 16));
+  config.call_timeout = token.seconds("call_seconds", "How long one signature may take before it is given up in doubt.", {1, 300}, 10);
+  if (auto directory = token.optional_path("softhsm_directory", "SoftHSM only: the guarded token folder; leave it out for a real HSM.")) {
+    config.softhsm_directory = *directory;
+  }
+  if (auto profile = token.optional_path("profile", "What is known of this kind of module: a file of deploy/hsm-profiles.")) {
+    auto loaded = token::load_hsm_profile(*profile);
+    if (loaded) {
+      config.profile = *std::move(loaded);
+    } else {
+      token.refuse("profile", loaded.error().detail);
+    }
+  }
+  config.nss_parameters = token.text("nss_parameters", "NSS only: configdir='sql:FOLDER' and the like, given to C_Initialize.", "");
+  return config;
+}
+
+/// The configuration names a profile by its path; what it says belongs to the configuration as well.
+std::string with_profile(std::string effective, std::string_view section, const token::TokenConfig& token) {
+  if (token.profile) effective.append(section).append(".profile sha-256 ").append(token.profile->digest).append("\n");
+  return effective;
+}
+
+Settings read(config::Document& document, bool described = false) {
   Settings settings;
   auto sam = document.section("sam", "This node of the SAM.");
   settings.node = sam.text("node", "Name of this node: part of the audit log's origin and of every reservation.");
@@ -15,15 +46,14 @@ Settings read(config::Document& document) {
                        : ClockSource::declared;
   settings.log_level = sam.choice("log_level", "Lowest level that is logged.", {"debug", "info", "warn", "error"}, "info");
 
-  auto token = document.section("token", "The PKCS#11 token of the service keys and of the signers' keys.");
-  settings.token.module = token.path("module", "PKCS#11 library.");
-  settings.token.label = token.text("label", "Token label; exactly one slot carries it.");
-  settings.token.pin_file = token.path("pin_file", "File of the user PIN, mode 0600, one line.");
-  settings.token.sessions = static_cast<unsigned>(token.integer("sessions", "Bound of the session pool.", {1, 1024}, 16));
-  settings.token.call_timeout =
-      token.seconds("call_seconds", "How long one signature may take before it is given up in doubt.", {1, 300}, 10);
-  if (auto directory = token.optional_path("softhsm_directory", "SoftHSM only: the guarded token folder; leave it out for a real HSM.")) {
-    settings.token.softhsm_directory = *directory;
+  auto token = document.section("token", "The PKCS#11 token of the SAM's own keys, and of the signers' keys unless [key_token] is there.");
+  settings.token = read_token(token);
+  const bool apart = document.root().has("key_token");
+  auto key_token = document.section("key_token", "Another token for the signers' keys; leave the whole table out when [token] holds them.");
+  if (apart || described) settings.key_token = read_token(key_token);
+  const bool same = apart && settings.key_token->module == settings.token.module && settings.key_token->label == settings.token.label;
+  if (refused_by("sam.key-token-is-another", same)) {
+    key_token.refuse("label", "is the token of [token]: leave [key_token] out");
   }
 
   auto listener = document.section("listener", "Where the SSA connects: TLS 1.3, both sides pinned.");
@@ -69,13 +99,14 @@ Result<Settings> load_settings(const std::filesystem::path& path) {
   if (!document) return document.error();
   auto settings = read(*document);
   if (auto finished = document->finish(); !finished) return finished.error();
-  settings.effective = document->effective();
+  settings.effective = with_profile(document->effective(), "token", settings.token);
+  if (settings.key_token) settings.effective = with_profile(std::move(settings.effective), "key_token", *settings.key_token);
   return settings;
 }
 
 std::string describe_settings() {
   auto document = config::Document::blank("intaglio-sam");
-  const auto settings = read(document);
+  const auto settings = read(document, /*described=*/true);
   return document.describe();
 }
 

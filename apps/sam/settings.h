@@ -19,6 +19,7 @@ struct Settings {
   std::filesystem::path database;
   ClockSource clock;
   token::TokenConfig token;
+  std::optional<token::TokenConfig> key_token;  ///< of signers' keys, where `token` holds the SAM's own alone
   protocol::wire::ServerConfig listener;
   std::optional<protocol::wire::ServerConfig> management;
   audit::LogConfig audit;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "custody/test_support.h"
+#include "token/hsm_profile.h"
 #include "token/softhsm.h"
 
 namespace intaglio::custody::testing {
@@ -40,6 +41,18 @@ class WholeRun : public ::testing::Environment {
 std::shared_ptr<token::Token> open_token() {
   auto token = token::Token::open({module_path(), "unit", the_place / "pin", 4, the_place / "tokens"});
   if (!token) panic("the token of the test does not open");
+  return *token;
+}
+
+std::shared_ptr<token::Token> open_resident_token() {
+  const char* const module = ::getenv("INTAGLIO_TEST_MODULE");
+  if (module == nullptr) return open_token();
+  auto profile = token::load_hsm_profile(::getenv("INTAGLIO_TEST_PROFILE"));
+  if (!profile) panic(("no HSM profile: " + profile.error().detail).c_str());
+  token::TokenConfig config{module, "unit", ::getenv("INTAGLIO_TEST_PIN"), 4, {}};
+  config.profile = *std::move(profile);
+  auto token = token::Token::open(config);
+  if (!token) panic(("the token of the test does not open: " + token.error().detail).c_str());
   return *token;
 }
 

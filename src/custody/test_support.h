@@ -9,6 +9,9 @@
 namespace intaglio::custody::testing {
 
 [[nodiscard]] std::shared_ptr<token::Token> open_token();
+/// The token of the suite of resident custody: this folder's, or the one that INTAGLIO_TEST_MODULE, INTAGLIO_TEST_PIN (its file) and
+/// INTAGLIO_TEST_PROFILE name, labelled "unit".
+[[nodiscard]] std::shared_ptr<token::Token> open_resident_token();
 
 /// Why it was refused; nothing when it was not.
 template <typename T>

@@ -255,7 +255,7 @@ class SamTest : public ::testing::Test {
                                       .sap_keys = *sap_keys_,
                                       .identity_key = identity_,
                                       .sad_key = sad_key_},
-                                 Surroundings{.token_facts = [] { return std::string("{}"); },
+                                 Surroundings{.token_facts = [this] { return token_facts_; },
                                               .token_signer_signatures = [] { return std::uint64_t{0}; },
                                               .checkpoint_key = checkpoint_,
                                               .log_origin = "intaglio/sam/test",
@@ -509,6 +509,7 @@ class SamTest : public ::testing::Test {
   std::unique_ptr<Factors> factors_;
   std::unique_ptr<SapKeys> sap_keys_;
   std::unique_ptr<Sam> sam_;
+  std::string token_facts_ = "{}";
 };
 
 TEST_F(SamTest, SignsWhatWasApprovedAndTheSignatureVerifies) {
@@ -1350,6 +1351,15 @@ TEST_F(SamTest, TC7_StatusDeclaresThatKeyAuthorisationIsEmulated) {
   const auto status = *json::parse(*sam_->status());
   EXPECT_EQ(status.at("custody").at(0).at("key_authorisation"), "emulated");
   EXPECT_EQ(status.at("clock").at("source"), "declared");
+}
+
+TEST_F(SamTest, TC10_StatusSaysThatItRefusesWhileACallHangsInEitherToken) {
+  for (const auto& [facts, state] : {std::pair(R"({"hanging_calls":0})", "serving"), std::pair(R"({"hanging_calls":1})", "refusing"),
+                                     std::pair(R"({"hanging_calls":0,"key_token":{"hanging_calls":0}})", "serving"),
+                                     std::pair(R"({"hanging_calls":0,"key_token":{"hanging_calls":1}})", "refusing")}) {
+    token_facts_ = facts;
+    EXPECT_EQ(json::parse(*sam_->status())->at("state"), state) << facts;
+  }
 }
 
 TEST_F(SamTest, TC3_ConsentBindingNonceAndPartyAreEachLookedAt) {

@@ -209,8 +209,12 @@ Result<std::string> Sam::status() {
   const auto healthy = core_.log.healthy();
   auto token = json::parse(surroundings_.token_facts(), {.max_bytes = 256 * 1024});
   if (!token) return token.error();
-  const auto hanging = json::integer_member(*token, "hanging_calls");
-  const bool token_answers = !hanging || *hanging == 0;
+  const auto answers = [](const json::Value& facts) {
+    const auto hanging = json::integer_member(facts, "hanging_calls");
+    return !hanging || *hanging == 0;
+  };
+  const auto* const key_token = json::member(*token, "key_token");
+  const bool token_answers = answers(*token) && (key_token == nullptr || answers(*key_token));
   auto custody = json::Value::array();
   for (const auto& profile : core_.policy.profiles()) {
     const bool wrapped = profile.custody == custody::Mode::wrapped && core_.locked_vault != nullptr;

@@ -189,6 +189,7 @@ int main(int argc, char** argv) {
   using namespace intaglio::token::testing;
   if (argc == 3 && std::string_view(argv[1]) == "--open-without-end") return open_without_end(argv[2]);
   if (argc == 3 && std::string_view(argv[1]) == "--exit-while-signing") return exit_while_signing(argv[2]);
+  if (argc > 5 && std::string_view(argv[1]) == "--module") return try_module({argv + 2, argv + argc});
   ::testing::InitGoogleTest(&argc, argv);
   ::testing::AddGlobalTestEnvironment(new WholeRun);
   intaglio::log::open("unit_token", "error");

@@ -17,6 +17,8 @@
 
 namespace intaglio::token {
 
+struct HsmProfile;
+
 /// Where a PKCS#11 token is and how it is opened.
 struct TokenConfig {
   std::filesystem::path module;      ///< the PKCS#11 library
@@ -31,6 +33,10 @@ struct TokenConfig {
   /// How long one call may take. PKCS#11 knows no way to break one off: while a call hangs longer, everything else is refused at
   /// once, and its session is closed when it comes back.
   std::chrono::milliseconds call_timeout{10'000};
+  /// What is known of this kind of module (hsm_profile.h); null: nothing beyond PKCS#11 v2.40.
+  std::shared_ptr<const HsmProfile> profile = {};
+  /// NSS only: the text that softokn takes at C_Initialize instead of a configuration file.
+  std::string nss_parameters = {};
 };
 
 /// What a key may do; every attribute is stated and read back, one purpose per key (SRG_KM.3.1).

@@ -17,6 +17,15 @@ Status check_config(const TokenConfig& config) {
   if (config.module.empty()) return Error{ErrorCode::configuration, "no PKCS#11 module is named"};
   if (config.label.empty() || config.label.size() > 32) return Error{ErrorCode::configuration, "a token label has 1 to 32 characters"};
   if (config.sessions == 0 || config.sessions > 1024) return Error{ErrorCode::configuration, "a token has 1 to 1024 sessions"};
+  if (refused_by("token.profile_sessions", config.sessions > config.profile->max_sessions)) {
+    return Error{ErrorCode::configuration, "the HSM profile " + config.profile->name + " allows " +
+                                               std::to_string(config.profile->max_sessions) + " sessions, not " +
+                                               std::to_string(config.sessions)};
+  }
+  if (refused_by("token.profile_patience", config.call_timeout < config.profile->call)) {
+    return Error{ErrorCode::configuration, "a call may take " + std::to_string(config.profile->call.count()) +
+                                               " seconds, says the HSM profile " + config.profile->name + ": wait as long"};
+  }
   return {};
 }
 
@@ -35,9 +44,11 @@ Connection::~Connection() {
   if (entered_) module_.leave();
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const TokenConfig& config) {
+Result<std::unique_ptr<Connection>> Connection::open(const TokenConfig& stated) {
+  auto config = stated;
+  if (!config.profile) config.profile = std::make_shared<const HsmProfile>(any_hsm_profile());
   if (auto checked = check_config(config); !checked) return checked.error();
-  auto module = Module::load(config.module);
+  auto module = Module::load(config.module, config.nss_parameters);
   if (!module) return module.error();
   std::unique_ptr<Connection> connection(new Connection(config, **module));
   if (connection->shares_directory()) {

@@ -8,6 +8,7 @@
 #include "token/detail/directory_guard.h"
 #include "token/detail/module.h"
 #include "token/detail/session_pool.h"
+#include "token/hsm_profile.h"
 #include "token/token.h"
 
 namespace intaglio::token::detail {
@@ -33,6 +34,7 @@ class Connection {
   [[nodiscard]] CK_SESSION_HANDLE keeper() const noexcept { return keeper_; }
   [[nodiscard]] CK_SLOT_ID slot() const noexcept { return slot_; }
   [[nodiscard]] const std::string& description() const noexcept { return description_; }
+  [[nodiscard]] const HsmProfile& profile() const noexcept { return *config_.profile; }
   /// Grows with each login: sessions and handles of an earlier epoch are void. It stands still while a lease is out.
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
   /// Set once, before the first use: finds the cached keys again (called with objects() held), and the known-answer check.

@@ -1,16 +1,20 @@
 #include "token/detail/health.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "crypto/random.h"
 #include "token/detail/fault.h"
 #include "token/detail/key_profile.h"
 #include "token/detail/sign_mechanism.h"
+#include "token/detail/throw_away.h"
 
 namespace intaglio::token::detail {
 namespace {
 
 using crypto::KeyAlgorithm;
 using crypto::SignatureSuite;
+
+const auto health_id = as_bytes("intaglio-health");
 
 Error unwell(Error error) {
   error.code = ErrorCode::token_unavailable;
@@ -34,23 +38,37 @@ Status Health::check() {
     if (auto made = make_probe_key(); !made) return unwell(made.error());
     done = sign_and_verify();
   }
+  drop_stored_key();
   return done ? Status() : Status(unwell(done.error()));
 }
 
 Status Health::make_probe_key() {
   probe_.reset();
+  const auto& hsm = connection_.profile();
   // A token without EC still has RSA.
-  if (auto made = make_probe_key_of(KeyAlgorithm::p256); made || made.error().code != ErrorCode::unsupported) return made;
+  if (hsm.serves(KeyAlgorithm::p256)) {
+    if (auto made = make_probe_key_of(KeyAlgorithm::p256); made || made.error().code != ErrorCode::unsupported) return made;
+  }
   return make_probe_key_of(KeyAlgorithm::rsa2048);
 }
 
+void Health::drop_stored_key() {
+  if (!stores_throw_away_keys(connection_)) return;
+  probe_.reset();
+  if (destroy_stored(connection_, health_id) != 0) {
+    log::warn("token.health_key_stays", {{"id", std::string(as_text(health_id))}});
+  }
+}
+
 Status Health::make_probe_key_of(KeyAlgorithm algorithm) {
-  auto session = OwnSession::open(connection_, OwnSession::Access::read_only);
+  const bool stored = stores_throw_away_keys(connection_);
+  auto session = OwnSession::open(connection_, stored ? OwnSession::Access::read_write : OwnSession::Access::read_only);
   if (!session) return session.error();
   const auto profile = profile_of(KeyPurpose::signer, algorithm);
-  const auto id = as_bytes("intaglio-health");
-  auto own = key_template(profile, id, "health", false);
-  auto other = public_template(profile, algorithm, id, "health", false);
+  auto own = key_template(profile, health_id, "health", stored);
+  auto other = public_template(profile, algorithm, health_id, "health", stored);
+  adapt(own, connection_.profile());
+  adapt_public(other, connection_.profile());
   CK_MECHANISM mechanism{profile.generation, nullptr, 0};
   CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE pair = CK_INVALID_HANDLE;
@@ -61,7 +79,8 @@ Status Health::make_probe_key_of(KeyAlgorithm algorithm) {
   if (result != CKR_OK) return error_of("C_GenerateKeyPair", result);
   auto key = read_public_key({connection_.functions(), connection_.counters(), session->handle(), pair, ObjectKind::probe_object});
   if (!key) return key.error();
-  const auto suite = crypto::is_rsa(algorithm) ? SignatureSuite::rsa_pkcs1_sha256 : SignatureSuite::ecdsa_sha256;
+  const auto rsa = connection_.profile().signs_by(CKM_RSA_PKCS) ? SignatureSuite::rsa_pkcs1_sha256 : SignatureSuite::rsa_pss_sha256;
+  const auto suite = crypto::is_rsa(algorithm) ? rsa : SignatureSuite::ecdsa_sha256;
   probe_.emplace(ProbeKey{*std::move(session), handle, *std::move(key), suite});
   return {};
 }

@@ -23,6 +23,8 @@ class Health {
     crypto::SignatureSuite suite;
   };
   Status make_probe_key();
+  /// Where throw-away keys are token objects none stays between two checks.
+  void drop_stored_key();
   Status make_probe_key_of(crypto::KeyAlgorithm algorithm);
   Status sign_and_verify();
 

@@ -81,11 +81,12 @@ bool mechanisms_differ(const Bytes& read, std::vector<CK_MECHANISM_TYPE> stated)
 }
 
 /// CKA_EC_POINT is an OCTET STRING that holds the point (v2.40, 2.3.3); some modules give the point itself.
-Result<ByteView> bare_point(ByteView value, std::size_t length) {
+Result<ByteView> bare_point(ByteView value, std::size_t length, HsmProfile::EcPoint form) {
   const std::size_t header = length < 128 ? 2 : 3;
-  if (value.size() == length) return value;
-  if (value.size() == length + header && value[0] == 0x04 && value[header - 1] == length) return value.subspan(header);
-  return Error{ErrorCode::unsupported, "CKA_EC_POINT is in no known form"};
+  if (value.size() == length && form != HsmProfile::EcPoint::octet_string) return value;
+  const bool wrapped = value.size() == length + header && value[0] == 0x04 && value[header - 1] == length;
+  if (wrapped && form != HsmProfile::EcPoint::bare) return value.subspan(header);
+  return Error{ErrorCode::unsupported, "CKA_EC_POINT is not in the form that the HSM profile states"};
 }
 
 }  // namespace
@@ -154,6 +155,15 @@ const std::vector<CK_ATTRIBUTE_TYPE>& optional_attributes() {
   return types;
 }
 
+void adapt(Template& attributes, const HsmProfile& hsm) {
+  for (const auto type : hsm.attributes_not_known) attributes.drop(type);
+}
+
+void adapt_public(Template& attributes, const HsmProfile& hsm) {
+  adapt(attributes, hsm);
+  for (const auto type : hsm.public_flags_not_stated) attributes.drop(type);
+}
+
 Status verify_attributes(const ObjectView& view, const KeyProfile& profile, bool stored) {
   auto flags = stated_flags(profile, stored);
   const auto implied = implied_flags(profile);
@@ -179,7 +189,7 @@ Result<KeyAlgorithm> read_curve(const ObjectView& view) {
   return Error{ErrorCode::unsupported, "an EC key on a curve that we do not serve"};
 }
 
-Result<crypto::PublicKey> read_public_key(const ObjectView& view) {
+Result<crypto::PublicKey> read_public_key(const ObjectView& view, HsmProfile::EcPoint form) {
   const auto type = read_number(view, CKA_KEY_TYPE);
   if (type == CKK_RSA) {
     auto modulus = read_bytes(view, CKA_MODULUS);
@@ -193,7 +203,7 @@ Result<crypto::PublicKey> read_public_key(const ObjectView& view) {
   if (!algorithm) return algorithm.error();
   auto value = read_bytes(view, CKA_EC_POINT);
   if (!value) return value.error();
-  auto point = bare_point(*value, 1 + 2 * ((crypto::bits_of(*algorithm) + 7) / 8));
+  auto point = bare_point(*value, 1 + 2 * ((crypto::bits_of(*algorithm) + 7) / 8), form);
   if (!point) return point.error();
   return crypto::PublicKey::from_ec_point(*algorithm, *point);
 }

@@ -6,6 +6,7 @@
 
 #include "crypto/algorithms.h"
 #include "token/detail/attributes.h"
+#include "token/hsm_profile.h"
 #include "token/token.h"
 
 namespace intaglio::token::detail {
@@ -37,6 +38,11 @@ struct KeyProfile {
 /// Attributes that a token may not know (CKR_ATTRIBUTE_TYPE_INVALID); where it knows them they count.
 [[nodiscard]] const std::vector<CK_ATTRIBUTE_TYPE>& optional_attributes();
 
+/// Takes out what the module does not know.
+void adapt(Template& attributes, const HsmProfile& hsm);
+/// The same for the public half of a pair, with the flags that the module states itself.
+void adapt_public(Template& attributes, const HsmProfile& hsm);
+
 /// Reads back everything that was stated and what follows from it (ALWAYS_SENSITIVE, NEVER_EXTRACTABLE, LOCAL);
 /// `token_unavailable` names the first attribute that differs.
 Status verify_attributes(const ObjectView& view, const KeyProfile& profile, bool stored);
@@ -44,6 +50,6 @@ Status verify_attributes(const ObjectView& view, const KeyProfile& profile, bool
 /// The curve of an EC key, from either half.
 [[nodiscard]] Result<crypto::KeyAlgorithm> read_curve(const ObjectView& view);
 /// The public key of a pair, from its public object: `unsupported` for algorithms that we do not serve.
-[[nodiscard]] Result<crypto::PublicKey> read_public_key(const ObjectView& view);
+[[nodiscard]] Result<crypto::PublicKey> read_public_key(const ObjectView& view, HsmProfile::EcPoint form = HsmProfile::EcPoint::either);
 
 }  // namespace intaglio::token::detail

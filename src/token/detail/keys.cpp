@@ -14,6 +14,20 @@ Status check_id(ByteView id) {
   return {};
 }
 
+Status check_purpose(const HsmProfile& hsm, KeyPurpose purpose) {
+  if (refused_by("token.profile_service_keys", purpose != KeyPurpose::signer && !hsm.service_keys))
+    return Error{ErrorCode::unsupported, "a token of the HSM profile " + hsm.name + " holds signers' keys only, never the SAM's own"};
+  return {};
+}
+
+Status check_served(const HsmProfile& hsm, KeyPurpose purpose, crypto::KeyAlgorithm algorithm) {
+  if (auto held = check_purpose(hsm, purpose); !held) return held;
+  if (refused_by("token.profile_algorithm", purpose == KeyPurpose::signer && !hsm.serves(algorithm))) {
+    return Error{ErrorCode::unsupported, "the HSM profile " + hsm.name + " has no " + std::string(crypto::name_of(algorithm))};
+  }
+  return {};
+}
+
 bool other_public_key(const KeyEntry& old, const KeyEntry& found) {
   if (old.public_key.has_value() != found.public_key.has_value()) return true;
   return old.public_key && old.public_key->spki() != found.public_key->spki();
@@ -73,7 +87,7 @@ Result<KeyEntry> Keys::find_entry(CK_SESSION_HANDLE session, KeyPurpose purpose,
     auto halves = search_purpose(session, profile, CKO_PUBLIC_KEY, id);
     if (!halves) return halves.error();
     if (halves->size() != 1) return Error{ErrorCode::conflict, "the public half of key " + encode_hex(id) + " is not there exactly once"};
-    auto key = read_public_key(view(session, halves->front(), purpose));
+    auto key = read_public_key(view(session, halves->front(), purpose), connection_.profile().ec_point);
     if (!key) return key.error();
     entry.pair = halves->front();
     profile = profile_of(purpose, key->algorithm());
@@ -85,6 +99,7 @@ Result<KeyEntry> Keys::find_entry(CK_SESSION_HANDLE session, KeyPurpose purpose,
 
 Result<unsigned long> Keys::find(KeyPurpose purpose, ByteView id) {
   if (auto checked = check_id(id); !checked) return checked.error();
+  if (auto served = check_purpose(connection_.profile(), purpose); !served) return served.error();
   if (auto ready = connection_.ensure_login(); !ready) return ready.error();
   const std::lock_guard lock(connection_.objects());
   auto session = OwnSession::open(connection_, OwnSession::Access::read_only);
@@ -97,6 +112,7 @@ Result<unsigned long> Keys::find(KeyPurpose purpose, ByteView id) {
 Result<unsigned long> Keys::generate(KeyPurpose purpose, crypto::KeyAlgorithm algorithm, ByteView id, std::string_view label) {
   if (auto checked = check_id(id); !checked) return checked.error();
   if (label.size() > 128) return Error{ErrorCode::invalid_request, "a key label has at most 128 characters"};
+  if (auto served = check_served(connection_.profile(), purpose, algorithm); !served) return served.error();
   if (auto ready = connection_.ensure_login(); !ready) return ready.error();
   const auto profile = profile_of(purpose, algorithm);
   const std::lock_guard lock(connection_.objects());
@@ -122,6 +138,8 @@ Result<KeyEntry> Keys::make_entry(CK_SESSION_HANDLE session, const KeyProfile& p
   KeyEntry entry{profile.purpose, to_bytes(id), CK_INVALID_HANDLE, CK_INVALID_HANDLE, std::nullopt};
   auto own = key_template(profile, id, label, true);
   auto other = public_template(profile, algorithm, id, label, true);
+  adapt(own, connection_.profile());
+  adapt_public(other, connection_.profile());
   CK_MECHANISM mechanism{profile.generation, nullptr, 0};
   const auto make = [&] {
     if (!is_pair(profile)) {
@@ -147,7 +165,7 @@ Result<KeyEntry> Keys::make_entry(CK_SESSION_HANDLE session, const KeyProfile& p
 
   auto verified = verify_attributes(view(session, entry.handle, profile.purpose), profile, true);
   if (verified && is_pair(profile)) {
-    auto key = read_public_key(view(session, entry.pair, profile.purpose));
+    auto key = read_public_key(view(session, entry.pair, profile.purpose), connection_.profile().ec_point);
     if (!key) {
       verified = key.error();
     } else if (key->algorithm() != algorithm) {

@@ -1,5 +1,6 @@
 #include "token/detail/mechanisms.h"
 
+#include "base/check.h"
 #include "token/detail/fault.h"
 
 namespace intaglio::token::detail {
@@ -17,6 +18,9 @@ Error lacks(std::string_view mechanism) { return {ErrorCode::unsupported, "no " 
 }  // namespace
 
 Status check_mechanisms(Connection& connection, crypto::KeyAlgorithm algorithm) {
+  const auto& hsm = connection.profile();
+  if (refused_by("token.profile_algorithm_offered", !hsm.serves(algorithm)))
+    return Error{ErrorCode::unsupported, "the HSM profile " + hsm.name + " has no " + std::string(crypto::name_of(algorithm))};
   if (auto ready = connection.ensure_login(); !ready) return ready;
   const auto bits = static_cast<unsigned>(crypto::bits_of(algorithm));
   if (!crypto::is_rsa(algorithm)) {

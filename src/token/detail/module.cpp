@@ -41,7 +41,7 @@ void Module::process_ends() {
   }
 }
 
-Result<Module*> Module::load(const std::filesystem::path& path) {
+Result<Module*> Module::load(const std::filesystem::path& path, const std::string& nss_parameters) {
   const std::lock_guard lock(registry().mutex);
   // OpenSSL registers its end before the module does, so that the module, which uses it, ends first.
   if (auto drawn = crypto::random_bytes(1); !drawn) return drawn.error();
@@ -62,14 +62,20 @@ Result<Module*> Module::load(const std::filesystem::path& path) {
     ::pthread_atfork(nullptr, nullptr, in_forked_child);
     std::atexit(process_ends);
   }
-  auto* const module = new Module(functions);
+  auto* const module = new Module(functions, nss_parameters);
   registry().modules.emplace(library, module);
   return module;
 }
 
 CK_RV Module::initialise() const {
-  CK_C_INITIALIZE_ARGS arguments{};
-  arguments.flags = CKF_OS_LOCKING_OK;
+  // NSS softokn puts its LibraryParameters where v2.40 has pReserved, and the reserved pointer after it (nss/pkcs11t.h).
+  struct {
+    CK_C_INITIALIZE_ARGS standard;
+    void* reserved;
+  } arguments{};
+  arguments.standard.flags = CKF_OS_LOCKING_OK;
+  std::string parameters = nss_parameters_;
+  if (!parameters.empty()) arguments.standard.pReserved = parameters.data();
   return functions_->C_Initialize(&arguments);
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <mutex>
 #include <set>
+#include <string>
 
 #include "base/result.h"
 #include "token/detail/cryptoki.h"
@@ -19,8 +20,8 @@ class SessionPool;
 /// are closed and calls that run are waited for, at most two seconds.
 class Module {
  public:
-  /// `configuration` when the library or its C_GetFunctionList is missing.
-  [[nodiscard]] static Result<Module*> load(const std::filesystem::path& path);
+  /// `nss_parameters` of the first load stay. `configuration` when the library or its C_GetFunctionList is missing.
+  [[nodiscard]] static Result<Module*> load(const std::filesystem::path& path, const std::string& nss_parameters = {});
 
   [[nodiscard]] const CK_FUNCTION_LIST& functions() const noexcept { return *functions_; }
   /// Begins a use; C_Initialize with CKF_OS_LOCKING_OK when it is the first.
@@ -38,11 +39,12 @@ class Module {
   [[nodiscard]] static bool forbidden() noexcept;
 
  private:
-  explicit Module(CK_FUNCTION_LIST* functions) : functions_(functions) {}
+  Module(CK_FUNCTION_LIST* functions, std::string nss_parameters) : functions_(functions), nss_parameters_(std::move(nss_parameters)) {}
   [[nodiscard]] CK_RV initialise() const;
   static void process_ends();
 
   CK_FUNCTION_LIST* functions_;
+  std::string nss_parameters_;
   std::mutex users_mutex_;
   unsigned users_ = 0;
   bool initialised_here_ = false;

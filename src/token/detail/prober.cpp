@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <tuple>
 
 #include "token/detail/sign_mechanism.h"
+#include "token/detail/throw_away.h"
 
 namespace intaglio::token::detail {
 namespace {
@@ -31,8 +33,8 @@ CK_GCM_PARAMS sample_gcm() noexcept {
 }
 
 /// The same key, but one that may be changed and copied: the token's own rules are tried, not these two attributes.
-Template changeable(const KeyProfile& profile) {
-  auto attributes = key_template(profile, probe_id, "probe", false);
+Template changeable(const KeyProfile& profile, bool stored) {
+  auto attributes = key_template(profile, probe_id, "probe", stored);
   attributes.drop(CKA_MODIFIABLE).drop(CKA_COPYABLE).flag(CKA_MODIFIABLE, true).flag(CKA_COPYABLE, true);
   return attributes;
 }
@@ -59,14 +61,30 @@ void Prober::measured(std::string name, unsigned rounds, const Step& step) {
   works(std::move(name), CKR_OK, std::to_string(times[times.size() / 2]) + " us");
 }
 
+Prober::Prober(Connection& connection, OwnSession session) : connection_(connection), session_(std::move(session)) {
+  if (stored()) (void)destroy_stored(connection_, probe_id);
+}
+
+std::vector<ProbeLine> Prober::finish() {
+  if (stored()) {
+    const auto left = destroy_stored(connection_, probe_id);
+    lines_.push_back({"destroys the throw-away keys of this probe", false, left == 0,
+                      left == 0 ? "" : std::to_string(left) + " or more stay, with CKA_ID " + std::string(as_text(probe_id))});
+  }
+  return std::move(lines_);
+}
+
 CK_RV Prober::make_pair(const KeyProfile& profile, KeyAlgorithm algorithm, Template own, Pair& pair) {
-  auto other = public_template(profile, algorithm, probe_id, "probe", false);
+  auto other = public_template(profile, algorithm, probe_id, "probe", stored());
+  adapt(own, connection_.profile());
+  adapt_public(other, connection_.profile());
   CK_MECHANISM mechanism{profile.generation, nullptr, 0};
   return count(Function::generate_key_pair, functions().C_GenerateKeyPair(session_.handle(), &mechanism, other.data(), other.size(),
                                                                           own.data(), own.size(), &pair.other, &pair.own));
 }
 
 CK_RV Prober::make_secret(CK_MECHANISM_TYPE generation, Template attributes, CK_OBJECT_HANDLE& key) {
+  adapt(attributes, connection_.profile());
   CK_MECHANISM mechanism{generation, nullptr, 0};
   return count(Function::generate_key,
                functions().C_GenerateKey(session_.handle(), &mechanism, attributes.data(), attributes.size(), &key));
@@ -100,6 +118,13 @@ CK_RV Prober::decrypt(CK_OBJECT_HANDLE key, CK_MECHANISM& mechanism, ByteView se
   CK_ULONG length = out.size();
   const auto result =
       count(Function::decrypt, functions().C_Decrypt(session_.handle(), writable(sealed), sealed.size(), out.data(), &length));
+  if (result != CKR_OK && stored()) {
+    // tpm2-pkcs11 goes on with a decryption that it refused, even without its session, and destroys no key that is in use.
+    Bytes rest(512);
+    CK_ULONG rest_length = rest.size();
+    functions().C_DecryptFinal(session_.handle(), rest.data(), &rest_length);
+    wipe(rest);
+  }
   out.resize(std::min<std::size_t>(length, out.size()));
   return result;
 }
@@ -109,22 +134,28 @@ CK_RV Prober::derive(CK_OBJECT_HANDLE key, ByteView point, CK_OBJECT_HANDLE& sec
   CK_MECHANISM mechanism{CKM_ECDH1_DERIVE, &parameters, sizeof parameters};
   Template attributes;
   attributes.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_GENERIC_SECRET).number(CKA_VALUE_LEN, 32);
-  attributes.flag(CKA_TOKEN, false).flag(CKA_PRIVATE, true).flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false);
+  attributes.flag(CKA_TOKEN, stored()).flag(CKA_PRIVATE, true).flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false);
+  if (stored()) attributes.bytes(CKA_ID, probe_id);
   return count(Function::derive_key,
                functions().C_DeriveKey(session_.handle(), &mechanism, key, attributes.data(), attributes.size(), &secret));
 }
 
 CK_RV Prober::wrap(CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key) {
-  CK_RV last = CKR_OK;
-  for (const CK_MECHANISM_TYPE type : {CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD}) {
+  CK_RV refusal = CKR_MECHANISM_INVALID;
+  for (const CK_MECHANISM_TYPE type : {CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_PAD, CKM_AES_CBC_PAD}) {
+    std::array<std::uint8_t, 16> start{};
     CK_MECHANISM mechanism{type, nullptr, 0};
+    if (type == CKM_AES_CBC_PAD) mechanism = {type, start.data(), start.size()};
     Bytes wrapped(4096);
     CK_ULONG length = wrapped.size();
-    last = count(Function::wrap_key, functions().C_WrapKey(session_.handle(), &mechanism, wrapping, key, wrapped.data(), &length));
+    const auto result =
+        count(Function::wrap_key, functions().C_WrapKey(session_.handle(), &mechanism, wrapping, key, wrapped.data(), &length));
     wipe(wrapped);
-    if (last == CKR_OK) break;
+    if (result == CKR_OK) return result;
+    // That a token does not know a mechanism says nothing of the key.
+    if (result != CKR_MECHANISM_INVALID) refusal = result;
   }
-  return last;
+  return refusal;
 }
 
 CK_RV Prober::set_flag(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool value) {
@@ -156,16 +187,16 @@ void Prober::try_signatures(KeyAlgorithm algorithm, unsigned rounds) {
   const std::string key_name(crypto::name_of(algorithm));
   Pair pair{};
   const auto start = std::chrono::steady_clock::now();
-  const auto made = make_pair(profile, algorithm, key_template(profile, probe_id, "probe", false), pair);
+  const auto made = make_pair(profile, algorithm, key_template(profile, probe_id, "probe", stored()), pair);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
   works("generate " + key_name, made, std::to_string(took.count()) + " ms");
   if (made != CKR_OK) return;
-  const auto verified = verify_attributes(view(pair.own), profile, false);
+  const auto verified = verify_attributes(view(pair.own), profile, stored());
   lines_.push_back({"keeps the attributes of " + key_name, false, static_cast<bool>(verified), verified ? "" : verified.error().detail});
-  auto key = read_public_key(view(pair.other));
+  auto key = read_public_key(view(pair.other), connection_.profile().ec_point);
   if (!key) return lines_.push_back({"read the public key of " + key_name, false, false, key.error().detail});
   for (const auto suite : suites) {
-    if (!crypto::fits(algorithm, suite)) continue;
+    if (!crypto::fits(algorithm, suite) || !connection_.profile().signs_by(mechanism_of(suite))) continue;
     const auto digest = ByteView(sample_digest).first(crypto::digest_length(crypto::hash_of(suite)));
     measured("sign " + std::string(crypto::name_of(suite)) + " " + key_name, rounds, [&]() -> CK_RV {
       SignMechanism prepared(suite, digest);
@@ -181,7 +212,7 @@ void Prober::try_signatures(KeyAlgorithm algorithm, unsigned rounds) {
 void Prober::try_service_keys(unsigned rounds) {
   const auto hmac = profile_of(KeyPurpose::hmac);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  auto made = make_secret(hmac.generation, key_template(hmac, probe_id, "probe", false), key);
+  auto made = make_secret(hmac.generation, key_template(hmac, probe_id, "probe", stored()), key);
   works("generate hmac key", made);
   if (made == CKR_OK) {
     measured("hmac-sha256", rounds, [&] {
@@ -191,7 +222,7 @@ void Prober::try_service_keys(unsigned rounds) {
     });
   }
   const auto aes = profile_of(KeyPurpose::data_encryption);
-  made = make_secret(aes.generation, key_template(aes, probe_id, "probe", false), key);
+  made = make_secret(aes.generation, key_template(aes, probe_id, "probe", stored()), key);
   works("generate aes-256 key", made);
   if (made == CKR_OK) {
     measured("aes-256-gcm seal and open", rounds, [&]() -> CK_RV {
@@ -210,7 +241,7 @@ void Prober::try_service_keys(unsigned rounds) {
 void Prober::try_derivation(unsigned rounds) {
   const auto agreement = profile_of(KeyPurpose::key_agreement);
   Pair pair{};
-  const auto made = make_pair(agreement, KeyAlgorithm::p256, key_template(agreement, probe_id, "probe", false), pair);
+  const auto made = make_pair(agreement, KeyAlgorithm::p256, key_template(agreement, probe_id, "probe", stored()), pair);
   works("generate p256 key for agreement", made);
   if (made != CKR_OK) return;
   auto key = read_public_key(view(pair.other));
@@ -230,6 +261,17 @@ void Prober::try_derivation(unsigned rounds) {
   must_refuse("sign with a key for agreement", sign(pair.own, ecdsa, ByteView(sample_digest).first(32), signature));
 }
 
+CK_RV Prober::read_secrets(CK_OBJECT_HANDLE object, KeyAlgorithm algorithm) {
+  if (!crypto::is_rsa(algorithm)) return read(object, CKA_VALUE);
+  // Each of these alone gives an RSA key away.
+  CK_RV last = CKR_OK;
+  for (const auto secret : {CKA_PRIVATE_EXPONENT, CKA_PRIME_1, CKA_PRIME_2, CKA_EXPONENT_1, CKA_EXPONENT_2, CKA_COEFFICIENT}) {
+    last = read(object, secret);
+    if (last == CKR_OK) break;
+  }
+  return last;
+}
+
 void Prober::try_random(unsigned rounds) {
   Bytes last;
   measured("random 32 bytes", rounds, [&]() -> CK_RV {
@@ -245,19 +287,15 @@ void Prober::try_refusals_of_pair(KeyAlgorithm algorithm) {
   const auto profile = profile_of(KeyPurpose::signer, algorithm);
   const std::string name(crypto::name_of(algorithm));
   Pair pair{};
-  if (const auto made = make_pair(profile, algorithm, changeable(profile), pair); made != CKR_OK)
+  if (const auto made = make_pair(profile, algorithm, changeable(profile, stored()), pair); made != CKR_OK)
     return works("generate " + name + " to try refusals", made);
-  must_refuse("show the private key of " + name, read(pair.own, crypto::is_rsa(algorithm) ? CKA_PRIVATE_EXPONENT : CKA_VALUE));
-  must_refuse("make " + name + " extractable", set_flag(pair.own, CKA_EXTRACTABLE, true));
-  must_refuse("make " + name + " not sensitive", set_flag(pair.own, CKA_SENSITIVE, false));
+  must_refuse("show the private key of " + name, read_secrets(pair.own, algorithm));
   must_refuse("copy " + name + " as extractable", copy_with(pair.own, CKA_EXTRACTABLE, true));
   must_refuse("copy " + name + " as not sensitive", copy_with(pair.own, CKA_SENSITIVE, false));
-
-  Pair fixed{};
-  if (make_pair(profile, algorithm, key_template(profile, probe_id, "probe", false), fixed) == CKR_OK) {
-    must_refuse("copy " + name + " that may not be copied", copy_with(fixed.own, CKA_TOKEN, false));
-    must_refuse("change " + name + " that may not be changed", set_flag(fixed.own, CKA_DERIVE, true));
-  }
+  if (connection_.profile().flags_bind)
+    try_flags(name, profile, algorithm, pair.own);
+  else
+    try_ways_out(name, algorithm, pair);
   if (crypto::is_rsa(algorithm)) {
     CK_MECHANISM mechanism{CKM_RSA_PKCS, nullptr, 0};
     Bytes opened;
@@ -268,23 +306,72 @@ void Prober::try_refusals_of_pair(KeyAlgorithm algorithm) {
     auto point = key ? key->ec_point() : Result<Bytes>(Bytes());
     if (point) must_refuse("derive with a signing key", derive(pair.own, *point, secret));
   }
+  try_wrapping(name, pair.own);
+}
 
-  Template wrapping;
-  wrapping.number(CKA_CLASS, CKO_SECRET_KEY)
-      .number(CKA_KEY_TYPE, CKK_AES)
-      .number(CKA_VALUE_LEN, 32)
-      .flag(CKA_TOKEN, false)
-      .flag(CKA_PRIVATE, true);
-  wrapping.flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false).flag(CKA_WRAP, true).flag(CKA_UNWRAP, false);
-  for (const auto use : {CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) wrapping.flag(use, false);
+void Prober::try_flags(const std::string& name, const KeyProfile& profile, KeyAlgorithm algorithm, CK_OBJECT_HANDLE closed) {
+  must_refuse("make " + name + " extractable", set_flag(closed, CKA_EXTRACTABLE, true));
+  must_refuse("make " + name + " not sensitive", set_flag(closed, CKA_SENSITIVE, false));
+  Pair fixed{};
+  if (make_pair(profile, algorithm, key_template(profile, probe_id, "probe", stored()), fixed) == CKR_OK) {
+    // Without CKA_COPYABLE no key can be kept from being copied; the tests above say that a copy is as closed as the key.
+    if (connection_.profile().knows(CKA_COPYABLE))
+      must_refuse("copy " + name + " that may not be copied", copy_with(fixed.own, CKA_TOKEN, false));
+    must_refuse("change " + name + " that may not be changed", set_flag(fixed.own, CKA_DERIVE, true));
+  }
+}
+
+void Prober::try_ways_out(const std::string& name, KeyAlgorithm algorithm, const Pair& pair) {
+  // Whether these are refused or not is no matter here: what counts is what the key does afterwards. It stays loosened for the tests
+  // that follow.
+  std::string loosened;
+  for (const auto& [flag, value, said] :
+       {std::tuple{CKA_SENSITIVE, false, "CKA_SENSITIVE"}, std::tuple{CKA_EXTRACTABLE, true, "CKA_EXTRACTABLE"},
+        std::tuple{CKA_DECRYPT, true, "CKA_DECRYPT"}, std::tuple{CKA_UNWRAP, true, "CKA_UNWRAP"},
+        std::tuple{CKA_DERIVE, true, "CKA_DERIVE"}}) {
+    if (set_flag(pair.own, flag, value) == CKR_OK && read_flag(view(pair.own), flag) == value) loosened.append(" ").append(said);
+  }
+  (void)set_flag(pair.other, CKA_WRAP, true);
+  lines_.push_back({"keeps the flags of " + name, false, loosened.empty(),
+                    loosened.empty() ? "" : "a login may change" + loosened + ": the key is kept by having no way out"});
+  must_refuse("show the private key of " + name + " though its flags were loosened", read_secrets(pair.own, algorithm));
+  CK_MECHANISM mechanism{CKM_RSA_PKCS, nullptr, 0};
+  Bytes wrapped(4096);
+  CK_ULONG length = wrapped.size();
+  const auto result =
+      count(Function::wrap_key, functions().C_WrapKey(session_.handle(), &mechanism, pair.other, pair.own, wrapped.data(), &length));
+  wipe(wrapped);
+  // Any other refusal could be one of these arguments alone.
+  lines_.push_back({"refuses to wrap any key at all", true, result == CKR_FUNCTION_NOT_SUPPORTED, std::string(describe(result).name)});
+}
+
+void Prober::try_wrapping(const std::string& name, CK_OBJECT_HANDLE closed) {
+  const auto wrapping = [this] {
+    Template attributes;
+    attributes.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES).flag(CKA_TOKEN, stored()).flag(CKA_PRIVATE, true);
+    if (stored()) attributes.bytes(CKA_ID, probe_id);
+    attributes.flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false).flag(CKA_WRAP, true).flag(CKA_UNWRAP, false);
+    for (const auto use : {CKA_SIGN, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE}) attributes.flag(use, false);
+    return attributes;
+  };
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  if (make_secret(CKM_AES_KEY_GEN, std::move(wrapping), key) == CKR_OK) must_refuse("wrap a non-extractable " + name, wrap(key, pair.own));
+  auto generated = wrapping();
+  auto made = make_secret(CKM_AES_KEY_GEN, std::move(generated.number(CKA_VALUE_LEN, 32)), key);
+  if (made != CKR_OK) {
+    // A key that whoever has the login brings along is as good to wrap with.
+    auto brought = wrapping();
+    brought.bytes(CKA_VALUE, ByteView(sample_digest).first(32));
+    made = functions().C_CreateObject(session_.handle(), brought.data(), brought.size(), &key);
+  }
+  if (made != CKR_OK)
+    return lines_.push_back({"refuses to hold an AES key that could wrap " + name, true, true, std::string(describe(made).name)});
+  must_refuse("wrap a non-extractable " + name, wrap(key, closed));
 }
 
 void Prober::try_refusals_of_secrets() {
   const auto aes = profile_of(KeyPurpose::data_encryption);
   CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-  if (const auto made = make_secret(aes.generation, changeable(aes), key); made != CKR_OK)
+  if (const auto made = make_secret(aes.generation, changeable(aes, stored()), key); made != CKR_OK)
     return works("generate aes-256 to try refusals", made);
   must_refuse("show a secret key", read(key, CKA_VALUE));
   must_refuse("make a secret key extractable", set_flag(key, CKA_EXTRACTABLE, true));
@@ -303,10 +390,10 @@ void Prober::try_refusals_of_secrets() {
     sealed.back() ^= 0x01;
     must_refuse("open sealed data that was changed", decrypt(key, gcm, sealed, out));
   }
-  auto short_key = key_template(aes, probe_id, "probe", false);
+  auto short_key = key_template(aes, probe_id, "probe", stored());
   short_key.drop(CKA_VALUE_LEN).number(CKA_VALUE_LEN, 7);
   must_refuse("make an AES key of 56 bits", make_secret(aes.generation, std::move(short_key), key));
-  auto other_class = key_template(aes, probe_id, "probe", false);
+  auto other_class = key_template(aes, probe_id, "probe", stored());
   other_class.drop(CKA_CLASS).number(CKA_CLASS, CKO_PUBLIC_KEY);
   must_refuse("make a secret key of another class", make_secret(aes.generation, std::move(other_class), key));
 }

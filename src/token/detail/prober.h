@@ -4,14 +4,16 @@
 #include <optional>
 
 #include "token/detail/key_profile.h"
-#include "token/detail/own_session.h"
+#include "token/detail/throw_away.h"
 
 namespace intaglio::token::detail {
 
-/// Tries a token with throw-away session objects and writes down what it did.
+/// Tries a token with throw-away objects and writes down what it did.
 class Prober {
  public:
-  Prober(Connection& connection, OwnSession session) : connection_(connection), session_(std::move(session)) {}
+  Prober(Connection& connection, OwnSession session);
+  Prober(const Prober&) = delete;
+  Prober& operator=(const Prober&) = delete;
 
   /// Signs with a key of this algorithm by each suite that fits it, verifies outside, and measures.
   void try_signatures(crypto::KeyAlgorithm algorithm, unsigned rounds);
@@ -20,7 +22,8 @@ class Prober {
   /// What a token must refuse for keys of this algorithm.
   void try_refusals_of_pair(crypto::KeyAlgorithm algorithm);
   void try_refusals_of_secrets();
-  [[nodiscard]] std::vector<ProbeLine> lines() && { return std::move(lines_); }
+  /// Once, at the end: what was found out, and whether nothing of it stays in the token.
+  [[nodiscard]] std::vector<ProbeLine> finish();
 
  private:
   struct Pair {
@@ -46,7 +49,14 @@ class Prober {
   [[nodiscard]] CK_RV set_flag(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool value);
   [[nodiscard]] CK_RV copy_with(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool value);
   [[nodiscard]] CK_RV read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+  /// CKR_OK when anything that gives the private key away is shown.
+  [[nodiscard]] CK_RV read_secrets(CK_OBJECT_HANDLE object, crypto::KeyAlgorithm algorithm);
   void try_derivation(unsigned rounds);
+  void try_flags(const std::string& name, const KeyProfile& profile, crypto::KeyAlgorithm algorithm, CK_OBJECT_HANDLE closed);
+  void try_ways_out(const std::string& name, crypto::KeyAlgorithm algorithm, const Pair& pair);
+  void try_wrapping(const std::string& name, CK_OBJECT_HANDLE closed);
+  /// Then the keys of this probe, and of an earlier one that was killed, are destroyed at begin and end.
+  [[nodiscard]] bool stored() const noexcept { return stores_throw_away_keys(connection_); }
 
   void measured(std::string name, unsigned rounds, const Step& step);
   void works(std::string name, CK_RV result, std::string detail = {});

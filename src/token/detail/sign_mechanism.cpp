@@ -66,6 +66,21 @@ SignMechanism::SignMechanism(SignatureSuite suite, ByteView digest) noexcept {
   length_ += digest.size();
 }
 
+CK_MECHANISM_TYPE mechanism_of(SignatureSuite suite) noexcept {
+  switch (suite) {
+    case SignatureSuite::rsa_pss_sha256:
+    case SignatureSuite::rsa_pss_sha384:
+    case SignatureSuite::rsa_pss_sha512: return CKM_RSA_PKCS_PSS;
+    case SignatureSuite::rsa_pkcs1_sha256:
+    case SignatureSuite::rsa_pkcs1_sha384:
+    case SignatureSuite::rsa_pkcs1_sha512: return CKM_RSA_PKCS;
+    case SignatureSuite::ecdsa_sha256:
+    case SignatureSuite::ecdsa_sha384:
+    case SignatureSuite::ecdsa_sha512: break;
+  }
+  return CKM_ECDSA;
+}
+
 Status check_sign_input(crypto::KeyAlgorithm key, SignatureSuite suite, ByteView digest) {
   const auto wanted = crypto::digest_length(crypto::hash_of(suite));
   if (refused_by("token.digest_length", digest.size() != wanted) || digest.size() > 64) {

@@ -28,6 +28,9 @@ class SignMechanism {
   CK_ULONG length_ = 0;
 };
 
+/// The PKCS#11 mechanism of a suite: the digest comes ready, so the hash is a parameter at most.
+[[nodiscard]] CK_MECHANISM_TYPE mechanism_of(crypto::SignatureSuite suite) noexcept;
+
 /// The largest answer of C_Sign: RSA-4096.
 inline constexpr std::size_t max_signature = 512;
 

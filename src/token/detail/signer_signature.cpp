@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "base/check.h"
 #include "token/detail/fault.h"
 #include "token/detail/sign_mechanism.h"
 
@@ -58,8 +59,17 @@ SignerSignatures::Attempt SignerSignatures::attempt(Lease& lease, CK_OBJECT_HAND
   return {CKR_OK, SignOutcome{*std::move(signature), std::nullopt}};
 }
 
+Status SignerSignatures::check_signable(crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite, ByteView digest) const {
+  if (auto checked = check_sign_input(algorithm, suite, digest); !checked) return checked;
+  const auto& hsm = connection_.profile();
+  if (refused_by("token.profile_mechanism", !hsm.signs_by(mechanism_of(suite)))) {
+    return Error{ErrorCode::algorithm_refused, "the HSM profile " + hsm.name + " does not sign by " + std::string(crypto::name_of(suite))};
+  }
+  return {};
+}
+
 SignOutcome SignerSignatures::sign(unsigned long key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite, ByteView digest) {
-  if (auto checked = check_sign_input(algorithm, suite, digest); !checked) return refused(checked.error(), true);
+  if (auto checked = check_signable(algorithm, suite, digest); !checked) return refused(checked.error(), true);
   if (injected_fault().fault == Fault::definite) return refused(error_of("C_SignInit", CKR_KEY_FUNCTION_NOT_PERMITTED), true);
   for (unsigned attempts = 0;; ++attempts) {
     CK_RV result = CKR_OK;
@@ -79,13 +89,13 @@ SignOutcome SignerSignatures::sign(unsigned long key, crypto::KeyAlgorithm algor
     }
     if (connection_.repair(result, attempts, epoch)) continue;
     connection_.ended_badly(result);
-    return refused(error_of("C_SignInit", result), describe(result).definite);
+    return refused(error_of("C_SignInit", result), connection_.profile().is_definite(result));
   }
 }
 
 SignOutcome SignerSignatures::sign_activated(ActivatedObject& key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite,
                                              ByteView digest) {
-  if (auto checked = check_sign_input(algorithm, suite, digest); !checked) return refused(checked.error(), true);
+  if (auto checked = check_signable(algorithm, suite, digest); !checked) return refused(checked.error(), true);
   if (injected_fault().fault == Fault::definite) return refused(error_of("C_SignInit", CKR_KEY_FUNCTION_NOT_PERMITTED), true);
   const std::lock_guard lock(key.use);
   if (key.failed) return refused({ErrorCode::not_found, "the activated key failed before"}, true);
@@ -98,7 +108,7 @@ SignOutcome SignerSignatures::sign_activated(ActivatedObject& key, crypto::KeyAl
     connection_.ended_badly(done.result);
   }
   if (done.outcome) return *std::move(done.outcome);
-  return refused(error_of("C_SignInit", done.result), describe(done.result).definite);
+  return refused(error_of("C_SignInit", done.result), connection_.profile().is_definite(done.result));
 }
 
 }  // namespace intaglio::token::detail

@@ -17,6 +17,8 @@ class SignerSignatures {
 
  private:
   struct Attempt;
+  /// Before the token is asked: the digest's length, the key's algorithm, what the HSM profile signs by.
+  [[nodiscard]] Status check_signable(crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite, ByteView digest) const;
   [[nodiscard]] Attempt attempt(Lease& lease, CK_OBJECT_HANDLE handle, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite,
                                 ByteView digest);
 

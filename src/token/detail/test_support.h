@@ -72,6 +72,10 @@ class RawSession {
 /// token until it is killed, "--exit-while-signing" ends while four threads sign.
 [[nodiscard]] pid_t start_child(const Victim& victim, std::string mode);
 
+/// What a program started by tests/tokens does with a module that is not SoftHSM: module, folder of the PIN, token label, profile,
+/// then the algorithms to try. 0 when all went as software_modules_test.cpp says.
+[[nodiscard]] int try_module(const std::vector<std::string>& words);
+
 /// Sets an environment variable until the end of the scope.
 class Environment {
  public:

@@ -139,6 +139,8 @@ export class System {
     this.services = {};
     this.agents = [];
     this.canaries = new Map();
+    /** By service: `words` before its command line and variables, for a token that lives elsewhere (key_tokens.mjs). */
+    this.around = {};
     this.clockOffset = 0;
   }
 
@@ -193,10 +195,11 @@ export class System {
 
   /** The command line of a service, as intaglio-up runs it. */
   command(name, ...more) {
+    const { words = [], environment = {} } = this.around[name] ?? {};
+    const [program, ...rest] = [...words, path.join(binaries, `intaglio-${name}`), '--config', this.path('config', `${name}.toml`), ...more];
     return {
-      program: path.join(binaries, `intaglio-${name}`),
-      words: ['--config', this.path('config', `${name}.toml`), ...more],
-      environment: { SOFTHSM2_CONF: this.path('tokens', `${name}.conf`), INTAGLIO_TEST_CLOCK: this.path('clock') },
+      program, words: rest,
+      environment: { SOFTHSM2_CONF: this.path('tokens', `${name}.conf`), INTAGLIO_TEST_CLOCK: this.path('clock'), ...environment },
     };
   }
 
