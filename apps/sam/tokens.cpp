@@ -68,7 +68,7 @@ Status probe_one(const token::TokenConfig& config, bool quick, std::string_view 
 
 }  // namespace
 
-Result<Tokens> with_key_token(std::shared_ptr<token::Token> own, const std::optional<token::TokenConfig>& key_token) {
+Result<Tokens> with_key_token(const std::shared_ptr<token::Token>& own, const std::optional<token::TokenConfig>& key_token) {
   Tokens tokens{.own = own, .signers = own};
   if (!key_token) return tokens;
   auto signers = token::Token::open(*key_token);

@@ -18,7 +18,7 @@ struct Tokens {
 };
 
 /// Opens the other token where the configuration has one.
-[[nodiscard]] Result<Tokens> with_key_token(std::shared_ptr<token::Token> own, const std::optional<token::TokenConfig>& key_token);
+[[nodiscard]] Result<Tokens> with_key_token(const std::shared_ptr<token::Token>& own, const std::optional<token::TokenConfig>& key_token);
 /// The negative self-tests of each token, at each start: `unsupported` names the first that was not passed and whose keys the token
 /// cannot hold.
 Status check_tokens(const Tokens& tokens);

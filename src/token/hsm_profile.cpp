@@ -130,6 +130,7 @@ class Reader {
         continue;
       }
       std::vector<std::string_view> known;
+      known.reserve(table.size());
       for (const auto& each : table) known.push_back(each.name);
       refuse("\"" + std::string(name) + "\" holds \"" + word + "\"; known are " + listed(known));
     }
