@@ -173,7 +173,7 @@ Status initialise(const Arguments& arguments, Settings settings) {
   return {};
 }
 
-/// What a passkey signed, out of sealed state, for whoever must be shown what was approved; with an entry in the log.
+/// What a passkey signed or an identity provider confirmed, out of sealed state, for whoever must be shown what was approved; with an entry in the log.
 Status export_approval(const Arguments& arguments, Settings settings) {
   settings.token.alone = true;
   auto opened = open_all(std::move(settings), /*make=*/false);
@@ -183,7 +183,7 @@ Status export_approval(const Arguments& arguments, Settings settings) {
   auto written = opened->database->write([&](storage::Transaction& transaction) -> Status {
     auto found = approvals.find(transaction, arguments.approval);
     if (!found) return found.error();
-    if (!*found) return Error{ErrorCode::not_found, "no passkey approved the authorisation " + arguments.approval};
+    if (!*found) return Error{ErrorCode::not_found, "neither passkey nor identity approved the authorisation " + arguments.approval};
     approval = std::move(*found);
     auto appended = opened->log->append(
         transaction, audit::Event{.type = audit::EventType::approval_exported,
@@ -382,9 +382,9 @@ int main(int argc, char** argv) {
       ->needs(initialise);
   auto* probe = app.add_flag("--probe", arguments.probe, "print what the token can do and what it refuses");
   app.add_flag("--quick", arguments.quick, "with --probe: leave the slow key generations out")->needs(probe);
-  auto* approval =
-      app.add_option("--export-approval", arguments.approval,
-                     "authorisation, as the audit log names it: write what a passkey signed for it; while the SAM does not run");
+  auto* approval = app.add_option("--export-approval", arguments.approval,
+                                  "authorisation, as the audit log names it: write what a passkey signed or an identity provider confirmed "
+                                  "for it; while the SAM does not run");
   auto* approval_file = app.add_option("--approval-file", arguments.approval_file, "where --export-approval writes it")->needs(approval);
   approval->needs(approval_file);
   CLI11_PARSE(app, argc, argv);

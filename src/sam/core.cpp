@@ -52,6 +52,10 @@ constexpr std::string_view passkey_schema = R"(
   CREATE TABLE approvals (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);
 )";
 
+/// Linked identities by signer.
+constexpr std::string_view identity_schema =
+    "CREATE TABLE identities (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
+
 }  // namespace
 
 Status Core::ready() const {
@@ -71,6 +75,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {7, custody::SealedKeyStore::migrations().at(0).sql},
       {8, lock_share_schema},
       {9, inactive_key_schema},
+      {10, identity_schema},
   };
   return list;
 }

@@ -1,6 +1,7 @@
 // The parsers of the SAM itself: the first byte chooses one. What is read must be written back to the same bytes.
 #include "base/panic.h"
 #include "sam/authority/operator_request.h"
+#include "sam/factors/identity_link.h"
 #include "sam/factors/passkey_record.h"
 #include "sam/policy/policy.h"
 #include "sam/records.h"
@@ -20,7 +21,7 @@ void must_round_trip(ByteView input, const Result<T>& parsed) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const ByteView input(data + 1, size - 1);
-  switch (data[0] % 7) {
+  switch (data[0] % 8) {
     case 0: static_cast<void>(sam::parse_payload(input)); break;
     case 1: static_cast<void>(sam::Policy::parse(as_text(input))); break;
     case 2:
@@ -29,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 3: must_round_trip(input, sam::parse_factor_state(input)); break;
     case 4: must_round_trip(input, sam::parse_authorisation(input)); break;
     case 5: must_round_trip(input, sam::parse_passkeys(input)); break;
+    case 6: must_round_trip(input, sam::parse_identity_link(input)); break;
     default: must_round_trip(input, sam::parse_occurrence(input)); break;
   }
   return 0;

@@ -2,13 +2,15 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "evidence/approval.h"
+#include "evidence/identity_approval.h"
 #include "json/json.h"
 #include "problem.h"
 
 namespace intaglio::cli {
 namespace {
 
-constexpr std::size_t max_approval_bytes = 64 * 1024;
+constexpr std::size_t max_approval_bytes = 128 * 1024;
 constexpr std::string_view what = "the approval";
 
 std::string text_of(const json::Value& object, std::string_view name) {
@@ -18,25 +20,41 @@ std::string text_of(const json::Value& object, std::string_view name) {
 
 }  // namespace
 
-ApprovalInLog::ApprovalInLog(evidence::Approval approval, protocol::Transaction transaction, ByteView encoded)
-    : approval_(std::move(approval)), transaction_(std::move(transaction)) {
-  const auto consent = protocol::consent_digest(approval_.transaction, approval_.terms, approval_.act);
-  evidence_ = encode_base64url(crypto::sha256(encoded));
-  passkey_ = encode_base64url(evidence::passkey_digest(approval_.response.credential_id, approval_.spki));
-  binding_ = encode_base64url(protocol::binding_digest(approval_.transaction, consent));
+ApprovalInLog::ApprovalInLog(Approved approved, Factor factor)
+    : transaction_(std::move(approved.transaction)),
+      terms_(std::move(approved.terms)),
+      act_(std::move(approved.act)),
+      factor_(std::move(factor)) {
+  const auto consent = protocol::consent_digest(approved.encoded_transaction, terms_, act_);
+  evidence_ = encode_base64url(crypto::sha256(approved.encoded));
+  binding_ = encode_base64url(protocol::binding_digest(approved.encoded_transaction, consent));
   nonce_ = encode_base64url(transaction_.nonce);
 }
 
 Result<ApprovalInLog> ApprovalInLog::open(const std::filesystem::path& file) {
-  constexpr std::string_view hint = "give the file that `intaglio-sam --export-approval` wrote, or one of api/sap/README.md, section 8";
-  auto encoded = read_file(file, max_approval_bytes);
+  constexpr std::string_view hint =
+      "give the file that `intaglio-sam --export-approval` wrote, or one of api/sap/README.md, sections 8 and 9";
+  const auto encoded = read_file(file, max_approval_bytes);
   if (!encoded) return because(encoded.error(), what, hint);
-  auto approval = evidence::parse_approval(*encoded);
+  if (evidence::is_identity_approval(*encoded)) {
+    const auto approval = evidence::parse_identity_approval(*encoded);
+    if (!approval) return because(approval.error(), what, hint);
+    auto transaction = evidence::verify_approval(*approval);
+    if (refused_by("cli.approval.identity-verifies", !transaction))
+      return because(transaction.error(), what, "no identity provider confirmed this");
+    const auto& issuer = approval->provider.issuer;
+    const auto name = encode_base64url(evidence::identity_digest(approval->salt, issuer, approval->subject));
+    return ApprovalInLog({std::move(*transaction), approval->transaction, *encoded, approval->terms, approval->act},
+                         {"identity", name, {{"identityProvider", issuer}, {"subject", approval->subject}}});
+  }
+  const auto approval = evidence::parse_approval(*encoded);
   if (!approval) return because(approval.error(), what, hint);
   auto transaction = evidence::verify_approval(*approval);
   if (refused_by("cli.approval.verifies", !transaction))
     return because(transaction.error(), what, "nobody approved this with this passkey");
-  return ApprovalInLog(std::move(*approval), std::move(*transaction), *encoded);
+  const auto name = encode_base64url(evidence::passkey_digest(approval->response.credential_id, approval->spki));
+  return ApprovalInLog({std::move(*transaction), approval->transaction, *encoded, approval->terms, approval->act},
+                       {"passkey", name, {{"relyingParty", approval->rp_id}}});
 }
 
 void ApprovalInLog::see(std::string_view text) {
@@ -46,12 +64,13 @@ void ApprovalInLog::see(std::string_view text) {
   if (fields == nullptr) return;
   const auto type = text_of(*event, "type");
   const auto subject = text_of(*event, "subject");
-  const auto passkey = text_of(*fields, "passkey");
+  const auto named = text_of(*fields, factor_.kind);
   if (subject == transaction_.signer) {
-    // A reset, and a change that drops the passkeys of before, end this one too.
-    if (type == "factors.reset" || text_of(*fields, "passkeys_of_before") == "ended") registered_ = false;
-    if (type == "passkey.suspended" && passkey == passkey_) registered_ = false;
-    if ((type == "factors.enrolled" || type == "factors.changed") && passkey == passkey_) registered_ = true;
+    // A reset ends it; so does a change that drops the passkeys of before, or that links another identity.
+    const bool replaced = factor_.kind == "passkey" ? text_of(*fields, "passkeys_of_before") == "ended" : !named.empty();
+    if (type == "factors.reset" || replaced) registered_ = false;
+    if (type == "passkey.suspended" && named == factor_.name) registered_ = false;
+    if ((type == "factors.enrolled" || type == "factors.changed") && named == factor_.name) registered_ = true;
   }
   const bool same = type == "authorisation.granted" && text_of(*fields, "evidence") == evidence_ && subject == transaction_.key &&
                     text_of(*event, "actor") == "signer:" + transaction_.signer && text_of(*fields, "authorisation") == nonce_ &&
@@ -67,7 +86,9 @@ Status ApprovalInLog::check() const {
     return problem(ErrorCode::invalid_request, std::string(what) + ": " + why, std::string(hint));
   };
   if (refused_by("cli.approval.granted", !registered_then_)) return refuse("the log granted no authorisation on it");
-  if (refused_by("cli.approval.registered", registered_then_ == false)) return refuse("the passkey was not this signer's at that time");
+  if (refused_by("cli.approval.registered", registered_then_ == false))
+    return refuse(factor_.kind == "passkey" ? "the passkey was not this signer's at that time"
+                                            : "the identity was not this signer's at that time");
   return {};
 }
 
@@ -75,17 +96,17 @@ std::string ApprovalInLog::told() const {
   auto documents = json::Value::array();
   for (const auto& document : transaction_.documents)
     documents.push_back({{"label", document.label}, {"digest", encode_base64url(document.digest)}});
-  return json::encode({{"approval",
-                        {{"signer", transaction_.signer},
-                         {"key", transaction_.key},
-                         {"authorisation", nonce_},
-                         {"time", time_},
-                         {"client", transaction_.client_name},
-                         {"documents", documents},
-                         {"terms", approval_.terms.id + "/" + approval_.terms.version + "/" + approval_.terms.language},
-                         {"act", approval_.act},
-                         {"relyingParty", approval_.rp_id},
-                         {"passkey", passkey_}}}});
+  json::Value approval = {{"signer", transaction_.signer},
+                          {"key", transaction_.key},
+                          {"authorisation", nonce_},
+                          {"time", time_},
+                          {"client", transaction_.client_name},
+                          {"documents", documents},
+                          {"terms", terms_.id + "/" + terms_.version + "/" + terms_.language},
+                          {"act", act_},
+                          {factor_.kind, factor_.name}};
+  approval.update(factor_.shown);
+  return json::encode({{"approval", approval}});
 }
 
 }  // namespace intaglio::cli

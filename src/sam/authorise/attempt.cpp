@@ -30,10 +30,13 @@ Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
     demand.clear();
     for (const auto& profile : core.policy.profiles()) demand.push_back(&profile);
   }
-  return core.factors.verify(
-      *signer, message.id, transaction.expires,
-      ShownFactors{.pin = message.pin.clone(), .totp = message.totp.clone(), .passkey = message.passkey, .binding = message.binding},
-      demand);
+  return core.factors.verify(*signer, message.id, transaction.expires,
+                             ShownFactors{.pin = message.pin.clone(),
+                                          .totp = message.totp.clone(),
+                                          .passkey = message.passkey,
+                                          .id_token = message.id_token,
+                                          .binding = message.binding},
+                             demand);
 }
 
 void give_attempt_back(Core& core, const FactorsProven& proven, const Profile& profile) {

@@ -6,6 +6,7 @@
 #include "sam/authorise/attempt.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authorise/factors_answer.h"
+#include "sam/authorise/linked_identity.h"
 #include "sam/authorise/wrapped_keys.h"
 #include "sam/authority/registration.h"
 #include "sam/authority/voiding.h"
@@ -24,6 +25,7 @@ struct NewFactors {
   std::optional<Secret> seed;
   std::optional<Passkey> passkey;
   bool drop_passkeys = false;
+  std::optional<NewIdentity> identity;
   FactorSet kinds;  ///< what changes
 };
 
@@ -48,24 +50,30 @@ Status make_factors(Core& core, const SapMessage& message, const FactorsProven& 
     made.kinds.add(Factor::totp);
   }
   if (made.passkey || made.drop_passkeys) made.kinds.add(Factor::passkey);
+  if (made.identity) made.kinds.add(Factor::id_token);
   return {};
 }
 
-/// Within the transaction: passkeys come and go, and what the signer has then opens something.
-Status put_passkeys(Core& core, storage::Transaction& write, const SignerRecord& signer, const NewFactors& made) {
+/// Within the transaction: passkeys and identities come and go, and what the signer has then opens something.
+Status put_possession(Core& core, storage::Transaction& write, const SignerRecord& signer, const NewFactors& made, UnixTime ends) {
   const auto& passkeys = core.factors.passkeys();
   if (made.passkey || made.drop_passkeys) {
     if (auto put = passkeys.put(write, signer, made.passkey, made.drop_passkeys); !put) return put;
   }
+  if (made.identity) {
+    if (auto linked = link_identity(core, write, signer, *made.identity, ends); !linked) return linked;
+  }
   auto kept = passkeys.of(write, signer);
   if (!kept) return kept.error();
-  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, core.factors.held_by(signer, *kept))))
+  auto link = core.factors.identities().of(write, signer);
+  if (!link) return link.error();
+  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, core.factors.held_by(signer, *kept, link->has_value()))))
     return Error{ErrorCode::invalid_request, "the factors that would be left open nothing"};
   return {};
 }
 
 /// Within the transaction.
-Status put_factors(Core& core, storage::Transaction& write, const FactorsProven& proven, const NewFactors& made) {
+Status put_factors(Core& core, storage::Transaction& write, const FactorsProven& proven, const NewFactors& made, UnixTime ends) {
   auto current = core.factors.find_current(write, proven);
   if (!current) return current.error();
   auto& signer = current->record;
@@ -73,7 +81,7 @@ Status put_factors(Core& core, storage::Transaction& write, const FactorsProven&
   if (made.seed) signer.totp_seed = made.seed->clone();
   const auto encoded = encode(signer);
   if (auto updated = core.factors.signers().update(write, signer.id.text(), current->version, encoded.reveal()); !updated) return updated;
-  return put_passkeys(core, write, signer, made);
+  return put_possession(core, write, signer, made, ends);
 }
 
 /// Within the transaction: what the signer asked of a key that is his.
@@ -108,9 +116,9 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
     return error;
   };
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
-  if (message->new_pin.empty() && !message->new_seed && !message->new_passkey && !message->drop_passkeys)
-    return refuse({ErrorCode::invalid_request, "new-pin, new-passkey, new_seed or drop_passkeys is needed"});
-  // The rules for a PIN and a passkey are public and are checked first, so that a bad one costs no attempt.
+  if (message->new_pin.empty() && !message->new_seed && !message->new_passkey && !message->drop_passkeys && !message->new_id_token)
+    return refuse({ErrorCode::invalid_request, "new-pin, new-passkey, new-id-token, new_seed or drop_passkeys is needed"});
+  // The rules for a PIN, a passkey and an ID token are public and are checked first, so that a bad one costs no attempt.
   if (!message->new_pin.empty()) {
     if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
   }
@@ -120,6 +128,11 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
     auto passkey = core.factors.passkeys().verify_new(*message->new_passkey, message->binding);
     if (!passkey) return refuse(passkey.error());
     made.passkey = std::move(*passkey);
+  }
+  if (message->new_id_token) {
+    auto identity = core.factors.identities().verify_new(*message->new_id_token, message->binding);
+    if (!identity) return refuse(identity.error());
+    made.identity = std::move(*identity);
   }
   auto proven = prove_factors(core, *message);
   if (!proven) return refuse(proven.error());
@@ -136,7 +149,7 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
   auto stored = core.database.write([&](storage::Transaction& write) -> Status {
     if (auto consumed = core.factors.consume(write, "nonce", encode_base64url(transaction.nonce), transaction.expires); !consumed)
       return consumed;
-    if (auto put = put_factors(core, write, *proven, made); !put) return put;
+    if (auto put = put_factors(core, write, *proven, made, transaction.expires); !put) return put;
     if (made.pin) {
       if (auto put = put_resealed(core, write, signer.id, made.keys); !put) return put;
     }
@@ -153,6 +166,7 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
                            {"client", transaction.client_id}}};
     if (made.passkey)
       event.fields.emplace_back("passkey", encode_base64url(evidence::passkey_digest(made.passkey->id, made.passkey->spki)));
+    if (made.identity) event.fields.emplace_back("identity", identity_field(made.identity->link));
     if (made.drop_passkeys) event.fields.emplace_back("passkeys_of_before", "ended");
     auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());

@@ -3,6 +3,7 @@
 #include "evidence/approval.h"
 #include "sam/authorise/authorise.h"
 #include "sam/authorise/factors_answer.h"
+#include "sam/authorise/linked_identity.h"
 
 namespace intaglio::sam {
 namespace {
@@ -32,12 +33,14 @@ Bytes code_digest(ByteView salt, const Secret& code) {
   return to_bytes(ByteView(digest));
 }
 
-/// What the message sets up: a one-time password unless a passkey takes its place, or beside it where the message asks for one.
+/// What the message sets up: a one-time password unless a passkey or an identity takes its place, or beside them where the message asks for
+/// one.
 FactorSet enrolled_kinds(const SapMessage& message) {
   FactorSet kinds;
   if (!message.new_pin.empty()) kinds.add(Factor::pin);
-  if (message.new_seed || !message.new_passkey) kinds.add(Factor::totp);
+  if (message.new_seed || (!message.new_passkey && !message.new_id_token)) kinds.add(Factor::totp);
   if (message.new_passkey) kinds.add(Factor::passkey);
+  if (message.new_id_token) kinds.add(Factor::id_token);
   return kinds;
 }
 
@@ -104,6 +107,12 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     if (!verified) return refuse(verified.error());
     passkey = std::move(*verified);
   }
+  std::optional<NewIdentity> identity;
+  if (message->new_id_token) {
+    auto verified = core.factors.identities().verify_new(*message->new_id_token, message->binding);
+    if (!verified) return refuse(verified.error());
+    identity = std::move(*verified);
+  }
   if (refused_by("sam.enrol.enough", !reaches_a_profile(core.policy, kinds)))
     return refuse({ErrorCode::invalid_request, "these factors open nothing"});
   auto signer = SignerId::parse(transaction.signer);
@@ -141,6 +150,9 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     if (passkey) {
       if (auto put = core.factors.passkeys().put(write, *parsed, passkey, /*alone=*/true); !put) return put;
     }
+    if (identity) {
+      if (auto linked = link_identity(core, write, *parsed, *identity, transaction.expires); !linked) return linked;
+    }
     if (auto fresh = fresh_state(core, write, *signer); !fresh) return fresh;
     Event event{.type = EventType::factors_enrolled,
                 .actor = "signer:" + signer->text(),
@@ -148,6 +160,7 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
                 .outcome = Outcome::success,
                 .fields = {{"factors", kinds.text()}, {"client", transaction.client_id}}};
     if (passkey) event.fields.emplace_back("passkey", encode_base64url(evidence::passkey_digest(passkey->id, passkey->spki)));
+    if (identity) event.fields.emplace_back("identity", identity_field(identity->link));
     auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());
   });

@@ -1,8 +1,39 @@
 #include "sam/authorise/kept_approval.h"
 
 #include "evidence/approval.h"
+#include "evidence/identity_approval.h"
 
 namespace intaglio::sam {
+namespace {
+
+/// What the proof shows, as anyone can verify it again; nothing when there is none.
+std::optional<Bytes> encoded_approval(const Core& core, const SapMessage& message, const FactorsProven& proven) {
+  auto transaction = protocol::encode(message.transaction);
+  if (const auto& identity = proven.identity(); identity) {
+    return evidence::encode(evidence::IdentityApproval{.transaction = std::move(transaction),
+                                                       .terms = message.terms,
+                                                       .act = message.act,
+                                                       .provider = identity->provider,
+                                                       .salt = identity->link.salt,
+                                                       .subject = identity->link.subject,
+                                                       .taken = identity->taken,
+                                                       .token = std::string(as_text(identity->said.evidence))});
+  }
+  const auto& proof = proven.passkey();
+  const auto* rules = core.policy.passkeys();
+  if (!proof || rules == nullptr) return std::nullopt;
+  return evidence::encode(evidence::Approval{.transaction = std::move(transaction),
+                                             .terms = message.terms,
+                                             .act = message.act,
+                                             .rp_id = rules->rp_id,
+                                             .origins = rules->origins,
+                                             .spki = proof->passkey.spki,
+                                             .suite = proof->passkey.suite,
+                                             .backup_eligible = proof->passkey.backup_eligible,
+                                             .response = proof->response});
+}
+
+}  // namespace
 
 sealed::Table kept_approvals(const std::shared_ptr<const sealed::Sealer>& sealer) {
   return {sealer, "approvals", sealed::Rollback::tolerated};
@@ -10,21 +41,11 @@ sealed::Table kept_approvals(const std::shared_ptr<const sealed::Sealer>& sealer
 
 Result<std::optional<crypto::Sha256Digest>> keep_approval(const Core& core, storage::Transaction& transaction, const SapMessage& message,
                                                           const FactorsProven& proven) {
-  const auto& proof = proven.passkey();
-  const auto* rules = core.policy.passkeys();
-  if (!proof || rules == nullptr) return std::optional<crypto::Sha256Digest>();
-  const auto encoded = evidence::encode(evidence::Approval{.transaction = protocol::encode(message.transaction),
-                                                           .terms = message.terms,
-                                                           .act = message.act,
-                                                           .rp_id = rules->rp_id,
-                                                           .origins = rules->origins,
-                                                           .spki = proof->passkey.spki,
-                                                           .suite = proof->passkey.suite,
-                                                           .backup_eligible = proof->passkey.backup_eligible,
-                                                           .response = proof->response});
-  if (auto kept = kept_approvals(core.sealer).insert(transaction, encode_base64url(message.transaction.nonce), encoded); !kept)
+  const auto encoded = encoded_approval(core, message, proven);
+  if (!encoded) return std::optional<crypto::Sha256Digest>();
+  if (auto kept = kept_approvals(core.sealer).insert(transaction, encode_base64url(message.transaction.nonce), *encoded); !kept)
     return kept.error();
-  return std::optional(crypto::sha256(encoded));
+  return std::optional(crypto::sha256(*encoded));
 }
 
 }  // namespace intaglio::sam

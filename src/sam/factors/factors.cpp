@@ -25,7 +25,8 @@ struct Charged {
   FactorSet held;  ///< what the signer has and could show
   bool totp_matched = false;
   std::optional<PasskeyProof> passkey;
-  bool possession_shown = false;  ///< a right one, so that no stranger asks
+  std::optional<IdentityProof> identity;
+  bool possession_shown = false;  ///< a right one, or the word of the signer's identity provider, so that no stranger asks
 };
 
 /// An assertion by what its authenticator signed: ECDSA has more than one signature of the same.
@@ -124,12 +125,13 @@ Status check_new_pin(const Secret& pin) {
   return {};
 }
 
-FactorSet Factors::held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys) const {
+FactorSet Factors::held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, bool linked) const {
   FactorSet held;
   if (signer.pin) held.add(Factor::pin);
   if (!signer.totp_seed.empty()) held.add(Factor::totp);
   const bool usable = std::any_of(passkeys.begin(), passkeys.end(), [this](const Passkey& passkey) { return passkeys_.may_use(passkey); });
   if (usable) held.add(Factor::passkey);
+  if (linked) held.add(Factor::id_token);
   return held;
 }
 
@@ -143,6 +145,7 @@ FactorSet ShownFactors::kinds() const noexcept {
   if (!pin.empty()) kinds.add(Factor::pin);
   if (!totp.empty()) kinds.add(Factor::totp);
   if (passkey) kinds.add(Factor::passkey);
+  if (id_token) kinds.add(Factor::id_token);
   return kinds;
 }
 
@@ -155,7 +158,8 @@ Factors::Factors(const Policy& policy, storage::Database& database, audit::Log& 
       clock_(std::move(clock)),
       signers_(sealer, "signers", sealed::Rollback::refused),
       states_(sealer, "factor_states", sealed::Rollback::refused),
-      passkeys_(policy, log, sealer, clock_) {}
+      passkeys_(policy, log, sealer, clock_),
+      identities_(policy, sealer, clock_) {}
 
 Status Factors::consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const {
   const auto index = sealer_->blind_index("used", kind, as_bytes(id));
@@ -276,12 +280,14 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
     const auto* const found = charged.signer ? &*charged.signer : nullptr;
     auto passkey = passkeys_.evaluate(transaction, signer, found, shown.passkey ? &*shown.passkey : nullptr, shown.binding);
     if (!passkey) return passkey.error();
-    if (found != nullptr) charged.held = held_by(*found, passkey->record.passkeys);
+    auto identity = identities_.evaluate(transaction, signer, found, shown.id_token ? &*shown.id_token : nullptr, shown.binding);
+    if (!identity) return identity.error();
+    if (found != nullptr) charged.held = held_by(*found, passkey->record.passkeys, identity->link.has_value());
     forget_ended_locks(state, now);
     const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
     // The seed of who has none is known to everyone.
     charged.totp_matched = step.has_value() && !refused_by("sam.factors.no-seed", !charged.held.has(Factor::totp)) && found != nullptr;
-    charged.possession_shown = charged.totp_matched || passkey->answered;
+    charged.possession_shown = charged.totp_matched || passkey->answered || identity->answered;
     bool copied = false;
     if (passkey->answered) {
       // Before its counter is looked at: the same assertion again is a copy of the message, not of the authenticator.
@@ -292,6 +298,12 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
       if (!advanced) return advanced.error();
       copied = !*advanced;
       if (!copied) charged.passkey = PasskeyProof{passkey->record.passkeys.at(*passkey->answered), *shown.passkey};
+    }
+    if (identity->answered) {
+      const auto token = encode_base64url(identity->answered->said.digest);
+      if (auto once = consume(transaction, "ID token", token, message_ends); refused_by("sam.identity.token-once", !once))
+        return once.error();
+      charged.identity = std::move(identity->answered);
     }
     // Only who shows the possession factor learns that the signer is locked; strangers see the same failure as for no signer.
     // A passkey that was suspended just now stays so: then nothing here refuses, and the attempt fails at its end.
@@ -338,10 +350,11 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   const auto kinds = shown.kinds();
   if (refused_by("sam.factors.totp", kinds.has(Factor::totp) && !charged.totp_matched)) return failed;
   if (refused_by("sam.factors.passkey", kinds.has(Factor::passkey) && !charged.passkey)) return failed;
+  if (refused_by("sam.factors.id-token", kinds.has(Factor::id_token) && !charged.identity)) return failed;
   if (refused_by("sam.factors.pin", kinds.has(Factor::pin) && !pin_matched)) return failed;
   if (refused_by("sam.factors.combination", !suffices(kinds, charged.held, demand))) return failed;
   forget_node_failure(signer, /*all=*/!has_pin || kinds.has(Factor::pin));
-  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey),
+  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey), std::move(charged.identity),
                        kinds.has(Factor::pin) ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
 }
 
@@ -365,6 +378,12 @@ Result<CurrentSigner> Factors::find_current(storage::Transaction& transaction, c
       return passkey.id == answered->passkey.id && passkey.spki == answered->passkey.spki && passkeys_.may_use(passkey);
     });
     if (refused_by("sam.factors.current-passkey", !usable)) return changed;
+  }
+  if (const auto& answered = proven.identity()) {
+    auto kept = identities_.of(transaction, *signer);
+    if (!kept) return kept.error();
+    // Each link has a salt of its own: the same person who was linked anew is not the one who answered.
+    if (refused_by("sam.factors.current-identity", !*kept || (*kept)->salt != answered->link.salt)) return changed;
   }
   return CurrentSigner{(*row)->version, *std::move(signer)};
 }

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "sam/factors/identities.h"
 #include "sam/factors/passkeys.h"
 #include "sam/policy/policy.h"
 #include "sam/records.h"
@@ -28,7 +29,8 @@ class Pepper {
 struct ShownFactors {
   Secret pin, totp;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
-  crypto::Sha256Digest binding;  ///< what a passkey must have signed
+  std::optional<std::string> id_token;  ///< compact JWS
+  crypto::Sha256Digest binding;         ///< what a passkey must have signed, and what an ID token must answer
 
   [[nodiscard]] FactorSet kinds() const noexcept;
 };
@@ -55,17 +57,20 @@ class FactorsProven {
   [[nodiscard]] const SignerRecord& signer() const noexcept { return signer_; }
   [[nodiscard]] FactorSet shown() const noexcept { return shown_; }  ///< each of them was right
   [[nodiscard]] const std::optional<PasskeyProof>& passkey() const noexcept { return passkey_; }
+  [[nodiscard]] const std::optional<IdentityProof>& identity() const noexcept { return identity_; }
   /// The PIN of this evaluation; none when none was shown.
   [[nodiscard]] const std::optional<StretchedPin>& pin() const noexcept { return pin_; }
   FactorsProven(FactorsProven&&) noexcept = default;
 
  private:
   friend class Factors;
-  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey, std::optional<StretchedPin> pin)
-      : signer_(std::move(signer)), shown_(shown), passkey_(std::move(passkey)), pin_(std::move(pin)) {}
+  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey, std::optional<IdentityProof> identity,
+                std::optional<StretchedPin> pin)
+      : signer_(std::move(signer)), shown_(shown), passkey_(std::move(passkey)), identity_(std::move(identity)), pin_(std::move(pin)) {}
   SignerRecord signer_;
   FactorSet shown_;
   std::optional<PasskeyProof> passkey_;
+  std::optional<IdentityProof> identity_;
   std::optional<StretchedPin> pin_;
 };
 
@@ -88,14 +93,14 @@ class Factors {
   Factors(const Policy& policy, storage::Database& database, audit::Log& log, const std::shared_ptr<const sealed::Sealer>& sealer,
           const Pepper& pepper, std::shared_ptr<const Clock> clock);
 
-  /// Consumes the message id and a passkey's assertion (`replayed`), charges the attempt, evaluates. authentication_failed for every
+  /// Consumes the message id, a passkey's assertion and an ID token (`replayed`), charges the attempt, evaluates. authentication_failed for every
   /// wrong factor, for too few of them and for an unknown signer alike; credential_locked while locked.
   [[nodiscard]] Result<FactorsProven> verify(const SignerId& signer, std::string_view message_id, UnixTime message_ends,
                                              const ShownFactors& shown, const Demand& demand);
 
   /// Within the transaction that writes what a success opened, because a reset or another change may have come between: PIN, seed and
-  /// incarnation are those of the evaluation, and the passkey that answered is registered and may still be used. `conflict` when not,
-  /// `authentication_failed` when the signer is gone.
+  /// incarnation are those of the evaluation, the passkey that answered is registered and may still be used, the identity that answered
+  /// is linked. `conflict` when not, `authentication_failed` when the signer is gone.
   [[nodiscard]] Result<CurrentSigner> find_current(storage::Transaction& transaction, const FactorsProven& proven) const;
   /// Within the transaction that a success leads to: clears the failures and counts `documents` against the velocity limits
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
@@ -112,12 +117,13 @@ class Factors {
   /// Consumes an id for ever within its life; `replayed` when it was used.
   Status consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const;
 
-  /// What a signer can show of what is kept of him.
-  [[nodiscard]] FactorSet held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys) const;
+  /// What a signer can show of what is kept of him; `linked`: he has an identity at a provider.
+  [[nodiscard]] FactorSet held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, bool linked) const;
 
   [[nodiscard]] const sealed::Table& signers() const noexcept { return signers_; }
   [[nodiscard]] const sealed::Table& states() const noexcept { return states_; }
   [[nodiscard]] const Passkeys& passkeys() const noexcept { return passkeys_; }
+  [[nodiscard]] const Identities& identities() const noexcept { return identities_; }
 
  private:
   struct EvaluatedPin {
@@ -136,6 +142,7 @@ class Factors {
   std::shared_ptr<const Clock> clock_;
   sealed::Table signers_, states_;
   Passkeys passkeys_;
+  Identities identities_;
   std::mutex mutex_;
   struct NodeCount {
     std::int64_t day;

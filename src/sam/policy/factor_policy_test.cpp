@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
 #include "crypto/signer.h"
+#include "crypto/test_support.h"
+#include "evidence/test_identity.h"
 #include "evidence/test_support.h"
 #include "sam/policy/factor_set.h"
+#include "sam/policy/identity_providers.h"
 #include "sam/policy/passkey_rules.h"
 
 namespace intaglio::sam {
@@ -10,16 +13,28 @@ namespace {
 
 using json::Value;
 
-TEST(FactorSet, TwoFactorsOfDifferentCategoriesOrThePasskeyAloneAreACombination) {
-  for (const auto& names : std::vector<std::vector<std::string>>{{"pin", "totp"}, {"pin", "passkey"}, {"passkey"}, {"passkey", "pin"}})
+TEST(FactorSet, ThePinWithAFactorOfAnotherCategoryOrThePasskeyAloneIsACombination) {
+  for (const auto& names :
+       std::vector<std::vector<std::string>>{{"pin", "totp"}, {"pin", "passkey"}, {"passkey"}, {"passkey", "pin"}, {"pin", "id-token"}})
     EXPECT_TRUE(FactorSet::parse_combination(names));
   EXPECT_EQ(FactorSet::parse_combination({"totp", "pin"})->text(), "pin totp");
+  EXPECT_EQ(FactorSet::parse_combination({"id-token", "pin"})->text(), "pin id-token");
   EXPECT_EQ(FactorSet::parse_combination({"passkey", "pin"})->names(), (std::vector<std::string>{"pin", "passkey"}));
 }
 
 TEST(FactorSet, TwoOfOneCategoryAreNotTwoFactors) {
-  for (const auto& names : std::vector<std::vector<std::string>>{
-           {"totp", "passkey"}, {"pin"}, {"totp"}, {}, {"pin", "pin"}, {"passkey", "passkey"}, {"pin", "totp", "passkey"}, {"pin", "eye"}})
+  for (const auto& names : std::vector<std::vector<std::string>>{{"totp", "passkey"},
+                                                                 {"pin"},
+                                                                 {"totp"},
+                                                                 {},
+                                                                 {"pin", "pin"},
+                                                                 {"passkey", "passkey"},
+                                                                 {"pin", "totp", "passkey"},
+                                                                 {"pin", "eye"},
+                                                                 {"id-token"},
+                                                                 {"id-token", "totp"},
+                                                                 {"id-token", "passkey"},
+                                                                 {"pin", "totp", "id-token"}})
     EXPECT_FALSE(FactorSet::parse_combination(names)) << names.size();
 }
 
@@ -89,6 +104,75 @@ TEST_F(PasskeyRules, RefuseWhatIsNotKnownAndWhatIsNoHost) {
     changed["models"] = Value::array({model});
     changed["roots"] = Value::array({root});
     EXPECT_FALSE(parse_passkey_rules(changed)) << model;
+  }
+}
+
+class IdentityProviders : public ::testing::Test {
+ protected:
+  static Value authority() {
+    const auto key = *crypto::SoftwareKey::generate();
+    const auto root = crypto::testing::issue("Root", key->public_key(), "Root", *key, true);
+    return {{"anchors", Value::array({encode_base64(root.der())})}, {"subject", "CN=ID tokens,C=DE"}, {"alg", "PS256"}};
+  }
+  Value document = evidence::test::SoftProvider().document();
+};
+
+TEST_F(IdentityProviders, PinKeysOrAnAuthorityAndSayWhatIsLetIn) {
+  auto other = document;
+  other["issuer"] = "https://other.example.org/realm";
+  other.erase("keys");
+  other["authority"] = authority();
+  const auto providers = parse_identity_providers(Value::array({document, other}));
+  ASSERT_TRUE(providers) << providers.error().detail;
+  EXPECT_EQ(providers->at(0).issuer, "https://id.example.org");
+  EXPECT_EQ(providers->at(0).client_id, "intaglio");
+  EXPECT_EQ(providers->at(0).acr, std::vector<std::string>{"http://eidas.europa.eu/LoA/high"});
+  EXPECT_EQ(providers->at(0).max_authentication_age, std::chrono::seconds(300));
+  EXPECT_EQ(std::get<0>(providers->at(0).trust).at(0).kid, "signing-1");
+  EXPECT_EQ(std::get<1>(providers->at(1).trust).algorithm, evidence::id_token::Algorithm::ps256);
+  EXPECT_EQ(std::get<1>(providers->at(1).trust).anchors.size(), 1U);
+}
+
+TEST_F(IdentityProviders, RefuseAnIssuerThatIsNoHttpsUrl) {
+  for (const auto* issuer : {"http://id.example.org", "https://", "https:///path", "id.example.org", "https://id.example.org?x=1",
+                             "https://id.example.org#x", "https://somebody@id.example.org", "https://id.example.org ", ""}) {
+    document["issuer"] = issuer;
+    EXPECT_FALSE(parse_identity_providers(Value::array({document}))) << issuer;
+  }
+}
+
+TEST_F(IdentityProviders, RefuseWhatIsMissingDoubledUnboundedOrNotKnown) {
+  EXPECT_TRUE(parse_identity_providers(Value::array({document})));
+  EXPECT_FALSE(parse_identity_providers(Value::array()));
+  EXPECT_FALSE(parse_identity_providers(document));
+  EXPECT_FALSE(parse_identity_providers(Value::array({document, document}))) << "one issuer, two policies";
+  for (const auto* member : {"issuer", "client_id", "keys", "acr", "max_auth_seconds", "max_skew_seconds"}) {
+    auto changed = document;
+    changed.erase(member);
+    EXPECT_FALSE(parse_identity_providers(Value::array({changed}))) << member;
+  }
+  auto hs256 = document["keys"][0];
+  hs256["alg"] = "HS256";
+  auto twice = Value::array({document["keys"][0], document["keys"][0]});
+  auto no_alg = authority();
+  no_alg["alg"] = "none";
+  auto no_anchor = authority();
+  no_anchor["anchors"] = Value::array({"AA=="});
+  const std::vector<std::pair<const char*, Value>> wrong = {
+      {"acr", Value::array()},  {"acr", Value::array({""})},     {"acr", "http://eidas.europa.eu/LoA/high"},
+      {"client_id", ""},        {"max_auth_seconds", 9},         {"max_auth_seconds", 3601},
+      {"max_skew_seconds", 61}, {"keys", Value::array({hs256})}, {"keys", twice},
+      {"keys", Value::array()}, {"authority", authority()},      {"jwks_uri", "https://id.example.org/jwks"}};
+  for (const auto& [member, value] : wrong) {
+    auto changed = document;
+    changed[member] = value;
+    EXPECT_FALSE(parse_identity_providers(Value::array({changed}))) << member << " " << json::encode(value);
+  }
+  for (const auto& value : {no_alg, no_anchor, Value("CN=Root")}) {
+    auto changed = document;
+    changed.erase("keys");
+    changed["authority"] = value;
+    EXPECT_FALSE(parse_identity_providers(Value::array({changed}))) << json::encode(value);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "crypto/jose/jws.h"
 #include "json/json.h"
+#include "sam/policy/identity_providers.h"
 #include "sam/policy/passkey_rules.h"
 
 namespace intaglio::sam {
@@ -150,7 +151,7 @@ Result<Policy> Policy::parse(std::string_view document) {
   const auto& root = *parsed;
   if (auto checked = only_members(root, "the document",
                                   {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
-                                   "totp_issuer", "passkeys", "operators", "ca_anchors", "revoked_keys"});
+                                   "totp_issuer", "passkeys", "identity_providers", "operators", "ca_anchors", "revoked_keys"});
       !checked) {
     return checked.error();
   }
@@ -177,16 +178,24 @@ Result<Policy> Policy::parse(std::string_view document) {
     if (!rules) return rules.error();
     policy.passkeys_ = std::move(*rules);
   }
+  if (const auto* list = json::member(root, "identity_providers"); list != nullptr) {
+    auto providers = parse_identity_providers(*list);
+    if (!providers) return providers.error();
+    policy.identity_providers_ = std::move(*providers);
+  }
   const auto* profiles = json::member(root, "profiles");
   if (profiles == nullptr || !profiles->is_array() || profiles->empty()) return wrong("profiles must be a list");
   for (const auto& object : *profiles) {
     auto profile = parse_profile(object);
     if (!profile) return profile.error();
     if (policy.profile(profile->name) != nullptr) return wrong("profile " + profile->name + " stands twice");
-    const bool asks_for_passkeys =
-        std::any_of(profile->factors.begin(), profile->factors.end(), [](FactorSet set) { return set.has(Factor::passkey); });
-    if (asks_for_passkeys && !policy.passkeys_)
+    const auto asks_for = [&](Factor factor) {
+      return std::any_of(profile->factors.begin(), profile->factors.end(), [&](FactorSet set) { return set.has(factor); });
+    };
+    if (asks_for(Factor::passkey) && !policy.passkeys_)
       return wrong("profile " + profile->name + " asks for passkeys, which the document does not set up");
+    if (asks_for(Factor::id_token) && policy.identity_providers_.empty())
+      return wrong("profile " + profile->name + " asks for ID tokens, and the document names no identity provider");
     policy.profiles_.push_back(std::move(*profile));
   }
 
@@ -259,6 +268,13 @@ Result<Policy> Policy::parse(std::string_view document) {
 const Profile* Policy::profile(std::string_view name) const noexcept {
   for (const auto& profile : profiles_) {
     if (profile.name == name) return &profile;
+  }
+  return nullptr;
+}
+
+const evidence::id_token::IssuerPolicy* Policy::identity_provider(std::string_view issuer) const noexcept {
+  for (const auto& provider : identity_providers_) {
+    if (provider.issuer == issuer) return &provider;
   }
   return nullptr;
 }

@@ -10,6 +10,7 @@
 #include "crypto/password_hash.h"
 #include "crypto/policy/algorithm_policy.h"
 #include "custody/mode.h"
+#include "evidence/id_token.h"
 #include "evidence/webauthn.h"
 #include "protocol/binding.h"
 #include "sam/policy/factor_set.h"
@@ -49,6 +50,9 @@ class Policy {
   [[nodiscard]] const evidence::webauthn::Rules* passkeys() const noexcept {
     return passkeys_ ? &*passkeys_ : nullptr;
   }  ///< null: none are served
+  [[nodiscard]] const std::vector<evidence::id_token::IssuerPolicy>& identity_providers() const noexcept { return identity_providers_; }
+  /// By its issuer; null when there is none.
+  [[nodiscard]] const evidence::id_token::IssuerPolicy* identity_provider(std::string_view issuer) const noexcept;
   [[nodiscard]] const Operator* find_operator(std::string_view id) const noexcept;
   [[nodiscard]] const std::vector<crypto::Certificate>& ca_anchors() const noexcept { return ca_anchors_; }
   [[nodiscard]] bool accepts(const protocol::Terms& terms) const noexcept;
@@ -76,6 +80,7 @@ class Policy {
   crypto::AlgorithmPolicy algorithms_;
   std::vector<Profile> profiles_;
   std::optional<evidence::webauthn::Rules> passkeys_;
+  std::vector<evidence::id_token::IssuerPolicy> identity_providers_;
   std::vector<Operator> operators_;
   std::vector<crypto::Certificate> ca_anchors_;
   std::vector<TermsRow> terms_;

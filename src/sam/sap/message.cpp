@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view ticket_key_purpose = "ticket/1";
 constexpr std::size_t max_ticket_bytes = 4 * 1024 * 1024;
 constexpr std::size_t max_factors = 6;
+constexpr std::size_t max_id_token = 16 * 1024;
 
 Bytes ticket_context(protocol::Purpose purpose, std::uint64_t epoch, std::uint64_t key_id) {
   Bytes context;
@@ -35,6 +36,13 @@ Result<Secret> take_secret(const json::Value& object, std::string_view name, std
   return Secret(as_bytes(text));
 }
 
+/// An ID token as it came; the verifier reads it.
+Result<std::string> parse_token(const json::Value& factor) {
+  auto token = json::text_member(factor, "value", max_id_token);
+  if (!token || token->empty()) return malformed("value must be a text of 1 to 16384 bytes");
+  return token;
+}
+
 /// A factor into its place, which must be empty.
 template <typename Place, typename Parsed>
 Status put_factor(Place& place, Parsed parsed, bool taken) {
@@ -47,6 +55,8 @@ Status put_factor(Place& place, Parsed parsed, bool taken) {
 Status take_factor(const json::Value& factor, std::string_view type, SapPayload& message) {
   if (type == "passkey") return put_factor(message.passkey, parse_assertion(factor), message.passkey.has_value());
   if (type == "new-passkey") return put_factor(message.new_passkey, parse_registration(factor), message.new_passkey.has_value());
+  if (type == "id-token") return put_factor(message.id_token, parse_token(factor), message.id_token.has_value());
+  if (type == "new-id-token") return put_factor(message.new_id_token, parse_token(factor), message.new_id_token.has_value());
   Secret* place = type == "pin"               ? &message.pin
                   : type == "totp"            ? &message.totp
                   : type == "activation-code" ? &message.activation_code
@@ -149,6 +159,8 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
                      .new_pin = {},
                      .passkey = {},
                      .new_passkey = {},
+                     .id_token = {},
+                     .new_id_token = {},
                      .new_seed = false,
                      .drop_passkeys = false,
                      .answer_key = {}};
@@ -229,6 +241,8 @@ Result<SapMessage> read_message(Core& core, protocol::Purpose purpose, std::stri
                     .new_pin = std::move(payload->new_pin),
                     .passkey = std::move(payload->passkey),
                     .new_passkey = std::move(payload->new_passkey),
+                    .id_token = std::move(payload->id_token),
+                    .new_id_token = std::move(payload->new_id_token),
                     .new_seed = payload->new_seed,
                     .drop_passkeys = payload->drop_passkeys,
                     .answer_key = std::move(payload->answer_key)};

@@ -24,6 +24,7 @@ struct SapPayload {
   Secret pin, totp, activation_code, new_pin;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
+  std::optional<std::string> id_token, new_id_token;  ///< compact JWS, at most 16 KiB
   bool new_seed;       ///< a TOTP seed is made
   bool drop_passkeys;  ///< factors: the passkeys of before end
   std::optional<crypto::PublicKey> answer_key;
@@ -40,6 +41,7 @@ struct SapMessage {
   Secret pin, totp, activation_code, new_pin;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
+  std::optional<std::string> id_token, new_id_token;
   bool new_seed, drop_passkeys;
   std::optional<crypto::PublicKey> answer_key;
 };

@@ -9,12 +9,14 @@ import { Officer } from './officer.mjs';
 export const identityOf = (signer) => ({ givenName: 'Ada', surname: 'Lovelace', country: 'NO', serialNumber: `PNONO-${signer}`.slice(0, 60) });
 
 export class Signer {
-  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. */
-  constructor(client, id, { pin = '482915730164', passkey } = {}) {
+  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. `identity` {provider, person}: an ID token is. */
+  constructor(client, id, { pin = '482915730164', passkey, identity, profile = 'direct-resident' } = {}) {
     this.client = client;
     this.id = id;
     this.pin = pin && client.system.secret('a PIN', pin);
     this.passkey = passkey;
+    this.identity = identity;
+    this.profile = profile;
     this.terms = { id: 'intaglio-demo-terms', version: '1', language: 'en' };
     this.act = 'typed-yes';
     this.lastStep = 0;
@@ -53,7 +55,7 @@ export class Signer {
     return this.take(good('open enrolment', await this.client.post('/sic/v1/enrolments', { signerID: this.id })), 'enrol');
   }
 
-  async openKey({ algorithm = 'p256', profile = 'direct-resident' } = {}) {
+  async openKey({ algorithm = 'p256', profile = this.profile } = {}) {
     return this.take(good('open key', await this.client.post('/sic/v1/keys', { signerID: this.id, algorithm, profile })), 'key');
   }
 
@@ -99,9 +101,15 @@ export class Signer {
     return this.client.post('/sic/v1/messages', { message });
   }
 
-  /** The factors that approve `opened`: the passkey where the signer uses one, with the PIN unless it stands alone; else PIN and one-time password. */
+  /** What the identity provider says when this person signs in for `opened`: its nonce is the binding. */
+  idToken(opened, person = this.identity.person) {
+    return this.identity.provider.signIn(person, base64url(this.bindingOf(opened)));
+  }
+
+  /** The factors that approve `opened`: the passkey where the signer uses one, with the PIN unless it stands alone; PIN and ID token, then a promise; else PIN and one-time password. */
   factors(opened) {
     const pin = { type: 'pin', value: this.pin };
+    if (this.identity) return this.idToken(opened).then((value) => [pin, { type: 'id-token', value }]);
     if (!this.passkey) return [pin, { type: 'totp', value: this.otp() }];
     const answer = this.passkey.answer(this.bindingOf(opened));
     return this.pin ? [pin, answer] : [answer];
@@ -113,10 +121,11 @@ export class Signer {
     this.client.system.secret('an activation code', code);
     const factors = [{ type: 'activation-code', value: code }, ...(this.pin ? [{ type: 'new-pin', value: this.pin }] : [])];
     if (this.passkey) factors.push(this.passkey.register(this.bindingOf(opened)));
+    if (this.identity) factors.push({ type: 'new-id-token', value: await this.idToken(opened) });
     const message = await this.message(opened, factors);
     const { answer } = good('enrol', await this.submit(message));
     const told = await this.unseal(answer, 'intaglio-enrol-answer+jwe');
-    if (this.passkey) {
+    if (this.passkey || this.identity) {
       if (told.totp_seed !== undefined) throw new Error('a seed that was not asked for');
       return this;
     }
@@ -127,10 +136,11 @@ export class Signer {
     return this;
   }
 
-  /** Replaces the PIN or the seed, adds a passkey, ends the passkeys of before: with the factors that the signer has. */
-  async changeFactors({ pin, seed = false, passkey, dropPasskeys = false }) {
+  /** Replaces the PIN or the seed, adds a passkey, ends the passkeys of before, links another person: with the factors that the signer has. */
+  async changeFactors({ pin, seed = false, passkey, dropPasskeys = false, person }) {
     const opened = await this.openFactors();
-    const factors = [...this.factors(opened), ...(pin ? [{ type: 'new-pin', value: pin }] : [])];
+    const factors = [...await this.factors(opened), ...(pin ? [{ type: 'new-pin', value: pin }] : [])];
+    if (person) factors.push({ type: 'new-id-token', value: await this.idToken(opened, person) });
     if (passkey) factors.push(passkey.register(this.bindingOf(opened)));
     const changes = { ...(seed ? { new_seed: true } : {}), ...(dropPasskeys ? { drop_passkeys: true } : {}) };
     const message = await this.message(opened, factors, { changes });
@@ -138,6 +148,7 @@ export class Signer {
     const told = await this.unseal(answer, 'intaglio-factors-answer+jwe');
     if ((told.totp_seed !== undefined) !== seed) throw new Error('a seed that was not asked for, or none');
     if (pin) this.pin = pin;
+    if (person) this.identity = { ...this.identity, person };
     if (seed) this.seed = parseBase32(told.totp_seed);
     return this;
   }
@@ -145,29 +156,29 @@ export class Signer {
   /** Suspends or destroys the key; gives the state that is answered. */
   async change(change, credential = this.credential) {
     const opened = await this.openChange(change, credential);
-    return good(change, await this.submit(await this.message(opened, this.factors(opened)))).state;
+    return good(change, await this.submit(await this.message(opened, await this.factors(opened)))).state;
   }
 
   async generateKey(options) {
     const opened = await this.openKey(options);
-    const { credentialID } = good('key', await this.submit(await this.message(opened, this.factors(opened))));
+    const { credentialID } = good('key', await this.submit(await this.message(opened, await this.factors(opened))));
     return credentialID;
   }
 
   /** Approves documents ([{digest, label}]); gives the SAD. */
   async approve({ credential, documents, hash, suites }) {
     const opened = await this.openSigning({ credential, documents, hash, suites });
-    return this.client.system.secret('a SAD', good('authorise', await this.submit(await this.message(opened, this.factors(opened)))).SAD);
+    return this.client.system.secret('a SAD', good('authorise', await this.submit(await this.message(opened, await this.factors(opened)))).SAD);
   }
 
   /** A SAP message for documents, ready to be submitted: {opened, message}. */
   async prepare({ credential = this.credential, documents, hash, suites, options }) {
     const opened = await this.openSigning({ credential, documents, hash, suites });
-    return { opened, message: await this.message(opened, this.factors(opened), options) };
+    return { opened, message: await this.message(opened, await this.factors(opened), options) };
   }
 
   /** Registered, enrolled, with a certified key: {credential, chain, algorithm}. */
-  async ready({ officer = new Officer(this.client.system), algorithm = 'p256', profile = 'direct-resident' } = {}) {
+  async ready({ officer = new Officer(this.client.system), algorithm = 'p256', profile = this.profile } = {}) {
     await this.enrol(await officer.createSigner(this.id, identityOf(this.id)));
     this.algorithm = algorithm;
     this.credential = await this.generateKey({ algorithm, profile });
@@ -189,10 +200,10 @@ export class Signer {
 export const documentsOf = (...texts) => texts.map((text) => ({ digest: digestOf('sha256', text), label: `label of ${text}`.slice(0, 200) }));
 
 /** A signed-in client, an officer and a signer with a certified key. */
-export async function signerOf(system, { id = 'alice', pin, passkey, ...rest } = {}) {
+export async function signerOf(system, { id = 'alice', pin, passkey, identity, profile, ...rest } = {}) {
   const client = await new Client(system).signIn();
   const officer = new Officer(system);
-  const signer = await new Signer(client, id, { pin, passkey }).ready({ officer, ...rest });
+  const signer = await new Signer(client, id, { pin, passkey, identity, profile }).ready({ officer, ...rest });
   return { client, officer, signer };
 }
 

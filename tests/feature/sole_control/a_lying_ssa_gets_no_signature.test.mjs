@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Client } from '../harness/client.mjs';
+import { IdentityProvider, delegatedPolicy } from '../harness/identity.mjs';
 import { Officer } from '../harness/officer.mjs';
 import { Sam } from '../harness/sam.mjs';
 import { documentsOf, identityOf, Signer, signerOf } from '../harness/signer.mjs';
@@ -20,18 +21,27 @@ const aboutSuites = new Set(['open-suite', 'sign-suite']);
 // Lies about other operations than a signature have tests of their own below.
 const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other', 'factors-other', 'change-other', 'change-destroy', 'reset-forged']);
 
-describe('a lying SSA', () => {
-  let system, sam, alice, bob, rosa;
+// The profiles, and how a person of each is known: by a one-time password, or at an identity provider.
+const ways = [
+  { profile: 'direct-resident', policy: () => withoutLimits, identity: () => undefined },
+  { profile: 'delegated-wrapped', policy: delegatedPolicy, identity: (provider, person) => ({ provider, person }) },
+];
+
+for (const { profile, policy, identity } of ways) describe(`a lying SSA (${profile})`, () => {
+  let provider, system, sam, alice, bob, rosa;
+  const person = (id) => ({ profile, identity: identity(provider, `person of ${id}`) });
   before(async () => {
-    system = await System.start({ policy: withoutLimits });
+    provider = await IdentityProvider.start();
+    system = await System.start({ policy: policy(provider) });
     sam = await Sam.connect(system);
-    alice = (await signerOf(system, { id: 'alice' })).signer;
-    bob = (await signerOf(system, { id: 'bob', pin: '571938260415' })).signer;
-    rosa = (await signerOf(system, { id: 'rosa', pin: '604827135902', algorithm: 'rsa3072' })).signer;
+    alice = (await signerOf(system, { id: 'alice', ...person('alice') })).signer;
+    bob = (await signerOf(system, { id: 'bob', pin: '571938260415', ...person('bob') })).signer;
+    rosa = (await signerOf(system, { id: 'rosa', pin: '604827135902', algorithm: 'rsa3072', ...person('rosa') })).signer;
   });
   after(async () => {
     sam?.close();
     await system?.stop();
+    await provider?.stop();
   });
 
   async function withLie(lie, act, value = '') {
@@ -99,9 +109,9 @@ describe('a lying SSA', () => {
     const code = await officer.createSigner('carol', identityOf('carol'));
     const victim = await officer.createSigner('dave', identityOf('dave'));
     await withLie('enrol-other', async (client) => {
-      await assert.rejects(new Signer(client, 'carol').enrol(code));
+      await assert.rejects(new Signer(client, 'carol', person('carol')).enrol(code));
     }, 'dave');
-    await new Signer(alice.client, 'dave').enrol(victim);
+    await new Signer(alice.client, 'dave', person('dave')).enrol(victim);
   });
 
   it('makes no key for another signer (key-other)', async () => {

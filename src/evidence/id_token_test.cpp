@@ -1,4 +1,4 @@
-#include "sam/evidence/id_token.h"
+#include "evidence/id_token.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include "crypto/test_support.h"
 #include "json/json.h"
 
-namespace intaglio::sam::id_token {
+namespace intaglio::evidence::id_token {
 namespace {
 
 namespace der = crypto::der;
@@ -480,4 +480,4 @@ TEST(IdToken, AJwkWithoutKidOrWithAnotherTypeThanItsAlgorithmIsRefused) {
 }
 
 }  // namespace
-}  // namespace intaglio::sam::id_token
+}  // namespace intaglio::evidence::id_token

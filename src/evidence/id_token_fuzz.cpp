@@ -1,10 +1,10 @@
-#include "sam/evidence/id_token.h"
+#include "evidence/id_token.h"
 
 /// A stranger's ID token. It is read against a key of RFC 7515, A.3, and against a policy that pins an authority without anchors; the
 /// claims of a token that nobody signed are reached through the seeds, which that key signed.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace intaglio;
-  using namespace intaglio::sam::id_token;
+  using namespace intaglio::evidence::id_token;
   static const auto key = parse_pinned_key(
       R"({"kty":"EC","crv":"P-256","kid":"ec","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"})");
   if (!key) std::abort();

@@ -1,14 +1,13 @@
-#include "sam/evidence/id_token.h"
+#include "evidence/id_token.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/check.h"
 #include "crypto/digest.h"
 #include "crypto/inspection.h"
 #include "json/json.h"
 
-namespace intaglio::sam::id_token {
+namespace intaglio::evidence::id_token {
 namespace {
 
 using crypto::KeyAlgorithm;
@@ -23,14 +22,6 @@ constexpr std::int64_t end_of_time = 253'402'300'799;  // 9999-12-31T23:59:59Z: 
 Error refuse(std::string_view why) { return {ErrorCode::authentication_failed, "ID token: " + std::string(why)}; }
 Error refuse_key(std::string_view why) { return {ErrorCode::invalid_request, "key of an identity provider: " + std::string(why)}; }
 
-std::string_view name_of(Algorithm algorithm) {
-  switch (algorithm) {
-    case Algorithm::rs256: return "RS256";
-    case Algorithm::ps256: return "PS256";
-    case Algorithm::es256: break;
-  }
-  return "ES256";
-}
 SignatureSuite suite_of(Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::rs256: return SignatureSuite::rsa_pkcs1_sha256;
@@ -230,15 +221,30 @@ Result<crypto::PublicKey> parse_rsa_key(const json::Value& jwk) {
 
 }  // namespace
 
+std::string_view name_of(Algorithm algorithm) noexcept {
+  switch (algorithm) {
+    case Algorithm::rs256: return "RS256";
+    case Algorithm::ps256: return "PS256";
+    case Algorithm::es256: break;
+  }
+  return "ES256";
+}
+
+std::optional<Algorithm> parse_algorithm(std::string_view name) noexcept {
+  for (const auto known : {Algorithm::rs256, Algorithm::ps256, Algorithm::es256}) {
+    if (name_of(known) == name) return known;
+  }
+  return std::nullopt;
+}
+
 Result<PinnedKey> parse_pinned_key(std::string_view jwk) {
   const auto value = json::parse(jwk, {.max_bytes = max_jwk, .max_depth = 3, .max_members = 32});
   if (!value || !value->is_object()) return refuse_key("not a JWK");
   const auto kid = json::text_member(*value, "kid", max_kid);
   if (!kid || kid->empty()) return refuse_key("no kid");
   const auto alg = json::text_member(*value, "alg", 16);
-  constexpr std::array served{Algorithm::rs256, Algorithm::ps256, Algorithm::es256};
-  const auto* const algorithm = std::find_if(served.begin(), served.end(), [&](Algorithm known) { return alg && name_of(known) == *alg; });
-  if (algorithm == served.end()) return refuse_key("an algorithm that is not served");
+  const auto algorithm = alg ? parse_algorithm(*alg) : std::nullopt;
+  if (!algorithm) return refuse_key("an algorithm that is not served");
   const bool secret = value->contains("d") || value->contains("k");
   if (refused_by("id-token.jwk-secret", secret)) return refuse_key("it holds a secret");
   if (refused_by("id-token.jwk-use", value->contains("use") && (*value)["use"] != "sig")) return refuse_key("not for signatures");
@@ -289,4 +295,4 @@ Result<Identity> verify_approval(const IssuerPolicy& policy, const Subject& link
   return identity;
 }
 
-}  // namespace intaglio::sam::id_token
+}  // namespace intaglio::evidence::id_token

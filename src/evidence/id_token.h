@@ -13,10 +13,12 @@
 /// Verifies what an identity provider said of a person (OpenID Connect Core 1.0, 2 and 3.1.3.7, code flow), as functions of their input
 /// alone: anyone who has the evidence and the policy can repeat them years later. That a token is used once, and who is linked to which
 /// subject, is the caller's.
-namespace intaglio::sam::id_token {
+namespace intaglio::evidence::id_token {
 
 /// RFC 7518, 3.1. No other is served: `none` and the symmetric ones have no value here.
 enum class Algorithm : std::uint8_t { rs256, ps256, es256 };
+[[nodiscard]] std::string_view name_of(Algorithm algorithm) noexcept;                     ///< "RS256"
+[[nodiscard]] std::optional<Algorithm> parse_algorithm(std::string_view name) noexcept;  ///< nothing for any other
 
 /// A key of the issuer. `algorithm` is the only one with which it verifies (RFC 8725, 3.1).
 struct PinnedKey {
@@ -70,4 +72,4 @@ struct Identity {
 [[nodiscard]] Result<Identity> verify_approval(const IssuerPolicy& policy, const Subject& linked, ByteView binding, std::string_view token,
                                                UnixTime now);
 
-}  // namespace intaglio::sam::id_token
+}  // namespace intaglio::evidence::id_token

@@ -1,0 +1,40 @@
+// Signers who sign in at an identity provider: npm's oidc-provider on loopback (tools/identity-provider), pinned in the policy.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fields, number, sha256 } from './protocol.mjs';
+import { repository, withoutLimits } from './system.mjs';
+
+export { IdentityProvider, issuer, clientId, level, newSigningKey } from '../../../tools/identity-provider/provider.mjs';
+
+/** The example policy of the profile delegated-wrapped with this provider in it; `changes` goes over its provider, `factors` over the profile's. */
+export const delegatedPolicy = (provider, { changes = {}, factors } = {}) => () => {
+  const document = JSON.parse(readFileSync(path.join(repository, 'deploy/examples/delegated-wrapped/policy.json'), 'utf8'));
+  withoutLimits(document);
+  document.identity_providers = [provider.policy(changes)];
+  if (factors) for (const profile of document.profiles) profile.factors = factors;
+  return document;
+};
+
+const spkiOf = ({ x, y }) => Buffer.concat([
+  Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex'), Buffer.from([4]), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url'),
+]);
+
+/** What the SAM keeps of an approval by an identity (api/sap, 9); `provider` is the entry of the policy, with ES256 keys. */
+export const identityApprovalOf = ({ transaction, terms, act, provider, salt, subject, taken, token }) => fields(
+  'intaglio/identity-approval/1', transaction, terms.id, terms.version, terms.language, act, provider.issuer, provider.client_id,
+  number(provider.acr.length), ...provider.acr, number(1), number(provider.max_auth_seconds), number(provider.max_skew_seconds),
+  'keys', number(provider.keys.length), ...provider.keys.flatMap((key) => [key.kid, key.alg, spkiOf(key)]), salt, subject, number(taken), token,
+);
+/** How the audit log names a linked identity. */
+export const identityDigestOf = (salt, issuer, subject) => sha256(fields('intaglio/identity/1', salt, issuer, subject));
+
+/** The fields of an approval, as octets. */
+export function fieldsOf(encoded) {
+  const found = [];
+  for (let at = 0; at < encoded.length;) {
+    const length = encoded.readUInt32BE(at);
+    found.push(encoded.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return found;
+}
