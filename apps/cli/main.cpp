@@ -29,6 +29,13 @@ void add_operator(CLI::App& app, std::filesystem::path& file) {
       ->type_name("OPERATOR.toml");
 }
 
+CLI::Option* add_id_token_program(CLI::App& app, std::optional<std::filesystem::path>& program) {
+  return app
+      .add_option("--id-token-program", program,
+                  "program that signs the person in at the identity provider: takes the nonce as argument, prints the ID token")
+      ->type_name("PROGRAM");
+}
+
 void add_factors(CLI::App& app, FactorOptions& factors) {
   app.add_option("--pin-file", factors.pin_file, "for scripts: read the PIN from this file, mode 0600; else it is asked for")
       ->type_name("FILE");
@@ -38,6 +45,7 @@ void add_factors(CLI::App& app, FactorOptions& factors) {
   app.add_option("--otp-step-offset", factors.otp_step_offset, "use the code of exactly this step: -1, 0 or 1; else the first unused one")
       ->check(CLI::Range(-1, 1))
       ->needs(seed);
+  add_id_token_program(app, factors.id_token_program)->excludes(seed);
 }
 
 void add_sign(CLI::App& program, const Clock& clock) {
@@ -117,7 +125,10 @@ void add_audit(CLI::App& program) {
   verify->add_option("--anchor", log->anchor, "file with size and running hash")->type_name("FILE");
   verify->add_option("--origin", log->origin, "origin of the log")->type_name("TEXT");
   verify->add_option("--key", log->key, "public key that signs the checkpoints: PEM or JWK")->type_name("FILE");
-  verify->add_option("--approval", log->approval, "what a passkey signed: verified, and looked for in the log")->type_name("FILE");
+  verify
+      ->add_option("--approval", log->approval,
+                   "what a passkey signed or an identity provider confirmed: verified, and looked for in the log")
+      ->type_name("FILE");
   verify->footer("\nExample:\n  intaglio audit verify --config run/config/sam.toml --key checkpoint.jwk --approval contract.approval");
   verify->callback([log] { chosen = [log] { return verify_audit_log(*log); }; });
 
@@ -132,7 +143,7 @@ void add_audit(CLI::App& program) {
 
 void add_enrol(CLI::App& program, const Clock& clock) {
   auto options = std::make_shared<EnrolOptions>();
-  auto* app = program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes");
+  auto* app = program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes, or PIN and identity");
   add_client(*app, options->client_file);
   app->add_option("--signer", options->signer, "the signer's id, as the registration authority made it")->required()->type_name("ID");
   app->add_option("--code-file", options->code_file,
@@ -140,8 +151,9 @@ void add_enrol(CLI::App& program, const Clock& clock) {
       ->type_name("FILE");
   app->add_option("--pin-file", options->pin_file, "for scripts: read the new PIN from this file, mode 0600; else it is asked for twice")
       ->type_name("FILE");
-  app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")
-      ->type_name("FILE");
+  auto* seed = app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")
+                   ->type_name("FILE");
+  add_id_token_program(*app, options->id_token_program)->excludes(seed);
   app->add_flag("--yes", options->yes, "for scripts: the signer agreed to the terms already; implied when code and PIN come from files");
   app->add_flag("--no-qr", options->no_qr, "do not draw the QR code");
   app->footer(

@@ -4,7 +4,7 @@
 //   node main.mjs token FOLDER PERSON NONCE    PERSON signs in: prints the ID token
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { IdentityProvider, newSigningKey, signIn } from './provider.mjs';
+import { IdentityProvider, newSigningKey, policyOf, signIn } from './provider.mjs';
 
 const [command, folder, ...rest] = process.argv.slice(2);
 
@@ -17,7 +17,7 @@ async function keptKey() {
 const commands = {
   async policy(file) {
     const document = JSON.parse(readFileSync(file, 'utf8'));
-    document.identity_providers = [new IdentityProvider(await keptKey()).policy()];
+    document.identity_providers = [policyOf(await keptKey())];
     process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
   },
   async serve() {

@@ -20,6 +20,11 @@ export async function newSigningKey(alg = 'ES256') {
 
 const publicPart = ({ kty, crv, x, y, n, e, kid, alg, use }) => JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }));
 
+/** What a policy document says of the provider with this key. */
+export const policyOf = (key, changes = {}) => ({
+  issuer, client_id: clientId, keys: [publicPart(key)], acr: [level], max_auth_seconds: 300, max_skew_seconds: 30, ...changes,
+});
+
 export class IdentityProvider {
   /** `key` is a private JWK with kid and alg; people are all who are named. */
   static async start({ key, port = 0 } = {}) {
@@ -71,9 +76,7 @@ export class IdentityProvider {
 
   /** What a policy document says of this provider. */
   policy(changes = {}) {
-    return {
-      issuer, client_id: clientId, keys: [publicPart(this.key)], acr: [level], max_auth_seconds: 300, max_skew_seconds: 30, ...changes,
-    };
+    return policyOf(this.key, changes);
   }
 
   /** The person signs in for a transaction: the ID token that answers `nonce`. */

@@ -18,12 +18,12 @@ Status change_factors(const ChangeFactorsOptions& options, const Clock& clock) {
   if (auto checked = check_transaction(opened->transaction, asked, clock.now()); !checked) return checked;
   progress.step("change of factors opened; the SAM is the pinned one");
 
-  const bool script =
-      options.yes || (options.factors.pin_file && options.factors.otp_seed_file && (!options.change_pin || options.new_pin_file));
+  const bool script = options.yes || (options.factors.from_files() && (!options.change_pin || options.new_pin_file));
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
-  auto factors = collect_factors(options.factors, clock, progress);
+  const auto act = act_of(script);
+  auto factors = collect_factors(options.factors, binding_of(*opened, settings->terms, act), clock, progress);
   if (!factors) return factors.error();
-  std::vector<Factor> shown{{"pin", &factors->pin}, {"totp", &factors->totp}};
+  auto shown = factors->shown();
   std::optional<Secret> new_pin;
   if (options.change_pin) {
     auto chosen = choose_pin(options.new_pin_file, "--new-pin-file");
@@ -31,7 +31,7 @@ Status change_factors(const ChangeFactorsOptions& options, const Clock& clock) {
     new_pin.emplace(std::move(*chosen));
     shown.push_back({"new-pin", &*new_pin});
   }
-  auto message = make_sap_message(*opened, settings->terms, act_of(script), shown, options.change_seed);
+  auto message = make_sap_message(*opened, settings->terms, act, shown, options.change_seed);
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer) {
@@ -62,11 +62,12 @@ Status change_key(const ChangeKeyOptions& options, const Clock& clock) {
   say(destroy ? "Credential " + options.credential + " will never sign again. There is no way back."
               : "Credential " + options.credential + " signs nothing until the registration authority lifts the suspension.");
 
-  const bool script = options.yes || (options.factors.pin_file && options.factors.otp_seed_file);
+  const bool script = options.yes || options.factors.from_files();
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
-  auto factors = collect_factors(options.factors, clock, progress);
+  const auto act = act_of(script);
+  auto factors = collect_factors(options.factors, binding_of(*opened, settings->terms, act), clock, progress);
   if (!factors) return factors.error();
-  auto message = make_sap_message(*opened, settings->terms, act_of(script), {{"pin", &factors->pin}, {"totp", &factors->totp}});
+  auto message = make_sap_message(*opened, settings->terms, act, factors->shown());
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer)

@@ -16,10 +16,12 @@ struct EnrolOptions {
   std::string signer;
   std::optional<std::filesystem::path> code_file, pin_file;
   std::optional<std::filesystem::path> seed_file;  ///< where the TOTP seed is kept for scripts, mode 0600
+  std::optional<std::filesystem::path> id_token_program;  ///< links an identity instead of asking for a seed
   bool no_qr = false;
   bool yes = false;  ///< for scripts; implied when all secrets come from files
 };
-/// `intaglio enrol`: activation code and a new PIN for the first factors; the TOTP seed comes back sealed and is shown as QR code.
+/// `intaglio enrol`: activation code and a new PIN for the first factors; the TOTP seed comes back sealed and is shown as QR code, or the
+/// person who signs in at the identity provider is linked.
 Status enrol(const EnrolOptions& options, const Clock& clock);
 
 struct NewKeyOptions {

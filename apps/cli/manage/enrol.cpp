@@ -1,6 +1,7 @@
 #include "manage/commands.h"
 #include "manage/new_factors.h"
 #include "problem.h"
+#include "sign/id_token_program.h"
 #include "sign/transaction_check.h"
 
 namespace intaglio::cli {
@@ -25,16 +26,22 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   progress.step("enrolment opened; the SAM is the pinned one");
   const bool script = options.yes || (options.code_file && options.pin_file);
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
-  auto message = make_sap_message(*opened, settings->terms, act_of(script), {{"activation-code", &*code}, {"new-pin", &*pin}});
+  const auto act = act_of(script);
+  std::vector<Factor> factors{{"activation-code", &*code}, {"new-pin", &*pin}};
+  auto id_token = options.id_token_program ? ask_identity_provider(*options.id_token_program, binding_of(*opened, settings->terms, act))
+                                           : Result<Secret>(Secret());
+  if (!id_token) return id_token.error();
+  if (!id_token->empty()) factors.push_back({"new-id-token", &*id_token});
+  auto message = make_sap_message(*opened, settings->terms, act, factors);
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer)
     return because(answer.error(), "enrolment",
                    "check the activation code (5 tries, 7 days) and choose a PIN that is not a well-known one");
-  auto seed = open_answer(*answer, *message, "intaglio-enrol-answer+jwe", /*with_seed=*/true);
+  auto seed = open_answer(*answer, *message, "intaglio-enrol-answer+jwe", /*with_seed=*/!options.id_token_program);
   if (!seed) return seed.error();
   progress.step("factors set for signer " + options.signer);
-  return hand_over(**seed, options.seed_file, !options.no_qr);
+  return options.id_token_program ? Status() : hand_over(**seed, options.seed_file, !options.no_qr);
 }
 
 }  // namespace intaglio::cli

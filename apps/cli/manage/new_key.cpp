@@ -23,11 +23,12 @@ Status new_key(const NewKeyOptions& options, const Clock& clock) {
   if (auto checked = check_transaction(opened->transaction, asked, clock.now()); !checked) return checked;
   progress.step("key generation opened; the SAM is the pinned one");
 
-  const bool script = options.yes || (options.factors.pin_file && options.factors.otp_seed_file);
+  const bool script = options.yes || options.factors.from_files();
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
-  auto factors = collect_factors(options.factors, clock, progress);
+  const auto act = act_of(script);
+  auto factors = collect_factors(options.factors, binding_of(*opened, settings->terms, act), clock, progress);
   if (!factors) return factors.error();
-  auto message = make_sap_message(*opened, settings->terms, act_of(script), {{"pin", &factors->pin}, {"totp", &factors->totp}});
+  auto message = make_sap_message(*opened, settings->terms, act, factors->shown());
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer) return because(answer.error(), "the new key", "check PIN and one-time code; three failures lock the signer for 15 minutes");

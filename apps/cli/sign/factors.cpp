@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "crypto/password_hash.h"
 #include "problem.h"
+#include "sign/id_token_program.h"
 
 namespace intaglio::cli {
 namespace {
@@ -60,12 +61,17 @@ Result<Secret> computed_code(const std::filesystem::path& seed_file, const Facto
 
 }  // namespace
 
-Result<Factors> collect_factors(const FactorOptions& options, const Clock& clock, const Progress& progress) {
+Result<Factors> collect_factors(const FactorOptions& options, ByteView binding, const Clock& clock, const Progress& progress) {
   auto pin = secret_from(options.pin_file, "PIN", "--pin-file");
   if (!pin) return pin.error();
+  if (options.id_token_program) {
+    auto token = ask_identity_provider(*options.id_token_program, binding);
+    if (!token) return token.error();
+    return Factors{std::move(*pin), "id-token", std::move(*token)};
+  }
   auto totp = options.otp_seed_file ? computed_code(*options.otp_seed_file, options, clock, progress) : ask_secret("One-time code");
   if (!totp) return totp.error();
-  return Factors{std::move(*pin), std::move(*totp)};
+  return Factors{std::move(*pin), "totp", std::move(*totp)};
 }
 
 }  // namespace intaglio::cli

@@ -5,21 +5,29 @@
 
 #include "base/clock.h"
 #include "console.h"
+#include "sign/sap_session.h"
 
 namespace intaglio::cli {
 
-/// Where PIN and one-time code come from: the terminal, or files of mode 0600 for scripts.
+/// Where PIN and one-time code come from: the terminal, or files of mode 0600 for scripts. An ID token takes the place of the code.
 struct FactorOptions {
   std::optional<std::filesystem::path> pin_file;
   std::optional<std::filesystem::path> otp_seed_file;  ///< base32, as `enrol --seed-file` writes it
   std::optional<int> otp_step_offset;                  ///< -1, 0 or 1: exactly this step, whatever was used before
+  std::optional<std::filesystem::path> id_token_program;  ///< asks the identity provider
+  /// Whether nobody has to be asked at the terminal.
+  [[nodiscard]] bool from_files() const noexcept { return pin_file && (otp_seed_file || id_token_program); }
 };
 
 struct Factors {
-  Secret pin, totp;
+  Secret pin;
+  std::string_view second_type;  ///< "totp" or "id-token"
+  Secret second;
+  /// As they stand in a SAP message; a view of this.
+  [[nodiscard]] std::vector<Factor> shown() const { return {{"pin", &pin}, {second_type, &second}}; }
 };
-/// Asks or computes both. A code computed from a seed file is of a step that this file was not used for before (the file
+/// Asks or computes both; `binding` is what an identity provider answers. A code computed from a seed file is of a step that this file was not used for before (the file
 /// FILE.last remembers): the present one or the next, and when both are used it waits and says so.
-[[nodiscard]] Result<Factors> collect_factors(const FactorOptions& options, const Clock& clock, const Progress& progress);
+[[nodiscard]] Result<Factors> collect_factors(const FactorOptions& options, ByteView binding, const Clock& clock, const Progress& progress);
 
 }  // namespace intaglio::cli

@@ -81,7 +81,8 @@ Result<std::string> authorise(const Service& service, const SapMessage& message)
   auto answer = service.post("/sic/v1/messages", {{"message", message.compact}});
   if (!answer) {
     return because(answer.error(), "the approval",
-                   "check PIN and one-time code; three failures lock the credential for 15 minutes. The transaction is used up: run the "
+                   "check PIN and one-time code, or who signed in at the identity provider; three failures lock the credential for 15 "
+                   "minutes. The transaction is used up: run the "
                    "command again");
   }
   return json::text_member(*answer, "SAD", protocol::max_message_bytes);
@@ -202,10 +203,11 @@ Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSetti
   if (auto checked = check_transaction(opened->transaction, asked, clock.now()); !checked) return checked.error();
   progress.step("transaction opened, and it holds exactly what was asked for; the SAM is the pinned one");
 
-  if (auto act = ask_for_act(opened->transaction, settings, options.yes); !act) return act.error();
-  auto factors = collect_factors(options.factors, clock, progress);
+  if (auto agreed = ask_for_act(opened->transaction, settings, options.yes); !agreed) return agreed.error();
+  const auto act = act_of(options.yes);
+  auto factors = collect_factors(options.factors, binding_of(*opened, settings.terms, act), clock, progress);
   if (!factors) return factors.error();
-  auto message = make_sap_message(*opened, settings.terms, act_of(options.yes), {{"pin", &factors->pin}, {"totp", &factors->totp}});
+  auto message = make_sap_message(*opened, settings.terms, act, factors->shown());
   if (!message) return message.error();
   auto sad = authorise(service, *message);
   if (!sad) return sad.error();

@@ -61,7 +61,7 @@ Result<Statement> verify_statement(std::string_view compact, const crypto::Publi
 /// Whether the text may stand between quotes of JSON as it is.
 bool is_plain(ByteView value) {
   return !value.empty() && std::all_of(value.begin(), value.end(), [](std::uint8_t c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
   });
 }
 
@@ -70,7 +70,7 @@ Result<Secret> payload_of(const std::string& without_factors, const std::vector<
   std::size_t length = without_factors.size() + 16;
   for (const auto& factor : factors) {
     if (!is_plain(factor.value->reveal())) {
-      return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits and - only",
+      return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits, - . and _ only",
                      "enter it again");
     }
     length += factor.type.size() + factor.value->size() + 32;
@@ -130,6 +130,10 @@ Status ask_to_agree(const ClientSettings& settings, bool script) {
   return {};
 }
 
+crypto::Sha256Digest binding_of(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act) {
+  return protocol::binding_digest(opened.encoded, protocol::consent_digest(opened.encoded, terms, act));
+}
+
 Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,
                                     const std::vector<Factor>& factors, bool new_seed) {
   auto answer_key = crypto::SoftwareKey::generate();
@@ -141,7 +145,7 @@ Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const proto
   auto epk_value = json::parse(*epk);
   if (!epk_value) return epk_value.error();
   const auto consent = protocol::consent_digest(opened.encoded, terms, act);
-  const auto binding = protocol::binding_digest(opened.encoded, consent);
+  const auto binding = binding_of(opened, terms, act);
   json::Value open{{"id", *id},
                    {"ticket", opened.ticket},
                    {"terms", {{"id", terms.id}, {"version", terms.version}, {"language", terms.language}}},

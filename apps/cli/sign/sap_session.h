@@ -26,11 +26,15 @@ Status ask_to_agree(const ClientSettings& settings, bool script);
 /// What was done, in the words that the SAM's policy knows.
 [[nodiscard]] std::string_view act_of(bool script);
 
-/// One factor of a SAP message: "pin", "totp", "activation-code", "new-pin". The value: letters, digits and - only.
+/// One factor of a SAP message: "pin", "totp", "id-token", "activation-code", "new-pin", "new-id-token". The value: letters, digits, - . and
+/// _ only.
 struct Factor {
   std::string_view type;
   const Secret* value;
 };
+
+/// What the signer approves with these words of consent (api/sap, 3): an identity provider answers it.
+[[nodiscard]] crypto::Sha256Digest binding_of(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act);
 
 /// A SAP message on its way: what was sealed, and the key with which the answer is opened.
 struct SapMessage {

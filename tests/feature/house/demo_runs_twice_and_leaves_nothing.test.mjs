@@ -11,7 +11,7 @@ import { binaries, repository, run, runAside, until } from '../harness/system.mj
 const running = (folder) => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((name) => {
   try {
     const [program, ...words] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-    return path.basename(program).startsWith('intaglio') && words.some((word) => word.includes(folder));
+    return (path.basename(program).startsWith('intaglio') || words.some((word) => word.endsWith('identity-provider/main.mjs'))) && words.some((word) => word.includes(folder));
   } catch {
     return false;
   }
@@ -49,6 +49,24 @@ describe('make demo', () => {
       assert.match(unknown.stderr, /no profile no-such/);
     } finally {
       rmSync(wrapped, { recursive: true, force: true });
+    }
+  });
+
+  it('does the same in the profile delegated-wrapped, where the signer signs in at an identity provider', async () => {
+    const delegated = mkdtempSync(path.join(tmpdir(), 'intaglio-demo-'));
+    const environment = { INTAGLIO_BIN: binaries, INTAGLIO_RUN: delegated, PROFILE: 'delegated-wrapped' };
+    try {
+      for (const signer of ['signer-1', 'signer-2']) {
+        const result = await runAside(demo.program, [], { environment });
+        assert.equal(result.status, 0, result.stdout + result.stderr);
+        for (const line of [/the policy pins its key/, /issuer and subject are linked/, /left it as a blob under two locks/, /pdfsig: Signature is Valid, Total document signed/, /openssl ocsp: good/, /audit log, offline: /]) assert.match(result.stdout, line);
+        assert.ok(existsSync(path.join(delegated, 'demo', signer, 'contract.signed.pdf')));
+        assert.ok(!existsSync(path.join(delegated, 'demo', signer, 'totp-seed')));
+        assert.deepEqual(running(delegated), []);
+      }
+      assert.equal(statSync(path.join(delegated, 'identity-provider/key.jwk')).mode & 0o077, 0);
+    } finally {
+      rmSync(delegated, { recursive: true, force: true });
     }
   });
 
