@@ -2,15 +2,16 @@
 // exactly what was shown, once, for the person who is linked. The provider is npm's oidc-provider, the code flow is as it is; what it would never say is
 // signed with its key. Whoever calls the SAM here is the SSA: it gets no signature on the word of somebody else.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { IdentityProvider, clientId, delegatedPolicy, fieldsOf, identityApprovalOf, identityDigestOf, issuer, newSigningKey } from '../harness/identity.mjs';
 import { Passkey, withPasskeys } from '../harness/passkey.mjs';
+import { Privileged } from '../harness/privileged.mjs';
 import { base64url, sha256 } from '../harness/protocol.mjs';
 import { Sam } from '../harness/sam.mjs';
 import { Signer, documentsOf, identityOf, signerOf } from '../harness/signer.mjs';
-import { System, binaries, run } from '../harness/system.mjs';
+import { System, binaries, repository, run, runAside } from '../harness/system.mjs';
 
 const profile = 'delegated-wrapped';
 const documents = documentsOf('to be approved');
@@ -248,6 +249,108 @@ describe('an identity provider beside a PIN, with keys in wrapped custody', () =
       assert.match(verify(identityApprovalOf({ ...told, act: 'pressed-sign' })).stderr, /no identity provider confirmed this/);
       assert.notEqual(verify(approval.subarray(0, -1)).status, 0);
     });
+  });
+});
+
+describe('the keys of an identity provider', () => {
+  let provider, system, sam;
+  after(async () => {
+    sam?.close();
+    await system?.stop();
+    await provider?.stop();
+  });
+
+  it('change by two persons: the old one approves nothing from then on, and what it approved can be verified all the same', async () => {
+    provider = await IdentityProvider.start();
+    system = await System.start({ policy: delegatedPolicy(provider) });
+    const { signer } = await signerOf(system, { profile, identity: { provider, person: 'person-1' } });
+    const open = () => signer.openSigning({ credential: signer.credential, documents });
+    const approved = await open();
+    assert.equal((await signer.submit(await signer.message(approved, await signer.factors(approved)))).status, 200);
+    const administrator = new Privileged(system, 'adm-1');
+    const officer = new Privileged(system, 'off-1');
+    for (const alg of ['PS256', 'RS256']) {
+      const before = provider;
+      provider = await IdentityProvider.start({ key: await newSigningKey(alg) });
+      const document = JSON.parse((await administrator.ask('show-policy')).document);
+      const changed = { ...document, epoch: document.epoch + 1, identity_providers: [provider.policy()] };
+      const proposal = await administrator.propose('install-policy', { document: JSON.stringify(changed) });
+      await officer.approve(proposal);
+      await administrator.execute(proposal);
+      await system.restart('sam');
+      sam?.close();
+      sam = await Sam.connect(system);
+      // The link stands: issuer and subject are the same.
+      signer.identity = { provider, person: 'person-1' };
+      await signer.sign([`with a key for ${alg}`]);
+      const opened = await open();
+      const old = await before.signIn('person-1', base64url(signer.bindingOf(opened)));
+      await assert.rejects(sam.authorise(await signer.message(opened, [{ type: 'pin', value: signer.pin }, { type: 'id-token', value: old }])), { refusal: 'authentication_failed' }, alg);
+      await before.stop();
+    }
+    await system.services.sam.stop();
+    const file = system.path('an.approval');
+    const { program, words, environment } = system.command('sam', '--export-approval', base64url(approved.parsed.nonce), '--approval-file', file);
+    assert.equal(run(program, words, { environment }).status, 0);
+    const verified = run(path.join(binaries, 'intaglio'), ['audit', 'verify', '--config', system.path('config/sam.toml'), '--key', system.path('sam/checkpoint.jwk'), '--approval', file]);
+    assert.equal(verified.status, 0, verified.stderr);
+  });
+});
+
+describe('the command line with an identity provider', () => {
+  let provider, system, alice;
+  before(async () => {
+    provider = await IdentityProvider.start();
+    system = await System.start({ policy: delegatedPolicy(provider) });
+    alice = (await signerOf(system, { profile, identity: { provider, person: 'person-1' } })).signer;
+    mkdirSync(system.path('provider'));
+    writeFileSync(system.path('provider/port'), String(provider.port));
+    writeFileSync(system.path('secrets/alice.pin'), alice.pin, { mode: 0o600 });
+  });
+  after(async () => {
+    await system?.stop();
+    await provider?.stop();
+  });
+  const programOf = (name, text, mode = 0o700) => {
+    writeFileSync(system.path('provider', name), `#!/bin/sh\n${text}\n`, { mode });
+    return system.path('provider', name);
+  };
+  const signIn = (person, nonce = '"$1"') => `exec "${process.execPath}" "${path.join(repository, 'tools/identity-provider/main.mjs')}" token "${system.path('provider')}" ${person} ${nonce}`;
+  const sign = (program) => runAside(path.join(binaries, 'intaglio'), [
+    'sign', '--digest', sha256('a contract').toString('hex'), '--credential', alice.credential, '--suite', 'ecdsa-sha256', '--yes',
+    '--client', system.path('clients/demo/client.toml'), '--pin-file', system.path('secrets/alice.pin'), '--id-token-program', program,
+  ], { environment: { INTAGLIO_TEST_CLOCK: system.path('clock') } });
+
+  it('lets a program of his choice sign the person in for the nonce that it computes itself', async () => {
+    const result = await sign(programOf('sign-in', signIn('person-1')));
+    assert.equal(result.status, 0, result.stderr);
+  });
+
+  it('says what is wrong when the program gives no token, and signs nothing when it gives another one', async () => {
+    const broken = {
+      'it fails': 'exit 1',
+      'it fails after a token': 'echo a.b.c; exit 1',
+      'it says nothing': 'exit 0',
+      'it says something else': 'echo no token',
+      'it says too much': 'head -c 20000 /dev/zero | tr "\\0" "."',
+      'it never ends to speak': 'exec yes a.b.c',
+    };
+    for (const [what, text] of Object.entries(broken)) {
+      const result = await sign(programOf('broken', text));
+      assert.equal(result.status, 1, what);
+      assert.match(result.stderr, /gave no ID token/, what);
+    }
+    for (const missing of [programOf('not-executable', 'echo a.b.c', 0o600), system.path('provider/nothing')]) {
+      const result = await sign(missing);
+      assert.equal(result.status, 1);
+      assert.match(result.stderr, /gave no ID token/);
+    }
+    for (const text of [signIn('person-2'), signIn('person-1', 'another-nonce'), 'echo e30.e30.AA', 'echo \'a.b.c","x":"\'']) {
+      const result = await sign(programOf('wrong', text));
+      assert.equal(result.status, 1, text);
+      assert.doesNotMatch(result.stderr, /gave no ID token/, text);
+    }
+    assert.equal((await sign(programOf('sign-in', signIn('person-1')))).status, 0, 'not locked');
   });
 });
 
