@@ -227,6 +227,17 @@ void add_signer(CLI::App& program, const Clock& clock) {
   seed->footer(
       "\nThe old seed ends at once; the new one is shown once.\n\nExample:\n"
       "  intaglio signer change-seed --client client.toml --signer ada");
+  auto [identity, identity_options] =
+      add_change("change-identity", "Link the person who signs in at an identity provider, with PIN and the factor that you have");
+  identity
+      ->add_option("--new-id-token-program", identity_options->new_id_token_program,
+                   "program that signs that person in: takes the nonce as argument, prints the ID token")
+      ->required()
+      ->type_name("PROGRAM");
+  identity->footer(
+      "\nThe identity of before ends at once.\n\nExample:\n"
+      "  intaglio signer change-identity --client client.toml --signer ada --id-token-program ./sign-in --new-id-token-program "
+      "./sign-in-new");
 }
 
 /// Requests of one person: the command, the operation behind it, and the members that it takes.

@@ -1,6 +1,7 @@
 #include "manage/commands.h"
 #include "manage/new_factors.h"
 #include "problem.h"
+#include "sign/id_token_program.h"
 #include "sign/transaction_check.h"
 
 namespace intaglio::cli {
@@ -31,6 +32,11 @@ Status change_factors(const ChangeFactorsOptions& options, const Clock& clock) {
     new_pin.emplace(std::move(*chosen));
     shown.push_back({"new-pin", &*new_pin});
   }
+  auto id_token = options.new_id_token_program
+                      ? ask_identity_provider(*options.new_id_token_program, binding_of(*opened, settings->terms, act))
+                      : Result<Secret>(Secret());
+  if (!id_token) return id_token.error();
+  if (!id_token->empty()) shown.push_back({"new-id-token", &*id_token});
   auto message = make_sap_message(*opened, settings->terms, act, shown, options.change_seed);
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});

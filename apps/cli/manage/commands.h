@@ -37,14 +37,15 @@ Status new_key(const NewKeyOptions& options, const Clock& clock);
 struct ChangeFactorsOptions {
   std::filesystem::path client_file;
   std::string signer;
-  bool change_pin = false, change_seed = false;  ///< one of them at least
+  bool change_pin = false, change_seed = false;  ///< one of them, or new_id_token_program, at least
   std::optional<std::filesystem::path> new_pin_file;
+  std::optional<std::filesystem::path> new_id_token_program;  ///< the person who signs in there is linked from now on
   std::optional<std::filesystem::path> seed_file;  ///< where the new TOTP seed is kept for scripts, mode 0600
   FactorOptions factors;                           ///< the ones that the signer has
   bool no_qr = false;
   bool yes = false;  ///< for scripts; implied when all secrets come from files
 };
-/// `intaglio signer change-pin`, `change-seed`: new factors with the ones that the signer has.
+/// `intaglio signer change-pin`, `change-seed`, `change-identity`: new factors with the ones that the signer has.
 Status change_factors(const ChangeFactorsOptions& options, const Clock& clock);
 
 struct ChangeKeyOptions {

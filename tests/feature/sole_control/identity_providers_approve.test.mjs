@@ -326,6 +326,20 @@ describe('the command line with an identity provider', () => {
     assert.equal(result.status, 0, result.stderr);
   });
 
+  it('links another person on the word of the one before', async () => {
+    const change = (program, next) => runAside(path.join(binaries, 'intaglio'), [
+      'signer', 'change-identity', '--signer', 'alice', '--yes', '--client', system.path('clients/demo/client.toml'),
+      '--pin-file', system.path('secrets/alice.pin'), '--id-token-program', program, '--new-id-token-program', next,
+    ], { environment: { INTAGLIO_TEST_CLOCK: system.path('clock') } });
+    const [first, second] = ['person-1', 'person-2'].map((person) => programOf(`sign-in-${person}`, signIn(person)));
+    assert.equal((await change(second, second)).status, 1);
+    const changed = await change(first, second);
+    assert.equal(changed.status, 0, changed.stderr);
+    assert.equal((await sign(first)).status, 1);
+    assert.equal((await sign(second)).status, 0);
+    assert.equal((await change(second, first)).status, 0);
+  });
+
   it('says what is wrong when the program gives no token, and signs nothing when it gives another one', async () => {
     const broken = {
       'it fails': 'exit 1',
