@@ -58,14 +58,20 @@ TEST(IdentityApproval, CanBeVerifiedAgainByWhoeverHasIt) {
   EXPECT_EQ(verified->documents.at(0).label, "contract.pdf");
 }
 
-TEST(IdentityApproval, WrittenFromTheContractOverATokenOfAnotherProgramVerifies) {
-  // Encoded by tests/feature/harness/identity.mjs over an ID token of npm's oidc-provider.
-  const auto encoded = read_file(INTAGLIO_SOURCE_DIR "/tests/corpus/approval_fuzz/identity_approval", 64 * 1024);
-  ASSERT_TRUE(encoded);
-  const auto read = parse_identity_approval(*encoded);
+TEST(IdentityApproval, AgreesWithTheVectorOfTheContract) {
+  const auto file = read_file(INTAGLIO_SOURCE_DIR "/tests/data/sap/identity_approval.json", 64 * 1024);
+  ASSERT_TRUE(file);
+  const auto vector = *json::parse(as_text(*file));
+  const auto text = [](const json::Value& object, const char* name) { return object.at(name).get<std::string>(); };
+  const auto& expected = vector.at("expected");
+  const auto encoded = *parse_hex(text(expected, "approval"));
+  EXPECT_EQ(encode_hex(crypto::sha256(encoded)), text(expected, "evidence"));
+  const auto read = parse_identity_approval(encoded);
   ASSERT_TRUE(read) << read.error().detail;
-  EXPECT_EQ(encode(*read), *encoded);
-  EXPECT_EQ(read->subject, "person-1");
+  EXPECT_EQ(encode(*read), encoded);
+  EXPECT_EQ(read->provider.issuer, text(vector.at("provider"), "issuer"));
+  EXPECT_EQ(read->token, text(vector, "token"));
+  EXPECT_EQ(encode_hex(identity_digest(read->salt, read->provider.issuer, read->subject)), text(expected, "identity"));
   const auto verified = verify_approval(*read);
   EXPECT_TRUE(verified) << verified.error().detail;
 }

@@ -1,4 +1,4 @@
-// Recomputes tests/data/sap/vectors.json and approval.json from their inputs alone, in a second language: node tests/data/sap/check.mjs
+// Recomputes tests/data/sap/vectors.json, approval.json and identity_approval.json from their inputs alone, in a second language: node tests/data/sap/check.mjs
 // With --print it writes what it computed instead of comparing.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -77,6 +77,28 @@ if (process.argv.includes('--print')) {
     wrong += 1;
     console.error('approval: the passkey did not sign the binding for this relying party');
   }
-  console.log(`${vectors.length + 1} vectors, ${wrong} differences`);
+  const told = JSON.parse(readFileSync(new URL('./identity_approval.json', import.meta.url), 'utf8'));
+  const { provider } = told;
+  const [salt, pinned] = [told.salt, provider.spki].map((text) => Buffer.from(text, 'hex'));
+  const confirmed = fields(
+    'intaglio/identity-approval/1', transaction(input.transaction), input.terms.id, input.terms.version, input.terms.language, input.act,
+    provider.issuer, provider.client_id, number(provider.acr.length), ...provider.acr, number(1), number(provider.max_auth_seconds),
+    number(provider.max_skew_seconds), 'keys', number(1), provider.kid, provider.alg, pinned, salt, told.subject, number(told.taken), told.token,
+  );
+  const recomputed = { approval: confirmed, evidence: sha256(confirmed), identity: sha256(fields('intaglio/identity/1', salt, provider.issuer, told.subject)) };
+  for (const [part, octets] of Object.entries(recomputed)) {
+    if (octets.toString('hex') === told.expected[part]) continue;
+    wrong += 1;
+    console.error(`approval by an identity: ${part} is ${told.expected[part]}, computed ${octets.toString('hex')}`);
+  }
+  const [header, claims, mark] = told.token.split('.');
+  const said = JSON.parse(Buffer.from(claims, 'base64url'));
+  const pinnedKey = { key: createPublicKey({ key: pinned, type: 'spki', format: 'der' }), dsaEncoding: 'ieee-p1363' };
+  const answers = said.iss === provider.issuer && said.aud === provider.client_id && said.sub === told.subject && Buffer.from(said.nonce, 'base64url').toString('hex') === approved.binding;
+  if (!answers || !verify('sha256', Buffer.from(`${header}.${claims}`), pinnedKey, Buffer.from(mark, 'base64url'))) {
+    wrong += 1;
+    console.error('approval by an identity: the provider did not answer the binding for this person');
+  }
+  console.log(`${vectors.length + 2} vectors, ${wrong} differences`);
   process.exitCode = wrong === 0 && vectors.length > 0 ? 0 : 1;
 }
