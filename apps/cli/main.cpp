@@ -258,7 +258,6 @@ void add_admin(CLI::App& program, const Clock& clock) {
       {"status", "show-status", "State, counters and custody of the node", {}},
       {"users", "show-users", "The privileged users and their roles", {}},
       {"policy", "show-policy", "The policy document", {}},
-      {"proposals", "show-proposals", "Proposals that wait, and what became of the last", {}},
       {"suspend-user",
        "suspend-user",
        "Another user can do nothing from now on",
@@ -274,6 +273,19 @@ void add_admin(CLI::App& program, const Clock& clock) {
       chosen = [=, &clock] { return ask_sam(*file, operation, json::Value(*texts), clock); };
     });
   }
+  struct Listing {
+    std::filesystem::path file;
+    std::int64_t before = 0;
+  };
+  auto listing = std::make_shared<Listing>();
+  auto* proposals = add("proposals", "Proposals that wait, and what became of the last, without their content", listing->file);
+  auto* before = proposals->add_option("--before", listing->before, "go on behind the list that named this as next");
+  before->check(CLI::NonNegativeNumber);
+  proposals->callback([listing, before, &clock] {
+    auto members = json::Value::object();
+    if (before->count() != 0) members["before"] = listing->before;
+    chosen = [=, &clock] { return ask_sam(listing->file, "show-proposals", members, clock); };
+  });
   struct Search {
     std::filesystem::path file;
     std::int64_t from = 0;
@@ -312,6 +324,7 @@ void add_admin(CLI::App& program, const Clock& clock) {
     app->callback([options, act, &clock] { chosen = [=, &clock] { return act(*options, clock); }; });
     return std::pair(app, options);
   };
+  add_step("proposal", "Show a proposal, and what it would change", show_proposal);
   const auto [approver, approval] = add_step("approve", "Show a proposal of somebody else, and approve it", approve);
   approver->add_flag("--yes", approval->yes, "do not ask: for scripts");
   add_step("execute", "Let an approved proposal take effect", execute);

@@ -83,6 +83,9 @@ Settings read(config::Document& document, bool described = false) {
   users.identity = settings.listener.identity;
   users.workers = 2;
   users.max_connections = 16;
+  // No one user's connections keep the others out: a client of ours has one, for one request.
+  users.max_connections_per_peer = 3;
+  users.longest_rest = std::chrono::seconds(30);
   if (managed) settings.management = std::move(users);
 
   auto audit = document.section("audit", "The append-only log.");

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,8 @@ struct ServerConfig {
   TlsIdentity identity;
   std::vector<crypto::Sha256Digest> pinned_peers;  ///< SPKI digests of the SSA nodes
   unsigned max_connections = 256;
+  unsigned max_connections_per_peer = std::numeric_limits<unsigned>::max();  ///< of one key
+  std::chrono::milliseconds longest_rest = std::chrono::minutes(10);         ///< of a connection without a request
   unsigned workers = 32;
 };
 class Server {

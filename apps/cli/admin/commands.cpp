@@ -1,5 +1,6 @@
 #include "admin/commands.h"
 
+#include "admin/effect.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "console.h"
@@ -31,34 +32,58 @@ Result<json::Value> ask(const AdminSettings& settings, std::string_view op, json
   return json::parse(*answer, {.max_bytes = 1024 * 1024, .max_depth = 32, .max_members = 100'000});
 }
 
-void show(const json::Value& answer) { say(answer.dump(2)); }
+void show(const json::Value& answer) { say(in_ascii(answer, 2)); }
 
 struct Shown {
   json::Value proposal;
+  std::string operation;
   std::string digest;  ///< of what is shown, computed here
 };
 /// The digest is made of what the user sees: another content behind the same id gets no approval.
 Result<Shown> find_proposal(const AdminSettings& settings, const std::string& id, const Clock& clock) {
-  auto answer = ask(settings, "show-proposals", json::Value::object(), clock);
+  auto answer = ask(settings, "show-proposal", {{"proposal", id}}, clock);
   if (!answer) return answer.error();
-  const auto* list = json::member(*answer, "proposals");
-  if (list == nullptr || !list->is_array())
-    return problem(ErrorCode::internal, "the SAM's answer has no proposals", "compare the versions");
-  for (const auto& proposal : *list) {
-    auto told_id = json::text_member(proposal, "proposal", 64);
-    auto operation = json::text_member(proposal, "operation", 64);
-    auto told_digest = json::text_member(proposal, "digest", 64);
-    const auto* payload = json::member(proposal, "payload");
-    if (!told_id || *told_id != id) continue;
-    if (!operation || !told_digest || payload == nullptr)
-      return problem(ErrorCode::internal, "the SAM's answer is incomplete", "compare the versions");
-    auto digest = encode_base64url(protocol::proposal_digest(*told_id, *operation, json::encode(*payload)));
-    if (refused_by("admin.proposal.digest", digest != *told_digest))
-      return problem(ErrorCode::binding_mismatch, "the proposal that is shown is not the one that its digest names",
-                     "do not approve it; tell a security officer");
-    return Shown{proposal, std::move(digest)};
+  auto told_id = json::text_member(*answer, "proposal", 64);
+  auto operation = json::text_member(*answer, "operation", 64);
+  auto told_digest = json::text_member(*answer, "digest", 64);
+  const auto* payload = json::member(*answer, "payload");
+  if (!told_id || *told_id != id || !operation || !told_digest || payload == nullptr)
+    return problem(ErrorCode::internal, "the SAM's answer is incomplete, or another proposal", "compare the versions");
+  auto digest = encode_base64url(protocol::proposal_digest(*told_id, *operation, json::encode(*payload)));
+  if (refused_by("admin.proposal.digest", digest != *told_digest))
+    return problem(ErrorCode::binding_mismatch, "the proposal that is shown is not the one that its digest names",
+                   "do not approve it; tell a security officer");
+  return Shown{std::move(*answer), std::move(*operation), std::move(digest)};
+}
+
+/// What the proposal changes, beside what there is now: the user, the key as its thumbprint, the policy line by line.
+Status show_effect(const AdminSettings& settings, const Shown& shown, const Clock& clock) {
+  const auto& payload = shown.proposal.at("payload");
+  if (shown.operation == "install-policy") {
+    auto current = ask(settings, "show-policy", json::Value::object(), clock);
+    if (!current) return current.error();
+    auto before = json::text_member(*current, "document", max_payload_file);
+    auto after = json::text_member(payload, "document", max_payload_file);
+    if (!before || !after) return problem(ErrorCode::internal, "the SAM's answer has no policy document", "compare the versions");
+    auto lines = changes_between(*before, *after);
+    if (!lines) return because(lines.error(), "comparing the policies", "do not approve it");
+    say("Changes against the policy that is installed (- before, + after):");
+    for (const auto& line : *lines) say(line);
+    return {};
   }
-  return problem(ErrorCode::not_found, "there is no proposal " + id, "`intaglio admin proposals` lists them");
+  auto users = ask(settings, "show-users", json::Value::object(), clock);
+  if (!users) return users.error();
+  auto id = json::text_member(payload, "id", 64);
+  if (!id) return problem(ErrorCode::internal, "the proposal names no user", "do not approve it");
+  say(describe_user(*users, *id));
+  const auto* jwk = json::member(payload, "jwk");
+  if (jwk == nullptr) return {};
+  auto key = crypto::parse_jwk(json::encode(*jwk));
+  if (!key) return because(key.error(), "the key of the proposal", "do not approve it");
+  auto thumbprint = crypto::jwk_thumbprint(*key);
+  if (!thumbprint) return thumbprint.error();
+  say("key of the proposal: " + *thumbprint + " (RFC 7638): compare it with what its owner says");
+  return {};
 }
 
 }  // namespace
@@ -88,6 +113,7 @@ Status approve(const ProposalOptions& options, const Clock& clock) {
   auto shown = find_proposal(*settings, options.proposal, clock);
   if (!shown) return shown.error();
   show(shown->proposal);
+  if (auto told = show_effect(*settings, *shown, clock); !told) return told;
   if (!options.yes) {
     auto answer = ask_line("Approve this? Type yes: ");
     if (!answer) return answer.error();
@@ -97,6 +123,15 @@ Status approve(const ProposalOptions& options, const Clock& clock) {
   if (!answer) return answer.error();
   say("approved: " + options.proposal);
   return {};
+}
+
+Status show_proposal(const ProposalOptions& options, const Clock& clock) {
+  auto settings = load_admin_settings(options.admin_file);
+  if (!settings) return settings.error();
+  auto shown = find_proposal(*settings, options.proposal, clock);
+  if (!shown) return shown.error();
+  show(shown->proposal);
+  return show_effect(*settings, *shown, clock);
 }
 
 Status execute(const ProposalOptions& options, const Clock& clock) {

@@ -20,7 +20,9 @@ struct ProposalOptions {
   std::string proposal;
   bool yes = false;  ///< approve without a question: for scripts
 };
-/// `intaglio admin approve`: shows the proposal, asks, and names in the approval the digest of what was shown.
+/// `intaglio admin proposal`: one proposal with its content, and beside it what it changes (admin/effect.h).
+Status show_proposal(const ProposalOptions& options, const Clock& clock);
+/// `intaglio admin approve`: shows the same, asks, and names in the approval the digest of what was shown.
 Status approve(const ProposalOptions& options, const Clock& clock);
 /// `intaglio admin execute`
 Status execute(const ProposalOptions& options, const Clock& clock);

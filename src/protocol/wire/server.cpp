@@ -9,7 +9,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <future>
+#include <map>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "protocol/wire/calls.h"
@@ -34,7 +36,6 @@ using Timer = asio::basic_waitable_timer<steady_clock, asio::wait_traits<steady_
 constexpr std::size_t resting_buffer_bytes = 16 * 1024;
 constexpr auto handshake_timeout = std::chrono::seconds(5);
 constexpr auto transfer_timeout = std::chrono::seconds(10);
-constexpr auto idle_timeout = std::chrono::minutes(10);
 constexpr auto sweep_interval = std::chrono::milliseconds(500);
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 constexpr auto longest_stop = std::chrono::seconds(30);
@@ -57,9 +58,23 @@ using Serve = std::function<Bytes(const crypto::Sha256Digest& peer_spki, ByteVie
 
 class Connection;
 
-/// Who is connected: counts them for the cap, and finds them for the sweep and the stop.
+/// Who is connected: counts them for the caps, and finds them for the sweep and the stop.
 class Registry {
  public:
+  explicit Registry(unsigned most_per_peer) : most_per_peer_(most_per_peer) {}
+  /// False when as many connections of this key as may be are there; else one more is, until `leave`.
+  [[nodiscard]] bool enter(const crypto::Sha256Digest& peer) {
+    const std::lock_guard lock(mutex_);
+    auto& there = peers_[peer];
+    if (refused_by("wire.connections-per-peer", there >= most_per_peer_)) return false;
+    ++there;
+    return true;
+  }
+  void leave(const crypto::Sha256Digest& peer) {
+    const std::lock_guard lock(mutex_);
+    const auto there = peers_.find(peer);
+    if (there != peers_.end() && --there->second == 0) peers_.erase(there);
+  }
   void add(const std::shared_ptr<Connection>& connection) {
     const std::lock_guard lock(mutex_);
     connections_.emplace(connection.get(), connection);
@@ -90,17 +105,25 @@ class Registry {
   std::mutex mutex_;
   std::condition_variable empty_;
   std::unordered_map<Connection*, std::weak_ptr<Connection>> connections_;
+  const unsigned most_per_peer_;
+  std::map<crypto::Sha256Digest, unsigned> peers_;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Socket socket, asio::ssl::context& tls, const Serve& serve, Registry& registry, Occasional& complaints,
-             std::atomic<unsigned>& load)
-      : stream_(std::move(socket), tls), serve_(serve), registry_(registry), complaints_(complaints), load_(load) {
+             std::atomic<unsigned>& load, std::chrono::milliseconds longest_rest)
+      : stream_(std::move(socket), tls),
+        serve_(serve),
+        registry_(registry),
+        complaints_(complaints),
+        load_(load),
+        longest_rest_(longest_rest) {
     ++load_;
   }
   ~Connection() {
     --load_;
+    if (entered_) registry_.leave(peer_);
     registry_.remove(this);
   }
   Connection(const Connection&) = delete;
@@ -141,6 +164,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       const auto peer = peer_spki(self->stream_.native_handle());
       if (!peer) return self->refuse("wire.peer_refused", peer.error().detail);
       self->peer_ = *peer;
+      self->entered_ = self->registry_.enter(*peer);
+      if (!self->entered_) return self->refuse("wire.peer_refused", "too many connections of one key");
       self->rest();
     });
   }
@@ -149,7 +174,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (stopping_) return close();
     have_ = 0;
     if (buffer_.size() != resting_buffer_bytes) Bytes(resting_buffer_bytes).swap(buffer_);
-    due_in(idle_timeout);
+    due_in(longest_rest_);
     read_more();
   }
 
@@ -205,11 +230,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Registry& registry_;
   Occasional& complaints_;
   std::atomic<unsigned>& load_;
+  const std::chrono::milliseconds longest_rest_;
   std::atomic<steady_clock::rep> deadline_{std::numeric_limits<steady_clock::rep>::max()};
   Bytes buffer_;
   Bytes answer_;
   std::size_t have_ = 0;  ///< bytes of the frame that is being read or answered; 0 while at rest
   bool stopping_ = false;
+  bool entered_ = false;  ///< counted among the connections of its key
 };
 
 /// A thread and its event loop.
@@ -246,7 +273,11 @@ class Worker {
 
 struct Server::State {
   State(const ServerConfig& wanted, Serve what, TlsContext context)
-      : config(wanted), serve(std::move(what)), tls_context(std::move(context)), tls(borrowed(tls_context.native())) {}
+      : config(wanted),
+        serve(std::move(what)),
+        tls_context(std::move(context)),
+        tls(borrowed(tls_context.native())),
+        registry(config.max_connections_per_peer) {}
 
   // Asio frees the context that it is given; ours lives as long as the pins do.
   static SSL_CTX* borrowed(SSL_CTX* context) {
@@ -282,7 +313,8 @@ struct Server::State {
       if (!acceptor.is_open()) return;
       if (failed) return pause(failed);
       if (registry.size() < config.max_connections) {
-        auto connection = std::make_shared<Connection>(std::move(socket), tls, serve, registry, complaints, worker.load());
+        auto connection =
+            std::make_shared<Connection>(std::move(socket), tls, serve, registry, complaints, worker.load(), config.longest_rest);
         registry.add(connection);
         connection->begin();
       } else if (complaints.due()) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "protocol/wire/test_identity.h"
@@ -346,6 +347,8 @@ class RawClient {
       SSL_CTX_use_certificate_file(context_, identity->files.certificate_file.c_str(), SSL_FILETYPE_PEM);
       SSL_CTX_use_PrivateKey_file(context_, identity->files.private_key_file.c_str(), SSL_FILETYPE_PEM);
     }
+    // A server that has closed is an answer, and not the end of the tests.
+    static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     ssl_ = SSL_new(context_);
     socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
@@ -366,6 +369,11 @@ class RawClient {
   RawClient& operator=(const RawClient&) = delete;
   [[nodiscard]] bool shaken() const { return shaken_; }
   [[nodiscard]] bool resumable() const { return SSL_SESSION_is_resumable(SSL_get_session(ssl_)) == 1; }
+  /// Says nothing; true when the server closes.
+  bool waits_for_the_end() {
+    std::uint8_t octet = 0;
+    return SSL_read(ssl_, &octet, 1) <= 0;
+  }
   /// What the server answers until it closes or the frame is whole; empty when it closes without a word.
   Bytes ask(ByteView bytes) {
     if (SSL_write(ssl_, bytes.data(), static_cast<int>(bytes.size())) <= 0) return {};
@@ -408,6 +416,29 @@ TEST_F(Wire, ClosesOnAFrameThatBreaksTheRules) {
   auto two = status_frame;
   append(two, status_frame);
   EXPECT_TRUE(ask(two).empty()) << "a request before the answer";
+}
+
+TEST_F(Wire, LetsNoKeyHaveMoreConnectionsThanItsShare) {
+  auto config = server_config();
+  config.pinned_peers.push_back(stranger.pin);
+  config.max_connections_per_peer = 2;
+  serve(config);
+  const auto connected = [&](const TestIdentity& who) { return std::make_unique<RawClient>(server->port(), &who, TLS1_3_VERSION); };
+  const auto first = connected(ssa_identity);
+  const auto second = connected(ssa_identity);
+  EXPECT_FALSE(first->ask(status_frame).empty());
+  EXPECT_FALSE(second->ask(status_frame).empty());
+  EXPECT_TRUE(connected(ssa_identity)->ask(status_frame).empty());
+  EXPECT_FALSE(connected(stranger)->ask(status_frame).empty()) << "another key has a share of its own";
+}
+
+TEST_F(Wire, EndsAConnectionThatRestsForTooLong) {
+  auto config = server_config();
+  config.longest_rest = std::chrono::milliseconds(1);
+  serve(config);
+  RawClient idle(server->port(), &ssa_identity, TLS1_3_VERSION);
+  ASSERT_TRUE(idle.shaken());
+  EXPECT_TRUE(idle.waits_for_the_end());
 }
 
 TEST_F(Wire, RefusesAMessageThatIsNoRequest) {

@@ -3,7 +3,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "crypto/jose/jws.h"
-#include "crypto/random.h"
+#include "sam/management/call.h"
+#include "sam/roles/members.h"
 
 namespace intaglio::sam {
 
@@ -13,70 +14,45 @@ using audit::Outcome;
 
 namespace {
 
-constexpr std::string_view policy_record = "policy";
-constexpr std::size_t max_events_in_answer = 200;
-constexpr std::size_t max_shown_proposals = 200;
-constexpr std::size_t max_reason_bytes = 256;
+constexpr std::size_t max_detail_bytes = 256;
 
-Error invalid(std::string detail) { return {ErrorCode::invalid_request, std::move(detail)}; }
-
-Result<json::Value> describe(const Proposal& proposal, UnixTime now) {
-  auto payload = json::parse(proposal.payload);
-  if (!payload) return payload.error();
-  const std::string_view state = proposal.state == ProposalState::executed   ? "executed"
-                                 : now >= proposal.ends                      ? "expired"
-                                 : proposal.state == ProposalState::approved ? "approved"
-                                                                             : "made";
-  return json::Value{{"proposal", proposal.id},
-                     {"operation", rule_of(proposal.operation).name},
-                     {"payload", *payload},
-                     {"digest", encode_base64url(digest_of(proposal))},
-                     {"state", state},
-                     {"proposed_by", proposal.proposed_by.text()},
-                     {"approved_by", proposal.approved_by},
-                     {"made", unix_seconds(proposal.made)},
-                     {"ends", unix_seconds(proposal.ends)}};
+/// The direct operation of this name, if it changes nothing.
+std::optional<Operation> question_of(std::string_view op) {
+  const auto operation = parse_operation(op);
+  if (!operation) return std::nullopt;
+  switch (*operation) {
+    case Operation::show_status:
+    case Operation::show_users:
+    case Operation::show_policy:
+    case Operation::show_proposals:
+    case Operation::show_proposal:
+    case Operation::read_audit: return *operation;
+    case Operation::suspend_user:
+    case Operation::add_user:
+    case Operation::change_roles:
+    case Operation::resume_user:
+    case Operation::install_policy: return std::nullopt;
+  }
+  panic("an operation outside its enumeration");
 }
 
-Event event_of(const Proposal& proposal, EventType type, const PrivilegedUser& by) {
-  return {.type = type,
-          .actor = "user:" + by.id.text(),
-          .subject = proposal.id,
-          .outcome = Outcome::success,
-          .fields = {{"operation", std::string(rule_of(proposal.operation).name)}, {"digest", encode_base64url(digest_of(proposal))}}};
-}
-
-/// A moment of a request, or nothing when it is absent.
-Result<std::optional<UnixTime>> moment(const json::Value& object, std::string_view name) {
-  if (json::member(object, name) == nullptr) return std::optional<UnixTime>();
-  auto text = json::text_member(object, name, 32);
-  if (!text) return text.error();
-  auto time = parse_utc(*text);
-  if (!time) return invalid(std::string(name) + " must be a moment such as 2026-11-27T10:00:00Z");
-  return std::optional(*time);
-}
-
-Result<std::optional<std::string>> optional_text(const json::Value& object, std::string_view name) {
-  if (json::member(object, name) == nullptr) return std::optional<std::string>();
-  auto text = json::text_member(object, name, 256);
-  if (!text) return text.error();
-  return std::optional(std::move(*text));
+Event refused_event(std::string actor, std::string subject, const Error& why) {
+  return {.type = EventType::management_refused,
+          .actor = std::move(actor),
+          .subject = std::move(subject),
+          .outcome = Outcome::refused,
+          .fields = {{"reason", std::string(name_of(why.code))}, {"detail", bounded(why.detail, max_detail_bytes)}}};
 }
 
 }  // namespace
 
-/// What one request is about, as the transaction at hand knows it.
-struct Management::Call {
-  const crypto::Sha256Digest& peer;
-  std::string_view compact;
-  UnixTime now;
-  std::optional<UserRegistry::Loaded> registry{};
-  PrivilegedUser* by = nullptr;                ///< in the registry above
-  std::optional<ManagementRequest> request{};
-
-  /// The user, once the registry was read again.
-  void find_user(const UserId& id) { by = registry->users.find(id.text()); }
-};
+Status Management::Call::check_request_members(std::initializer_list<std::string_view> known) const {
+  auto rest = json::Value::object();
+  for (const auto& [name, value] : request->body.items()) {
+    if (name != "op" && name != "rid" && name != "iat" && name != "sam") rest[name] = nullptr;
+  }
+  return check_members(rest, "the request", known);
+}
 
 Management::Management(Core core, std::function<Result<std::string>()> status)
     : core_(std::move(core)),
@@ -95,11 +71,38 @@ bool Management::knows(const crypto::Sha256Digest& peer_spki) {
   auto read = core_.database.read([&](storage::Reader& reader) -> Status {
     auto users = registry_.load_in_snapshot(reader);
     if (!users) return users.error();
-    known = users->find_by_key(peer_spki) != nullptr;
+    const auto* user = users->find_by_key(peer_spki);
+    // Who is suspended holds no connection that another one needs.
+    known = user != nullptr && !refused_by("sam.manage.door", user->suspended);
     return {};
   });
   if (!read) log::refusal("management.users_unreadable", read.error());
   return read && known;
+}
+
+Status Management::check_at_the_door(const Call& call) {
+  std::optional<PrivilegedUsers> users;
+  auto read = core_.database.read([&](storage::Reader& reader) -> Status {
+    auto loaded = registry_.load_in_snapshot(reader);
+    if (!loaded) return loaded.error();
+    users.emplace(std::move(*loaded));
+    return {};
+  });
+  // What cannot be read here is refused by `admit`, which knows more of the reason.
+  if (!read) return {};
+  const auto* user = users->find_by_key(call.peer);
+  if (user == nullptr) return Error{ErrorCode::not_authorised, "the TLS key is no privileged user's"};
+  auto allowed = check_may_log_in(*users, *user, max_idle, call.now);
+  if (allowed) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [told, first] = turned_away_.try_emplace(user->id.text(), call.now);
+    const bool again = !first && call.now >= told->second && call.now < told->second + lock_time;
+    if (refused_by("sam.manage.turned-away-once", again)) return allowed;
+    told->second = call.now;
+  }
+  auto recorded = core_.log.record(refused_event("user:" + user->id.text(), "management", allowed.error()));
+  return recorded ? allowed : Status(recorded.error());
 }
 
 /// Decides whether the request may be looked at, durably: its id is used and a refusal is counted, whatever comes after.
@@ -111,10 +114,10 @@ Status Management::admit(storage::Transaction& transaction, Call& call) {
   if (peer == nullptr) return Error{ErrorCode::not_authorised, "the TLS key is no privileged user's"};
   call.find_user(peer->id);
   auto& user = *call.by;
-  if (auto allowed = check_may_log_in(user, max_idle, call.now); !allowed) return allowed;
+  if (auto allowed = check_may_log_in(call.registry->users, user, max_idle, call.now); !allowed) return allowed;
 
   const auto header = crypto::peek_jws_header(call.compact);
-  if (!header) return invalid(header.error().detail);
+  if (!header) return Error{ErrorCode::invalid_request, header.error().detail};
   // One signs for himself: the connection is the same user's as the request.
   if (refused_by("sam.manage.peer", header->kid != user.id.text()))
     return Error{ErrorCode::not_authorised, "the request names another user than the connection"};
@@ -122,61 +125,107 @@ Status Management::admit(storage::Transaction& transaction, Call& call) {
   if (signer == nullptr) return Error{ErrorCode::not_authorised, "the request names no privileged user"};
   auto request = verify_management_request(call.compact, *signer);
   if (!request) return request.error();
-  if (auto meant = check_meant_for_us(*request, core_.name, call.now); !meant) return meant;
-  const auto ends = request->issued + management_request_lifetime + management_clock_tolerance;
-  if (auto consumed = core_.factors.consume(transaction, "management request", request->rid, ends); !consumed) return consumed;
   call.request = std::move(*request);
-  return {};
+  if (auto meant = check_meant_for_us(*call.request, core_.name); !meant) return meant;
+  if (auto fresh = check_fresh(*call.request, call.now); !fresh) {
+    call.differing_clock = true;
+    return fresh;
+  }
+  const auto ends = call.request->issued + management_request_lifetime + management_clock_tolerance;
+  return core_.factors.consume(transaction, "management request", call.request->rid, ends);
+}
+
+void Management::count_failure(PrivilegedUser& user, const Call& call, std::vector<Event>& events) const {
+  // He who signs and whose clock is wrong guesses at nothing; and he who is locked is locked no longer for it.
+  if (call.differing_clock || unix_seconds(call.now) < user.locked_until) return;
+  if (++user.failures < failures_before_lock) return;
+  user.failures = 0;
+  user.locked_until = unix_seconds(call.now + lock_time);
+  events.push_back({.type = EventType::user_changed,
+                    .actor = "sam",
+                    .subject = user.id.text(),
+                    .outcome = Outcome::success,
+                    .fields = {{"change", "locked"}, {"reason", "refused requests; until " + format_utc(call.now + lock_time)}}});
 }
 
 Result<std::string> Management::handle(const crypto::Sha256Digest& peer_spki, std::string_view compact) {
   if (auto ready = core_.ready(); !ready) return ready.error();
   Call call{.peer = peer_spki, .compact = compact, .now = core_.clock->now()};
-  Status refusal;
-  const auto refused_event = [&](const Error& why) {
-    return Event{.type = EventType::management_refused,
-                 .actor = call.by == nullptr ? "unknown" : "user:" + call.by->id.text(),
-                 .subject = call.request ? call.request->op : "management",
-                 .outcome = Outcome::refused,
-                 .fields = {{"reason", std::string(name_of(why.code))}, {"detail", why.detail}}};
-  };
+  if (auto allowed = check_at_the_door(call); !allowed) return allowed.error();
+  const auto refused = [&](const Error& why) { return refused_event(call.actor(), call.request ? call.request->op : "management", why); };
 
+  Status refusal;
   auto admitted = core_.database.write([&](storage::Transaction& transaction) -> Status {
     call.by = nullptr;
+    call.request.reset();
+    call.differing_clock = false;
     refusal = admit(transaction, call);
     if (call.by == nullptr) return refusal;
     auto& user = *call.by;
+    std::vector<Event> events;
     if (refusal) {
       user.failures = 0;
       user.last_seen = call.now;
-    } else if (unix_seconds(call.now) >= user.locked_until && ++user.failures >= failures_before_lock) {
-      user.failures = 0;
-      user.locked_until = unix_seconds(call.now + lock_time);
+    } else {
+      events.push_back(refused(refusal.error()));
+      count_failure(user, call, events);
     }
     if (auto stored = registry_.store(transaction, *call.registry); !stored) return stored;
-    return refusal ? Status() : record(transaction, refused_event(refusal.error()));
+    for (const auto& event : events) {
+      if (auto recorded = record(transaction, event); !recorded) return recorded;
+    }
+    return {};
   });
   if (!admitted) return admitted.error();
   if (!refusal) return refusal.error();
 
+  const auto question = question_of(call.request->op);
+  return question ? answer(call, *question) : change(call);
+}
+
+Result<std::string> Management::answer(Call& call, Operation operation) {
+  const auto actor = call.actor();
+  const auto answered = [&]() -> Result<std::string> {
+    if (auto allowed = may_execute(call.by->roles, rule_of(operation)); !allowed) return allowed.error();
+    if (operation == Operation::show_proposals) return show_proposals(call);
+    if (operation == Operation::show_proposal) return show_proposal(call);
+    if (operation == Operation::read_audit) return read_audit(call);
+    if (auto checked = call.check_request_members({}); !checked) return checked.error();
+    if (operation == Operation::show_users) return show_users(call);
+    return operation == Operation::show_policy ? show_policy() : status_();
+  }();
+  if (answered) return answered;
+  auto recorded = core_.log.record(refused_event(actor, call.request->op, answered.error()));
+  return recorded ? answered.error() : recorded.error();
+}
+
+Status Management::load_again(storage::Transaction& transaction, Call& call, const UserId& user) const {
+  auto loaded = registry_.load(transaction);
+  if (!loaded) return loaded.error();
+  call.registry = std::move(*loaded);
+  call.find_user(user);
+  if (call.by == nullptr) return Error{ErrorCode::not_authorised, "the user is gone"};
+  return check_may_log_in(call.registry->users, *call.by, max_idle, call.now);
+}
+
+Result<std::string> Management::change(Call& call) {
+  const auto actor = call.actor();
   const auto user = call.by->id;
   std::string answer;
+  bool durable = false;
   auto performed = core_.database.write([&](storage::Transaction& transaction) -> Status {
-    auto loaded = registry_.load(transaction);
-    if (!loaded) return loaded.error();
-    call.registry = std::move(*loaded);
-    call.find_user(user);
-    if (call.by == nullptr) return Error{ErrorCode::not_authorised, "the user is gone"};
-    // Somebody may have suspended him since he was let in.
-    if (auto allowed = check_may_log_in(*call.by, max_idle, call.now); !allowed) return allowed;
+    if (auto loaded = load_again(transaction, call, user); !loaded) return loaded;
     auto done = perform(transaction, call);
     if (!done) return done.error();
     answer = std::move(*done);
+    transaction.after_commit([&] { durable = true; });
     return {};
   });
   if (performed) return answer;
+  // The change stands and its own event tells of it; what failed came after, and an entry that it was refused would be a lie.
+  if (durable) return Error{performed.error().code, "the change stands, but its outcome is not released: " + performed.error().detail};
   // What was refused changed nothing; that it was asked for is recorded.
-  auto recorded = core_.log.record(refused_event(performed.error()));
+  auto recorded = core_.log.record(refused_event(actor, call.request->op, performed.error()));
   return recorded ? performed.error() : recorded.error();
 }
 
@@ -189,306 +238,11 @@ Result<std::string> Management::perform(storage::Transaction& transaction, Call&
   if (!operation) return operation.error();
   const auto& rule = rule_of(*operation);
   if (auto allowed = may_execute(call.by->roles, rule); !allowed) return allowed.error();
-  switch (*operation) {
-    case Operation::show_status: return status_();
-    case Operation::show_users: return show_users(call);
-    case Operation::show_policy: return show_policy(transaction);
-    case Operation::show_proposals: return show_proposals(transaction);
-    case Operation::read_audit: return read_audit(transaction, call);
-    case Operation::suspend_user: {
-      auto suspended = suspend_user(transaction, call);
-      return suspended ? Result<std::string>("{}") : suspended.error();
-    }
-    case Operation::add_user:
-    case Operation::change_roles:
-    case Operation::resume_user:
-    case Operation::install_policy:
-      return Error{ErrorCode::not_authorised, op + " needs two persons: propose it, let a security officer approve it, then execute it"};
-  }
-  panic("an operation outside its enumeration");
-}
-
-Result<std::string> Management::propose(storage::Transaction& transaction, Call& call) {
-  auto name = json::text_member(call.request->body, "operation", 64);
-  if (!name) return name.error();
-  auto operation = parse_operation(*name);
-  if (!operation) return operation.error();
-  const auto& rule = rule_of(*operation);
-  if (!needs_quorum(rule)) return invalid(*name + " needs no proposal: ask for it directly");
-  if (auto allowed = may_execute(call.by->roles, rule); !allowed) return allowed.error();
-  const auto* payload = json::member(call.request->body, "payload");
-  if (payload == nullptr || !payload->is_object()) return invalid("payload must be an object");
-  auto id = crypto::random_id();
-  if (!id) return id.error();
-  const Proposal proposal{.id = *id,
-                          .operation = *operation,
-                          .payload = json::encode(*payload),
-                          .proposed_by = call.by->id,
-                          .proposer = call.by->person,
-                          .made = call.now,
-                          .ends = call.now + proposal_lifetime,
-                          .state = ProposalState::made,
-                          .approved_by = {}};
-  if (auto possible = apply(transaction, call, proposal, false); !possible) return possible.error();
-  if (auto inserted = proposals_.insert(transaction, proposal.id, encode(proposal)); !inserted) return inserted.error();
-  auto event = event_of(proposal, EventType::proposal_made, *call.by);
-  event.fields.emplace_back("ends", format_utc(proposal.ends));
-  if (auto recorded = record(transaction, event); !recorded) return recorded.error();
-  auto shown = describe(proposal, call.now);
-  if (!shown) return shown.error();
-  return json::encode(*shown);
-}
-
-namespace {
-
-struct Found {
-  Proposal proposal;
-  std::uint64_t version;
-  Bytes digest;  ///< as the request names it
-};
-Result<Found> find_proposal(storage::Transaction& transaction, const sealed::Table& proposals, const json::Value& body) {
-  auto id = json::text_member(body, "proposal", 64);
-  if (!id) return id.error();
-  auto digest = json::base64url_member(body, "digest", 32);
-  if (!digest) return digest.error();
-  auto record = proposals.find(transaction, *id);
-  if (!record) return record.error();
-  if (!*record) return Error{ErrorCode::not_found, "there is no proposal " + *id};
-  auto proposal = parse_proposal((*record)->content.reveal());
-  if (!proposal) return proposal.error();
-  return Found{std::move(*proposal), (*record)->version, std::move(*digest)};
-}
-
-}  // namespace
-
-Result<std::string> Management::approve(storage::Transaction& transaction, Call& call) {
-  auto found = find_proposal(transaction, proposals_, call.request->body);
-  if (!found) return found.error();
-  auto& proposal = found->proposal;
-  if (auto allowed = check_approval(proposal, *call.by, found->digest, call.now); !allowed) return allowed.error();
-  proposal.state = ProposalState::approved;
-  proposal.approved_by = call.by->id.text();
-  if (auto updated = proposals_.update(transaction, proposal.id, found->version, encode(proposal)); !updated) return updated.error();
-  if (auto recorded = record(transaction, event_of(proposal, EventType::proposal_approved, *call.by)); !recorded) return recorded.error();
-  auto shown = describe(proposal, call.now);
-  if (!shown) return shown.error();
-  return json::encode(*shown);
-}
-
-Result<std::string> Management::execute(storage::Transaction& transaction, Call& call) {
-  auto found = find_proposal(transaction, proposals_, call.request->body);
-  if (!found) return found.error();
-  auto& proposal = found->proposal;
-  if (auto allowed = check_execution(proposal, *call.by, found->digest, call.now); !allowed) return allowed.error();
-  // An approval is worth what its giver is worth now: suspended or in other roles since, it counts no more.
-  const auto* observer = call.registry->users.find(proposal.approved_by);
-  const bool still = observer != nullptr && !observer->suspended && may_observe(observer->roles, rule_of(proposal.operation));
-  if (refused_by("sam.proposal.observer-still", !still))
-    return Error{ErrorCode::not_authorised, "who approved it observes no more; let another one approve a new proposal"};
-  if (auto applied = apply(transaction, call, proposal, true); !applied) return applied.error();
-  proposal.state = ProposalState::executed;
-  if (auto updated = proposals_.update(transaction, proposal.id, found->version, encode(proposal)); !updated) return updated.error();
-  auto event = event_of(proposal, EventType::proposal_executed, *call.by);
-  event.fields.emplace_back("approved_by", proposal.approved_by);
-  if (auto recorded = record(transaction, event); !recorded) return recorded.error();
-  auto shown = describe(proposal, call.now);
-  if (!shown) return shown.error();
-  return json::encode(*shown);
-}
-
-Status Management::apply(storage::Transaction& transaction, Call& call, const Proposal& proposal, bool effect) {
-  auto payload = json::parse(proposal.payload);
-  if (!payload) return payload.error();
-  // Tried on a copy, so that a proposal which could never take effect is refused when it is made.
-  auto changed = *call.registry;
-  Event event{.type = EventType::user_changed,
-              .actor = "user:" + call.by->id.text(),
-              .subject = {},
-              .outcome = Outcome::success,
-              .fields = {{"proposal", proposal.id}}};
-  const auto existing = [&]() -> Result<PrivilegedUser*> {
-    auto id = json::text_member(*payload, "id", 64);
-    if (!id) return id.error();
-    auto* user = changed.users.find(*id);
-    if (user == nullptr) return Error{ErrorCode::not_found, "there is no user " + *id};
-    event.subject = user->id.text();
-    return user;
-  };
-  switch (proposal.operation) {
-    case Operation::add_user: {
-      auto user = parse_user(*payload, call.now);
-      if (!user) return user.error();
-      auto added_event = user_added(*user, event.actor, proposal.id);
-      if (!added_event) return added_event.error();
-      event = std::move(*added_event);
-      if (auto added = changed.users.add(std::move(*user)); !added) return added;
-      break;
-    }
-    case Operation::change_roles: {
-      auto user = existing();
-      if (!user) return user.error();
-      auto roles = parse_roles(*payload);
-      if (!roles) return roles.error();
-      (*user)->roles = std::move(*roles);
-      if (auto staffed = changed.users.check_staffed(); !staffed) return staffed;
-      event.fields.insert(event.fields.end(), {{"change", "roles"}, {"roles", listed((*user)->roles)}});
-      break;
-    }
-    case Operation::resume_user: {
-      auto user = existing();
-      if (!user) return user.error();
-      const auto* jwk = json::member(*payload, "jwk");
-      if (jwk == nullptr) return invalid("jwk is missing: the key that the user has from now on, which may be the one he had");
-      auto key = crypto::parse_jwk(json::encode(*jwk));
-      if (!key) return invalid("jwk: " + key.error().detail);
-      const auto* holder = changed.users.find_by_key(crypto::sha256(key->spki()));
-      if (refused_by("sam.resume.own-key", holder != nullptr && holder != *user))
-        return Error{ErrorCode::conflict, "this key is another user's"};
-      auto thumbprint = crypto::jwk_thumbprint(*key);
-      if (!thumbprint) return thumbprint.error();
-      (*user)->key = std::move(*key);
-      (*user)->suspended = false;
-      (*user)->failures = 0;
-      (*user)->locked_until = 0;
-      (*user)->last_seen = call.now;
-      event.fields.insert(event.fields.end(), {{"change", "resumed"}, {"key", *thumbprint}});
-      break;
-    }
-    case Operation::install_policy: {
-      auto document = json::text_member(*payload, "document", 32 * 1024);
-      if (!document) return document.error();
-      auto policy = Policy::parse(*document);
-      if (!policy) return invalid(policy.error().detail);
-      auto current = state_.find(transaction, policy_record);
-      if (!current) return current.error();
-      if (!*current) return Error{ErrorCode::not_found, "no policy is installed"};
-      auto before = Policy::parse(as_text((*current)->content.reveal()));
-      if (!before) return before.error();
-      if (refused_by("sam.policy.epoch-grows", policy->epoch() < before->epoch()))
-        return Error{ErrorCode::conflict, "the epoch of a policy never goes back: tickets and SADs of before would count again"};
-      // What began as a demonstration stays one, and what is real becomes none.
-      if (refused_by("sam.policy.demo-stays", policy->demo() != before->demo()))
-        return Error{ErrorCode::conflict, "demo cannot change: initialise another SAM"};
-      if (!effect) return {};
-      if (auto updated = state_.update(transaction, policy_record, (*current)->version, as_bytes(*document)); !updated) return updated;
-      return record(transaction,
-                    Event{.type = EventType::policy_installed,
-                          .actor = "user:" + call.by->id.text(),
-                          .subject = policy->id(),
-                          .outcome = Outcome::success,
-                          .fields = {{"policy_digest", encode_base64url(crypto::sha256(as_bytes(*document)))}, {"proposal", proposal.id}}});
-    }
-    case Operation::show_status:
-    case Operation::show_users:
-    case Operation::show_policy:
-    case Operation::show_proposals:
-    case Operation::read_audit:
-    case Operation::suspend_user: panic("an operation of one person went by a proposal");
-  }
-  if (!effect) return {};
-  if (auto stored = registry_.store(transaction, changed); !stored) return stored;
-  return record(transaction, event);
-}
-
-Status Management::suspend_user(storage::Transaction& transaction, Call& call) {
-  auto id = json::text_member(call.request->body, "id", 64);
-  if (!id) return id.error();
-  auto reason = json::text_member(call.request->body, "reason", max_reason_bytes);
-  if (!reason) return reason.error();
-  auto* user = call.registry->users.find(*id);
-  if (user == nullptr) return Error{ErrorCode::not_found, "there is no user " + *id};
-  if (user->suspended) return Error{ErrorCode::conflict, *id + " is suspended already"};
-  user->suspended = true;
-  if (auto staffed = call.registry->users.check_staffed(); !staffed) return staffed;
-  if (auto stored = registry_.store(transaction, *call.registry); !stored) return stored;
-  return record(transaction, Event{.type = EventType::user_changed,
-                                   .actor = "user:" + call.by->id.text(),
-                                   .subject = user->id.text(),
-                                   .outcome = Outcome::success,
-                                   .fields = {{"change", "suspended"}, {"reason", *reason}}});
-}
-
-Result<std::string> Management::show_users(const Call& call) const {
-  auto list = json::Value::array();
-  for (const auto& user : call.registry->users.all()) {
-    auto shown = sam::describe(user);
-    if (!shown) return shown.error();
-    list.push_back(std::move(*shown));
-  }
-  return json::encode({{"users", std::move(list)}});
-}
-
-Result<std::string> Management::show_policy(storage::Transaction& transaction) const {
-  auto record = state_.find(transaction, policy_record);
-  if (!record) return record.error();
-  if (!*record) return Error{ErrorCode::not_found, "no policy is installed"};
-  const auto document = as_text((*record)->content.reveal());
-  return json::encode({{"in_force", core_.policy.id()},
-                       {"document", std::string(document)},
-                       {"digest", encode_base64url(crypto::sha256(as_bytes(document)))}});
-}
-
-Result<std::string> Management::show_proposals(storage::Transaction& transaction) const {
-  std::vector<std::string> ids;
-  auto listed_ids = transaction.query("SELECT id FROM proposals ORDER BY rowid DESC LIMIT ?1", {std::int64_t{max_shown_proposals}},
-                                      [&](const storage::Row& row) {
-                                        ids.push_back(row.text(0));
-                                        return true;
-                                      });
-  if (!listed_ids) return listed_ids.error();
-  auto list = json::Value::array();
-  for (const auto& id : ids) {
-    auto found = proposals_.find(transaction, id);
-    if (!found) return found.error();
-    if (!*found) continue;
-    auto proposal = parse_proposal((*found)->content.reveal());
-    if (!proposal) return proposal.error();
-    auto shown = describe(*proposal, core_.clock->now());
-    if (!shown) return shown.error();
-    list.push_back(std::move(*shown));
-  }
-  return json::encode({{"proposals", std::move(list)}});
-}
-
-Result<std::string> Management::read_audit(storage::Transaction& transaction, const Call& call) {
-  const auto& body = call.request->body;
-  auto from = json::integer_member(body, "from");
-  if (!from || *from < 0) return invalid("from must be the index of an entry, 0 or more");
-  auto type = optional_text(body, "type");
-  auto actor = optional_text(body, "actor");
-  auto subject = optional_text(body, "subject");
-  auto since = moment(body, "since");
-  auto until = moment(body, "until");
-  for (const auto* text : {&type, &actor, &subject}) {
-    if (!*text) return text->error();
-  }
-  if (!since) return since.error();
-  if (!until) return until.error();
-  auto page = core_.log.select(transaction, {.from = static_cast<std::uint64_t>(*from),
-                                             .limit = max_events_in_answer,
-                                             .type = *type,
-                                             .actor = *actor,
-                                             .subject = *subject,
-                                             .since = *since,
-                                             .until = *until});
-  if (!page) return page.error();
-  auto filter = json::Value::object();
-  for (const auto& [name, value] : {std::pair{"type", &*type}, {"actor", &*actor}, {"subject", &*subject}}) {
-    if (*value) filter[name] = **value;
-  }
-  auto recorded = record(transaction, Event{.type = EventType::audit_read,
-                                            .actor = "user:" + call.by->id.text(),
-                                            .subject = std::to_string(*from),
-                                            .outcome = Outcome::success,
-                                            .fields = {{"events", std::to_string(page->events.size())}, {"filter", json::encode(filter)}}});
-  if (!recorded) return recorded.error();
-  auto events = json::Value::array();
-  for (const auto& event : page->events) {
-    auto parsed = json::parse(event);
-    if (!parsed) return parsed.error();
-    events.push_back(std::move(*parsed));
-  }
-  return json::encode({{"events", std::move(events)}, {"next", page->next}, {"size", page->size}});
+  if (needs_quorum(rule))
+    return Error{ErrorCode::not_authorised, op + " needs two persons: propose it, let a security officer approve it, then execute it"};
+  if (*operation != Operation::suspend_user) panic("a question was asked in the writer");
+  auto suspended = suspend_user(transaction, call);
+  return suspended ? Result<std::string>("{}") : suspended.error();
 }
 
 }  // namespace intaglio::sam

@@ -51,7 +51,11 @@ struct User {
   [[nodiscard]] Value jwk() const { return *json::parse(*crypto::encode_jwk(key->public_key())); }
   [[nodiscard]] crypto::Sha256Digest peer() const { return crypto::sha256(key->public_key().spki()); }
   [[nodiscard]] Value entry(const std::vector<std::string>& roles) const {
-    return {{"id", id}, {"person", "PNOGR-" + id}, {"roles", roles}, {"jwk", jwk()}};
+    std::string person = "PNOGR-";
+    for (const char c : id) {
+      if (c != '-') person += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    return {{"id", id}, {"person", person}, {"roles", roles}, {"jwk", jwk()}};
   }
 };
 
@@ -109,7 +113,10 @@ class ManagementTest : public ::testing::Test {
                                                     .sap_keys = *sap_keys_,
                                                     .identity_key = signing_key_,
                                                     .sad_key = signing_key_},
-                                               [] { return std::string(R"({"state":"serving"})"); });
+                                               [this] {
+                                                 if (while_status_) while_status_();
+                                                 return std::string(R"({"state":"serving"})");
+                                               });
   }
   void TearDown() override {
     management_.reset();
@@ -207,6 +214,7 @@ class ManagementTest : public ::testing::Test {
   std::unique_ptr<audit::Log> log_;
   std::unique_ptr<Factors> factors_;
   std::unique_ptr<SapKeys> sap_keys_;
+  std::function<void()> while_status_;
   std::unique_ptr<Management> management_;
 };
 
@@ -218,7 +226,10 @@ TEST_F(ManagementTest, EachRoleDoesWhatTheMatrixSaysAndEveryRefusalIsRecorded) {
   for (const auto& rule : rules()) {
     for (const auto& [user, role] : users) {
       const bool allowed = static_cast<bool>(may_execute(*RoleSet::make({role}), rule));
-      Value body = {{"op", rule.name}, {"from", 0}, {"id", "nobody"}, {"reason", "test"}};
+      Value body = {{"op", rule.name}};
+      if (rule.operation == Operation::read_audit) body["from"] = 0;
+      if (rule.operation == Operation::show_proposal) body["proposal"] = "none";
+      if (rule.operation == Operation::suspend_user) body.update({{"id", "nobody"}, {"reason", "test"}});
       if (needs_quorum(rule)) body = {{"op", "propose"}, {"operation", rule.name}, {"payload", {{"id", "nobody"}}}};
       const auto refusals_before = std::ranges::count(event_types(), "management.refused");
       const auto answered = ask(*user, body);
@@ -266,6 +277,161 @@ TEST_F(ManagementTest, FiveRefusedRequestsLockAUserForAQuarterOfAnHour) {
   EXPECT_TRUE(ask(officer_, {{"op", "show-users"}}));
   clock_->advance(std::chrono::minutes(15) + std::chrono::seconds(1));
   EXPECT_TRUE(ask(admin_, {{"op", "show-users"}}));
+  EXPECT_EQ(std::ranges::count(event_types(), "user.changed"), 1) << "that he was locked is an entry of its own";
+}
+
+TEST_F(ManagementTest, AWrongClockLocksNobody) {
+  const auto late = unix_seconds(clock_->now()) - 600;
+  for (int i = 0; i < 10; ++i) expect_refused(ask(admin_, {{"op", "show-users"}, {"iat", late}}), ErrorCode::not_authorised);
+  EXPECT_TRUE(ask(admin_, {{"op", "show-users"}}));
+}
+
+TEST_F(ManagementTest, WhoMayNotLogInIsRecordedOnceAndWritesNothingMore) {
+  answer(officer_, {{"op", "suspend-user"}, {"id", "ope-1"}, {"reason", "left"}});
+  EXPECT_FALSE(management_->knows(operator_.peer())) << "he holds no connection either";
+  const auto before = event_types().size();
+  for (int i = 0; i < 10; ++i) expect_refused(ask(operator_, {{"op", "show-status"}}), ErrorCode::not_authorised);
+  EXPECT_EQ(event_types().size(), before + 1);
+  clock_->advance(Management::lock_time);
+  expect_refused(ask(operator_, {{"op", "show-status"}}), ErrorCode::not_authorised);
+  EXPECT_EQ(event_types().size(), before + 2);
+}
+
+TEST_F(ManagementTest, ASlowStatusKeepsNoWriteWaiting) {
+  while_status_ = [&] {
+    // The writer is free: another user's request, which writes, is served to its end meanwhile.
+    while_status_ = nullptr;
+    EXPECT_TRUE(ask(officer_, {{"op", "show-users"}}));
+  };
+  EXPECT_TRUE(ask(admin_, {{"op", "show-status"}}));
+}
+
+TEST_F(ManagementTest, OnlyKnownMembersAreTaken) {
+  const auto junk = std::string(10'000, 'x');
+  expect_refused(ask(admin_, {{"op", "show-users"}, {"note", "x"}}), ErrorCode::invalid_request);
+  const auto refused = [&](const std::string& operation, Value payload) {
+    payload[junk] = 1;
+    const auto answered = ask(admin_, {{"op", "propose"}, {"operation", operation}, {"payload", payload}});
+    ASSERT_FALSE(answered);
+    expect_refused(answered, ErrorCode::invalid_request);
+    EXPECT_LT(answered.error().detail.size(), 200U);
+  };
+  const User newcomer{"ope-2"};
+  refused("add-user", newcomer.entry({"system-operator"}));
+  refused("change-roles", {{"id", "ope-1"}, {"roles", Value::array({"system-operator"})}});
+  refused("resume-user", {{"id", "ope-1"}, {"jwk", operator_.jwk()}});
+  refused("install-policy", {{"document", make_policy(2, true)}});
+  auto dressed = operator_.jwk();
+  dressed["note"] = "approved by the head of security";
+  expect_refused(ask(admin_, {{"op", "propose"}, {"operation", "resume-user"}, {"payload", {{"id", "ope-1"}, {"jwk", dressed}}}}),
+                 ErrorCode::invalid_request);
+  // What he wrote is not what the audit log keeps.
+  expect_refused(ask(admin_, {{"op", "propose"}, {"operation", "change-roles"}, {"payload", {{"id", "ope-1"}, {"roles", {junk}}}}}),
+                 ErrorCode::invalid_request);
+  for (const auto& event : answer(auditor_, {{"op", "read-audit"}, {"from", 0}, {"type", "management.refused"}}).at("events"))
+    EXPECT_LE(event.at("fields").at("detail").get<std::string>().size(), 260U);
+}
+
+TEST_F(ManagementTest, OneUserHasEightOpenProposals) {
+  const Value payload = {{"id", "ope-1"}, {"roles", Value::array({"system-operator"})}};
+  const Value body = {{"op", "propose"}, {"operation", "change-roles"}, {"payload", payload}};
+  std::vector<Value> made;
+  for (std::size_t i = 0; i < Management::max_open_proposals; ++i) made.push_back(answer(admin_, body));
+  expect_refused(ask(admin_, body), ErrorCode::limit_exceeded);
+  answer(officer_, step("approve", made.front()));
+  answer(admin_, step("execute", made.front()));
+  answer(admin_, body);
+  expect_refused(ask(admin_, body), ErrorCode::limit_exceeded);
+  clock_->advance(Management::proposal_lifetime);
+  answer(admin_, body);
+}
+
+TEST_F(ManagementTest, AListOfProposalsFitsIntoAFrameWhateverTheyHoldAndGoesOnBehindIt) {
+  auto document = *json::parse(make_policy(2, true));
+  document["terms"] = Value::array();
+  for (int i = 0; i < 150; ++i)
+    document["terms"].push_back(
+        {{"id", "terms-of-the-service-" + std::to_string(i)}, {"version", "1"}, {"languages", Value::array({"en"})}});
+  const Value payload = {{"document", json::encode(document)}};
+  std::size_t whole = 0;
+  std::vector<std::string> made;
+  for (int day = 0; day < 13; ++day) {
+    for (std::size_t i = 0; i < Management::max_open_proposals; ++i) {
+      const auto proposal = propose(admin_, "install-policy", payload);
+      ASSERT_TRUE(proposal.contains("proposal"));
+      made.push_back(proposal.at("proposal"));
+      whole += json::encode(proposal).size();
+    }
+    clock_->advance(Management::proposal_lifetime);
+  }
+  ASSERT_GT(whole, 1024U * 1024) << "whole, they would not fit";
+  const auto first = answer(officer_, {{"op", "show-proposals"}});
+  EXPECT_LT(json::encode(first).size(), 64U * 1024);
+  EXPECT_FALSE(first.at("proposals").at(0).contains("payload"));
+  EXPECT_EQ(first.at("proposals").at(0).at("target"), "policy");
+  const auto second = answer(officer_, {{"op", "show-proposals"}, {"before", first.at("next")}});
+  EXPECT_FALSE(second.contains("next"));
+  std::vector<std::string> shown;
+  for (const auto* page : {&first, &second}) {
+    for (const auto& proposal : page->at("proposals")) shown.push_back(proposal.at("proposal"));
+  }
+  std::reverse(shown.begin(), shown.end());
+  EXPECT_EQ(shown, made);
+  expect_refused(ask(officer_, {{"op", "show-proposals"}, {"before", -1}}), ErrorCode::invalid_request);
+  const auto one = answer(officer_, {{"op", "show-proposal"}, {"proposal", made.back()}});
+  EXPECT_EQ(one.at("payload"), payload);
+  expect_refused(ask(officer_, {{"op", "show-proposal"}, {"proposal", "none"}}), ErrorCode::not_found);
+}
+
+TEST_F(ManagementTest, APageOfTheAuditLogFitsIntoAFrameAndGoesOnBehindIt) {
+  const std::string long_text(6000, 'x');
+  for (int i = 0; i < 120; ++i) {
+    ASSERT_TRUE(log_->record({.type = audit::EventType::user_changed,
+                              .actor = "test",
+                              .subject = "ope-1",
+                              .outcome = audit::Outcome::success,
+                              .fields = {{"change", std::to_string(i)}, {"reason", long_text}}}));
+  }
+  std::vector<std::string> seen;
+  std::int64_t from = 0;
+  for (int pages = 0; pages < 10; ++pages) {
+    const auto answered = ask(auditor_, {{"op", "read-audit"}, {"from", from}, {"actor", "test"}});
+    ASSERT_TRUE(answered);
+    EXPECT_LT(answered->size(), 600U * 1024);
+    const auto page = *json::parse(*answered, {.max_bytes = 1024 * 1024, .max_members = 100'000});
+    for (const auto& event : page.at("events")) seen.push_back(event.at("fields").at("change"));
+    from = page.at("next").get<std::int64_t>();
+    if (from == page.at("size").get<std::int64_t>()) break;
+  }
+  ASSERT_EQ(seen.size(), 120U);
+  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen.at(i), std::to_string(i));
+}
+
+TEST_F(ManagementTest, WhatIsProposedIsInTheAuditLog) {
+  const User newcomer{"ope-2"};
+  propose(admin_, "add-user", newcomer.entry({"system-operator"}));
+  const auto events = answer(auditor_, {{"op", "read-audit"}, {"from", 0}, {"type", "proposal.made"}}).at("events");
+  ASSERT_EQ(events.size(), 1U);
+  const auto& fields = events.at(0).at("fields");
+  EXPECT_EQ(fields.at("target"), "ope-2");
+  EXPECT_EQ(fields.at("roles"), "system-operator");
+  EXPECT_EQ(fields.at("key"), *crypto::jwk_thumbprint(newcomer.key->public_key()));
+}
+
+TEST_F(ManagementTest, AChangeThatStandsIsNotRecordedAsRefused) {
+  bool failing = false;
+  int commits = 0;
+  database_->on_commit([&]() -> Status {
+    // The first commit lets the request in, the second holds the change.
+    if (failing && ++commits == 2) return Error{ErrorCode::audit_unavailable, "the anchor is not written"};
+    return {};
+  });
+  failing = true;
+  expect_refused(ask(officer_, {{"op", "suspend-user"}, {"id", "ope-1"}, {"reason", "left"}}), ErrorCode::audit_unavailable);
+  failing = false;
+  EXPECT_FALSE(management_->knows(operator_.peer()));
+  EXPECT_EQ(std::ranges::count(event_types(), "user.changed"), 1);
+  EXPECT_EQ(std::ranges::count(event_types(), "management.refused"), 0);
 }
 
 TEST_F(ManagementTest, AUserWhoWasNotSeenForNinetyDaysIsRefusedUntilTheQuorumResumesHim) {
@@ -322,6 +488,51 @@ TEST_F(ManagementTest, AnApprovalOfAnOfficerWhoWasSuspendedSinceCountsNoMore) {
   answer(officer_, {{"op", "suspend-user"}, {"id", "off-2"}, {"reason", "lost card"}});
   expect_refused(ask(admin_, step("execute", proposal)), ErrorCode::not_authorised);
   expect_refused(ask(second, {{"op", "show-users"}}), ErrorCode::not_authorised);
+}
+
+TEST_F(ManagementTest, AnApprovalDoesNotReviveWithItsGiver) {
+  const User second{"off-2"};
+  by_quorum("add-user", second.entry({"security-officer"}));
+  const User newcomer{"ope-2"};
+  const auto proposal = propose(admin_, "add-user", newcomer.entry({"system-operator"}));
+  answer(second, step("approve", proposal));
+  answer(officer_, {{"op", "suspend-user"}, {"id", "off-2"}, {"reason", "lost card"}});
+  by_quorum("resume-user", {{"id", "off-2"}, {"jwk", second.jwk()}});
+  expect_refused(ask(admin_, step("execute", proposal)), ErrorCode::not_authorised);
+  EXPECT_FALSE(management_->knows(newcomer.peer()));
+}
+
+TEST_F(ManagementTest, AProposalDoesNotReviveWithItsMaker) {
+  const User second{"adm-2"};
+  by_quorum("add-user", second.entry({"system-administrator"}));
+  const User newcomer{"ope-2"};
+  const auto proposal = propose(second, "add-user", newcomer.entry({"system-operator"}));
+  answer(officer_, step("approve", proposal));
+  answer(officer_, {{"op", "suspend-user"}, {"id", "adm-2"}, {"reason", "lost card"}});
+  expect_refused(ask(admin_, step("execute", proposal)), ErrorCode::not_authorised);
+  by_quorum("resume-user", {{"id", "adm-2"}, {"jwk", second.jwk()}});
+  expect_refused(ask(second, step("execute", proposal)), ErrorCode::not_authorised);
+  EXPECT_FALSE(management_->knows(newcomer.peer()));
+}
+
+TEST_F(ManagementTest, AnIdleOfficerIsNotTheOneWhoStays) {
+  const User second{"off-2"};
+  by_quorum("add-user", second.entry({"security-officer"}));
+  clock_->advance(Management::max_idle - std::chrono::hours(1));
+  answer(admin_, {{"op", "show-status"}});
+  answer(officer_, {{"op", "show-status"}});
+  clock_->advance(std::chrono::hours(2));
+  expect_refused(ask(second, {{"op", "show-status"}}), ErrorCode::not_authorised);
+  expect_refused(ask(admin_, {{"op", "suspend-user"}, {"id", "off-1"}, {"reason", "hostile"}}), ErrorCode::conflict);
+  by_quorum("resume-user", {{"id", "off-2"}, {"jwk", second.jwk()}});
+  answer(admin_, {{"op", "suspend-user"}, {"id", "off-1"}, {"reason", "hostile"}});
+}
+
+TEST_F(ManagementTest, ALongSilenceTakesNoQuorumAway) {
+  clock_->advance(Management::max_idle * 2);
+  expect_refused(ask(auditor_, {{"op", "show-status"}}), ErrorCode::not_authorised);
+  by_quorum("resume-user", {{"id", "aud-1"}, {"jwk", auditor_.jwk()}});
+  EXPECT_TRUE(ask(auditor_, {{"op", "show-status"}}));
 }
 
 TEST_F(ManagementTest, OnePersonSuspendsButTheLastOfficerStays) {

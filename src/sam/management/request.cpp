@@ -26,17 +26,21 @@ Result<ManagementRequest> verify_management_request(std::string_view compact, co
       .op = std::move(*op), .rid = std::move(*rid), .issued = from_unix_seconds(*iat), .sam = std::move(*sam), .body = std::move(*body)};
 }
 
-Status check_meant_for_us(const ManagementRequest& request, std::string_view sam, UnixTime now) {
+Status check_meant_for_us(const ManagementRequest& request, std::string_view sam) {
   if (refused_by("sam.manage.audience", request.sam != sam)) return refused("the request is meant for another SAM");
+  return {};
+}
+
+Status check_fresh(const ManagementRequest& request, UnixTime now) {
   const bool fresh = request.issued <= now + management_clock_tolerance && now <= request.issued + management_request_lifetime;
   if (refused_by("sam.manage.fresh", !fresh)) return refused("the request is not of the last two minutes; compare the clocks");
   return {};
 }
 
-Status check_may_log_in(const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now) {
+Status check_may_log_in(const PrivilegedUsers& users, const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now) {
   if (refused_by("sam.manage.suspended", user.suspended)) return refused("the user is suspended; resume-user brings him back");
   if (refused_by("sam.manage.locked", unix_seconds(now) < user.locked_until)) return refused("the user is locked after refused requests");
-  if (refused_by("sam.manage.idle", now > user.last_seen + max_idle))
+  if (refused_by("sam.manage.idle", users.idle(user, max_idle, now)))
     return refused("the user was not seen for too long; resume-user brings him back");
   return {};
 }

@@ -16,9 +16,11 @@ inline constexpr std::chrono::seconds management_clock_tolerance{30};
 
 /// `not_authorised` when it is not signed with this user's key; `invalid_request` when a member is missing or out of bounds.
 [[nodiscard]] Result<ManagementRequest> verify_management_request(std::string_view compact, const PrivilegedUser& by);
-/// `not_authorised` unless it is meant for this SAM and of the last two minutes.
-[[nodiscard]] Status check_meant_for_us(const ManagementRequest& request, std::string_view sam, UnixTime now);
-/// `not_authorised` when the user is suspended, locked, or was not seen for longer than a user may be idle (SRG_M, login).
-[[nodiscard]] Status check_may_log_in(const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now);
+/// `not_authorised` unless it is meant for this SAM.
+[[nodiscard]] Status check_meant_for_us(const ManagementRequest& request, std::string_view sam);
+/// `not_authorised` unless it is of the last two minutes.
+[[nodiscard]] Status check_fresh(const ManagementRequest& request, UnixTime now);
+/// `not_authorised` when the user, one of `users`, is suspended, locked, or idle (PrivilegedUsers::idle; SRG_M, login).
+[[nodiscard]] Status check_may_log_in(const PrivilegedUsers& users, const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now);
 
 }  // namespace intaglio::sam

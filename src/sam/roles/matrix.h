@@ -12,6 +12,7 @@ enum class Operation : std::uint8_t {
   show_users,
   show_policy,
   show_proposals,
+  show_proposal,
   read_audit,
   suspend_user,
   add_user,

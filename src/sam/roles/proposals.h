@@ -15,9 +15,11 @@ struct Proposal {
   std::string payload;   ///< canonical JSON
   UserId proposed_by;
   std::string proposer;  ///< the person behind that account then: accounts may change hands while a proposal waits
+  Standing maker;        ///< of `proposed_by` then
   UnixTime made, ends;
   ProposalState state;
   std::string approved_by;  ///< user; empty before
+  Standing approver{};      ///< of `approved_by` then
 };
 /// protocol::proposal_digest: what the observer sees and signs.
 [[nodiscard]] crypto::Sha256Digest digest_of(const Proposal& proposal);
@@ -26,7 +28,10 @@ struct Proposal {
 
 /// Refused unless the observer is another person than the proposer, has a role that observes, names this content and is in time.
 [[nodiscard]] Status check_approval(const Proposal& proposal, const PrivilegedUser& observer, ByteView digest, UnixTime now);
-/// Refused unless it is approved, in time, this content, and asked for by a person who executes and did not observe.
-[[nodiscard]] Status check_execution(const Proposal& proposal, const PrivilegedUser& executor, ByteView digest, UnixTime now);
+/// Refused unless it is approved, in time, this content, and asked for by a person who executes and did not observe;
+/// and unless who made it and who approved it are what they were then: suspended, resumed, in other roles or with another key since,
+/// what they agreed to counts no more.
+[[nodiscard]] Status check_execution(const Proposal& proposal, const PrivilegedUsers& users, const PrivilegedUser& executor,
+                                     ByteView digest, UnixTime now);
 
 }  // namespace intaglio::sam

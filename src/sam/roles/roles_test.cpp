@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "crypto/digest.h"
 #include "crypto/jose/jws.h"
+#include "sam/roles/members.h"
 #include "sam/roles/proposals.h"
 
 namespace intaglio::sam {
@@ -18,9 +19,18 @@ void expect_refused(const R& result, ErrorCode expected) {
   EXPECT_EQ(name_of(result.error().code), name_of(expected)) << result.error().detail;
 }
 
+/// adm-1 is PNOGR-ADM1.
+std::string person_of(std::string_view id) {
+  std::string person = "PNOGR-";
+  for (const char c : id) {
+    if (c != '-') person += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return person;
+}
+
 PrivilegedUser make_user(const std::string& id, const std::vector<Role>& roles, const std::string& person = {}) {
   return {.id = *UserId::parse(id),
-          .person = person.empty() ? "PNOGR-" + id : person,
+          .person = person.empty() ? person_of(id) : person,
           .roles = *RoleSet::make(roles),
           .key = (*crypto::SoftwareKey::generate())->public_key(),
           .last_seen = now};
@@ -135,6 +145,8 @@ TEST(PrivilegedUsers, ReadBackWhatWasWritten) {
   one.locked_until = 1'795'000'900;
   auto other = make_user("off-1", {Role::security_officer});
   other.suspended = true;
+  other.salt = "salt";
+  other.generation = 7;
   ASSERT_TRUE(users.add(one));
   ASSERT_TRUE(users.add(other));
   const auto encoded = users.encode();
@@ -143,6 +155,7 @@ TEST(PrivilegedUsers, ReadBackWhatWasWritten) {
   EXPECT_EQ(read->encode(), encoded);
   EXPECT_TRUE(read->find("adm-1")->roles.holds(Role::system_operator));
   EXPECT_TRUE(read->find("off-1")->suspended);
+  EXPECT_EQ(read->find("off-1")->standing(), other.standing());
   for (std::size_t length = 0; length < encoded.size(); ++length)
     EXPECT_FALSE(PrivilegedUsers::parse(ByteView(encoded).first(length))) << length;
 }
@@ -167,7 +180,7 @@ TEST(PrivilegedUsers, TheFirstOnesAreAnAdministratorAndAnOfficer) {
   const auto entry = [](const std::string& id, const std::string& role) {
     const auto key = *crypto::SoftwareKey::generate();
     return json::Value{{"id", id},
-                       {"person", "PNOGR-" + id},
+                       {"person", person_of(id)},
                        {"roles", json::Value::array({role})},
                        {"jwk", *json::parse(*crypto::encode_jwk(key->public_key()))}};
   };
@@ -204,6 +217,78 @@ TEST(PrivilegedUsers, TheLastAdministratorAndTheLastOfficerStay) {
   expect_refused(users.check_staffed(), ErrorCode::conflict);
 }
 
+TEST(PrivilegedUsers, AnAbleOneOfEachRoleStaysThroughEveryChange) {
+  constexpr std::chrono::hours max_idle{90 * 24};
+  PrivilegedUsers users;
+  ASSERT_TRUE(users.add(make_user("adm-1", {Role::system_administrator})));
+  ASSERT_TRUE(users.add(make_user("off-1", {Role::security_officer})));
+  ASSERT_TRUE(users.add(make_user("off-2", {Role::security_officer})));
+  ASSERT_TRUE(users.add(make_user("ope-1", {Role::system_operator})));
+  const auto without = [&](const std::string& id) {
+    auto changed = users;
+    changed.find(id)->suspend();
+    return users.check_stays_staffed(changed, max_idle, now);
+  };
+  EXPECT_TRUE(without("off-1"));
+  expect_refused(without("adm-1"), ErrorCode::conflict);
+  // One who may not log in is not the one who stays.
+  users.find("off-2")->last_seen = now - max_idle - std::chrono::hours(1);
+  expect_refused(without("off-1"), ErrorCode::conflict);
+  EXPECT_TRUE(without("off-2"));
+  EXPECT_TRUE(without("ope-1"));
+  auto other_roles = users;
+  other_roles.find("off-1")->change_roles(*RoleSet::make({Role::system_auditor}));
+  expect_refused(users.check_stays_staffed(other_roles, max_idle, now), ErrorCode::conflict);
+}
+
+TEST(PrivilegedUsers, TimeAloneTakesNoQuorumAway) {
+  constexpr std::chrono::hours max_idle{90 * 24};
+  const auto long_after = now + max_idle + std::chrono::hours(1);
+  PrivilegedUsers users;
+  for (const auto* id : {"off-1", "off-2"}) ASSERT_TRUE(users.add(make_user(id, {Role::security_officer})));
+  ASSERT_TRUE(users.add(make_user("adm-1", {Role::system_administrator})));
+  ASSERT_TRUE(users.add(make_user("aud-1", {Role::system_auditor})));
+  const auto idle = [&](const char* id) { return users.idle(*users.find(id), max_idle, long_after); };
+  EXPECT_TRUE(idle("aud-1"));
+  EXPECT_FALSE(idle("adm-1"));
+  EXPECT_FALSE(idle("off-1"));
+  EXPECT_FALSE(idle("off-2"));
+  users.find("off-1")->last_seen = long_after;
+  EXPECT_TRUE(idle("off-2")) << "there is an officer again";
+  users.find("off-1")->suspend();
+  EXPECT_FALSE(idle("off-2"));
+}
+
+TEST(PrivilegedUsers, APersonHasOneSpelling) {
+  for (const auto* good : {"PNOGR-012345678", "TINBE-12345678", "PASSK-P3000180", "IDCBE-590082394654", "TAXDE-1"})
+    EXPECT_TRUE(check_person(good)) << good;
+  for (const auto* bad : {"", "Ada", "PNOgr-012345678", "pnogr-012345678", "PNOGR-01234567a", "PNOGR-0123 45678", "PNOGR-0123-45678",
+                          "PNOGR012345678", "PNOGR-", "ABCGR-1", "PNO12-1", "PNOGR-1\u00e9"})
+    expect_refused(check_person(bad), ErrorCode::invalid_request);
+  EXPECT_TRUE(check_person("PNOGR-" + std::string(122, '1')));
+  expect_refused(check_person("PNOGR-" + std::string(123, '1')), ErrorCode::invalid_request);
+}
+
+TEST(PrivilegedUsers, TheLogNamesAPersonByASaltedCommitment) {
+  auto user = make_user("adm-1", {Role::system_administrator});
+  user.salt = "0123456789abcdefghijkl";
+  Bytes input;
+  for (const std::string_view part : {"intaglio/person/1", "0123456789abcdefghijkl", "PNOGR-ADM1"}) append_field(input, part);
+  const auto event = user_added(user, "user:adm-2", "proposal-1");
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(audit::check_fields(*event));
+  EXPECT_NE(std::find(event->fields.begin(), event->fields.end(),
+                      std::pair<std::string, std::string>("person", encode_base64url(crypto::sha256(input)))),
+            event->fields.end());
+}
+
+TEST(Bounded, CutsBetweenCharacters) {
+  EXPECT_EQ(bounded("abcd", 4), "abcd");
+  EXPECT_EQ(bounded("abcde", 4), "abcd…");
+  EXPECT_EQ(bounded("abc\u00e9", 4), "abc…");
+  EXPECT_EQ(bounded(std::string(10'000, 'x'), 64).size(), 67U);
+}
+
 class ProposalTest : public ::testing::Test {
  protected:
   PrivilegedUser admin_ = make_user("adm-1", {Role::system_administrator});
@@ -213,10 +298,26 @@ class ProposalTest : public ::testing::Test {
                      .payload = R"({"id":"ope-1","roles":["system-operator"]})",
                      .proposed_by = admin_.id,
                      .proposer = admin_.person,
+                     .maker = admin_.standing(),
                      .made = now,
                      .ends = now + std::chrono::hours(24),
                      .state = ProposalState::made,
                      .approved_by = {}};
+
+  void approved_by_the_officer() {
+    proposal_.state = ProposalState::approved;
+    proposal_.approved_by = officer_.id.text();
+    proposal_.approver = officer_.standing();
+  }
+  Status execution_by(const PrivilegedUser& executor, UnixTime at = now) {
+    return execution_by(executor, proposal_, digest_of(proposal_), at);
+  }
+  Status execution_by(const PrivilegedUser& executor, const Proposal& proposal, ByteView digest, UnixTime at) {
+    PrivilegedUsers users;
+    EXPECT_TRUE(users.add(admin_));
+    EXPECT_TRUE(users.add(officer_));
+    return check_execution(proposal, users, executor, digest, at);
+  }
 };
 
 TEST_F(ProposalTest, ReadsBackWhatWasWritten) {
@@ -231,19 +332,17 @@ TEST_F(ProposalTest, ReadsBackWhatWasWritten) {
 TEST_F(ProposalTest, AnOfficerApprovesAndAnAdministratorExecutes) {
   const auto digest = digest_of(proposal_);
   ASSERT_TRUE(check_approval(proposal_, officer_, digest, now));
-  proposal_.state = ProposalState::approved;
-  proposal_.approved_by = officer_.id.text();
-  EXPECT_TRUE(check_execution(proposal_, admin_, digest, now));
+  approved_by_the_officer();
+  EXPECT_TRUE(execution_by(admin_));
 }
 
 TEST_F(ProposalTest, ExecutorAndObserverDoNotSwap) {
   const auto digest = digest_of(proposal_);
   const auto other_admin = make_user("adm-2", {Role::system_administrator});
   expect_refused(check_approval(proposal_, other_admin, digest, now), ErrorCode::not_authorised);
-  proposal_.state = ProposalState::approved;
-  proposal_.approved_by = officer_.id.text();
+  approved_by_the_officer();
   const auto other_officer = make_user("off-2", {Role::security_officer});
-  expect_refused(check_execution(proposal_, other_officer, digest, now), ErrorCode::not_authorised);
+  expect_refused(execution_by(other_officer), ErrorCode::not_authorised);
 }
 
 TEST_F(ProposalTest, WhoProposedDoesNotObserveNotEvenInAnotherRoleOrAccount) {
@@ -256,30 +355,53 @@ TEST_F(ProposalTest, WhoProposedDoesNotObserveNotEvenInAnotherRoleOrAccount) {
 }
 
 TEST_F(ProposalTest, WhoObservedDoesNotExecuteInAnotherRole) {
-  proposal_.state = ProposalState::approved;
-  proposal_.approved_by = officer_.id.text();
+  approved_by_the_officer();
   auto now_admin = officer_;
   now_admin.roles = *RoleSet::make({Role::system_administrator});
-  expect_refused(check_execution(proposal_, now_admin, digest_of(proposal_), now), ErrorCode::not_authorised);
+  expect_refused(execution_by(now_admin), ErrorCode::not_authorised);
+}
+
+TEST_F(ProposalTest, WhatItsMakerOrObserverAgreedToEndsWithWhatTheyWere) {
+  const std::vector<std::function<void(PrivilegedUser&)>> changes = {
+      [](PrivilegedUser& user) { user.suspend(); },
+      [](PrivilegedUser& user) {
+        user.suspend();
+        user.resume(user.key, now);
+      },
+      [](PrivilegedUser& user) {
+        const auto roles = user.roles;
+        user.change_roles(*RoleSet::make({Role::system_operator}));
+        user.change_roles(roles);
+      },
+      [](PrivilegedUser& user) { user.key = (*crypto::SoftwareKey::generate())->public_key(); }};
+  approved_by_the_officer();
+  ASSERT_TRUE(execution_by(admin_));
+  for (auto* of : {&admin_, &officer_}) {
+    for (const auto& change : changes) {
+      const auto before = *of;
+      change(*of);
+      expect_refused(execution_by(make_user("adm-2", {Role::system_administrator})), ErrorCode::not_authorised);
+      *of = before;
+    }
+  }
+  EXPECT_TRUE(execution_by(make_user("adm-2", {Role::system_administrator})));
 }
 
 TEST_F(ProposalTest, EachStepIsOnce) {
   const auto digest = digest_of(proposal_);
-  expect_refused(check_execution(proposal_, admin_, digest, now), ErrorCode::not_authorised);
-  proposal_.state = ProposalState::approved;
-  proposal_.approved_by = officer_.id.text();
+  expect_refused(execution_by(admin_), ErrorCode::not_authorised);
+  approved_by_the_officer();
   expect_refused(check_approval(proposal_, make_user("off-2", {Role::security_officer}), digest, now), ErrorCode::replayed);
   proposal_.state = ProposalState::executed;
-  expect_refused(check_execution(proposal_, admin_, digest, now), ErrorCode::replayed);
+  expect_refused(execution_by(admin_), ErrorCode::replayed);
 }
 
 TEST_F(ProposalTest, ExpiresBetweenAnyTwoSteps) {
   const auto digest = digest_of(proposal_);
   expect_refused(check_approval(proposal_, officer_, digest, proposal_.ends), ErrorCode::ticket_expired);
-  proposal_.state = ProposalState::approved;
-  proposal_.approved_by = officer_.id.text();
-  EXPECT_TRUE(check_execution(proposal_, admin_, digest, proposal_.ends - std::chrono::seconds(1)));
-  expect_refused(check_execution(proposal_, admin_, digest, proposal_.ends), ErrorCode::ticket_expired);
+  approved_by_the_officer();
+  EXPECT_TRUE(execution_by(admin_, proposal_.ends - std::chrono::seconds(1)));
+  expect_refused(execution_by(admin_, proposal_.ends), ErrorCode::ticket_expired);
 }
 
 TEST_F(ProposalTest, WhatWasAlteredIsAnotherProposal) {
@@ -290,7 +412,7 @@ TEST_F(ProposalTest, WhatWasAlteredIsAnotherProposal) {
     expect_refused(check_approval(altered, officer_, digest, now), ErrorCode::binding_mismatch);
     altered.state = ProposalState::approved;
     altered.approved_by = officer_.id.text();
-    expect_refused(check_execution(altered, admin_, digest, now), ErrorCode::binding_mismatch);
+    expect_refused(execution_by(admin_, altered, digest, now), ErrorCode::binding_mismatch);
   };
   differs([](Proposal& altered) { altered.payload = R"({"id":"ope-1","roles":["system-administrator"]})"; });
   differs([](Proposal& altered) { altered.operation = Operation::add_user; });

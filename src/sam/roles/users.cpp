@@ -1,24 +1,45 @@
 #include "sam/roles/users.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
 
 #include "base/check.h"
 #include "crypto/digest.h"
 #include "crypto/jose/jws.h"
+#include "crypto/random.h"
+#include "sam/roles/members.h"
 
 namespace intaglio::sam {
 namespace {
 
 constexpr std::string_view record_name = "privileged-users";
-constexpr std::string_view format = "privileged-users/1";
+constexpr std::string_view format = "privileged-users/2";
 constexpr std::size_t max_person_bytes = 128;
+constexpr std::size_t person_prefix_bytes = 6;  ///< PNOGR-
+constexpr std::size_t max_salt_bytes = 64;
+constexpr std::array quorum_roles{Role::system_administrator, Role::security_officer};
 constexpr std::size_t max_spki_bytes = 256;
 
 Error malformed() { return {ErrorCode::storage_unavailable, "the record of privileged users is malformed"}; }
 
-bool readable(std::string_view text) noexcept {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+bool is_upper(char c) noexcept { return c >= 'A' && c <= 'Z'; }
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+bool in_the_one_spelling(std::string_view person) noexcept {
+  constexpr std::array<std::string_view, 5> types = {"PAS", "IDC", "PNO", "TAX", "TIN"};
+  if (person.size() <= person_prefix_bytes || person.size() > max_person_bytes) return false;
+  if (std::find(types.begin(), types.end(), person.substr(0, 3)) == types.end()) return false;
+  if (!is_upper(person[3]) || !is_upper(person[4]) || person[5] != '-') return false;
+  const auto identifier = person.substr(person_prefix_bytes);
+  return std::all_of(identifier.begin(), identifier.end(), [](char c) { return is_upper(c) || is_digit(c); });
+}
+
+bool recently_seen(const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now) noexcept {
+  return now <= user.last_seen + max_idle;
+}
+
+Error unstaffed(Role role) {
+  return {ErrorCode::conflict, "no " + std::string(name_of(role)) + " would be left, and nothing could be changed any more"};
 }
 
 Result<PrivilegedUser> parse_one(FieldReader& in) {
@@ -39,7 +60,9 @@ Result<PrivilegedUser> parse_one(FieldReader& in) {
   auto failures = in.number();
   auto locked_until = in.number();
   auto last_seen = in.number();
-  if (!spki || !suspended || *suspended > 1 || !failures || !locked_until || !last_seen) return malformed();
+  auto salt = in.text(max_salt_bytes);
+  auto generation = in.number();
+  if (!spki || !suspended || *suspended > 1 || !failures || !locked_until || !last_seen || !salt || !generation) return malformed();
   auto id = UserId::parse(*id_text);
   auto key = crypto::PublicKey::parse_spki(*spki);
   auto compatible = RoleSet::make(roles);
@@ -52,10 +75,42 @@ Result<PrivilegedUser> parse_one(FieldReader& in) {
                         .suspended = *suspended == 1,
                         .failures = *failures,
                         .locked_until = static_cast<std::int64_t>(*locked_until),
-                        .last_seen = from_unix_seconds(static_cast<std::int64_t>(*last_seen))};
+                        .last_seen = from_unix_seconds(static_cast<std::int64_t>(*last_seen)),
+                        .salt = std::move(*salt),
+                        .generation = *generation};
 }
 
 }  // namespace
+
+void PrivilegedUser::suspend() noexcept {
+  suspended = true;
+  ++generation;
+}
+
+void PrivilegedUser::change_roles(RoleSet changed) noexcept {
+  roles = std::move(changed);
+  ++generation;
+}
+
+void PrivilegedUser::resume(crypto::PublicKey with, UnixTime now) noexcept {
+  key = std::move(with);
+  suspended = false;
+  failures = 0;
+  locked_until = 0;
+  last_seen = now;
+  ++generation;
+}
+
+Standing PrivilegedUser::standing() const { return {generation, crypto::sha256(key.spki())}; }
+
+Status check_person(std::string_view person) {
+  // Two spellings of one person would be two accounts.
+  if (refused_by("sam.users.person-form", !in_the_one_spelling(person)))
+    return Error{ErrorCode::invalid_request,
+                 "person must be an identifier such as PNOGR-012345678 (EN 319 412-1, 5.1.3): PAS, IDC, PNO, TAX or TIN, the country, a "
+                 "dash, then A-Z and 0-9 alone"};
+  return {};
+}
 
 Result<RoleSet> parse_roles(const json::Value& object) {
   const auto* list = json::member(object, "roles");
@@ -72,26 +127,26 @@ Result<RoleSet> parse_roles(const json::Value& object) {
 }
 
 Result<PrivilegedUser> parse_user(const json::Value& object, UnixTime now) {
-  if (!object.is_object()) return Error{ErrorCode::invalid_request, "a user must be an object"};
-  static const std::set<std::string, std::less<>> known = {"id", "person", "roles", "jwk"};
-  for (const auto& [name, value] : object.items()) {
-    if (!known.contains(name)) return Error{ErrorCode::invalid_request, "a user has the unknown member " + name};
-  }
+  if (auto checked = check_members(object, "a user", {"id", "person", "roles", "jwk"}); !checked) return checked.error();
   auto id_text = json::text_member(object, "id", 64);
   if (!id_text) return id_text.error();
   auto id = UserId::parse(*id_text);
   if (!id) return Error{ErrorCode::invalid_request, "id: " + id.error().detail};
   auto person = json::text_member(object, "person", max_person_bytes);
   if (!person) return person.error();
-  if (!readable(*person)) return Error{ErrorCode::invalid_request, "person must be 1 to 128 printable characters without spaces"};
+  if (auto checked = check_person(*person); !checked) return checked.error();
   auto roles = parse_roles(object);
   if (!roles) return roles.error();
-  const auto* jwk = json::member(object, "jwk");
-  if (jwk == nullptr) return Error{ErrorCode::invalid_request, "jwk is missing"};
-  auto key = crypto::parse_jwk(json::encode(*jwk));
-  if (!key) return Error{ErrorCode::invalid_request, "jwk: " + key.error().detail};
-  return PrivilegedUser{
-      .id = std::move(*id), .person = std::move(*person), .roles = std::move(*roles), .key = std::move(*key), .last_seen = now};
+  auto key = parse_user_key(object);
+  if (!key) return key.error();
+  auto salt = crypto::random_id();
+  if (!salt) return salt.error();
+  return PrivilegedUser{.id = std::move(*id),
+                        .person = std::move(*person),
+                        .roles = std::move(*roles),
+                        .key = std::move(*key),
+                        .last_seen = now,
+                        .salt = std::move(*salt)};
 }
 
 Result<json::Value> describe(const PrivilegedUser& user) {
@@ -101,6 +156,7 @@ Result<json::Value> describe(const PrivilegedUser& user) {
   for (const auto role : user.roles.roles()) roles.push_back(name_of(role));
   return json::Value{{"id", user.id.text()},
                      {"person", user.person},
+                     {"person_salt", user.salt},
                      {"roles", std::move(roles)},
                      {"key", *thumbprint},
                      {"suspended", user.suspended},
@@ -115,6 +171,14 @@ std::string listed(const RoleSet& roles) {
   return out;
 }
 
+std::string person_commitment(const PrivilegedUser& user) {
+  Bytes input;
+  append_field(input, std::string_view("intaglio/person/1"));
+  append_field(input, user.salt);
+  append_field(input, user.person);
+  return encode_base64url(crypto::sha256(input));
+}
+
 Result<audit::Event> user_added(const PrivilegedUser& user, std::string actor, std::string proposal) {
   auto thumbprint = crypto::jwk_thumbprint(user.key);
   if (!thumbprint) return thumbprint.error();
@@ -122,7 +186,10 @@ Result<audit::Event> user_added(const PrivilegedUser& user, std::string actor, s
                       .actor = std::move(actor),
                       .subject = user.id.text(),
                       .outcome = audit::Outcome::success,
-                      .fields = {{"proposal", std::move(proposal)}, {"roles", listed(user.roles)}, {"key", std::move(*thumbprint)}}};
+                      .fields = {{"proposal", std::move(proposal)},
+                                 {"person", person_commitment(user)},
+                                 {"roles", listed(user.roles)},
+                                 {"key", std::move(*thumbprint)}}};
 }
 
 Status PrivilegedUsers::add(PrivilegedUser user) {
@@ -152,11 +219,31 @@ const PrivilegedUser* PrivilegedUsers::find_by_key(const crypto::Sha256Digest& s
 }
 
 Status PrivilegedUsers::check_staffed() const {
-  for (const auto needed : {Role::system_administrator, Role::security_officer}) {
+  for (const auto needed : quorum_roles) {
     const bool there =
         std::any_of(users_.begin(), users_.end(), [&](const PrivilegedUser& user) { return !user.suspended && user.roles.holds(needed); });
-    if (refused_by("sam.users.staffed", !there))
-      return Error{ErrorCode::conflict, "no " + std::string(name_of(needed)) + " would be left, and nothing could be changed any more"};
+    if (refused_by("sam.users.staffed", !there)) return unstaffed(needed);
+  }
+  return {};
+}
+
+bool PrivilegedUsers::idle(const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now) const noexcept {
+  if (recently_seen(user, max_idle, now)) return false;
+  return std::all_of(quorum_roles.begin(), quorum_roles.end(), [&](Role role) {
+    return !user.roles.holds(role) || std::any_of(users_.begin(), users_.end(), [&](const PrivilegedUser& other) {
+      return !other.suspended && other.roles.holds(role) && recently_seen(other, max_idle, now);
+    });
+  });
+}
+
+Status PrivilegedUsers::check_stays_staffed(const PrivilegedUsers& changed, std::chrono::hours max_idle, UnixTime now) const {
+  for (const auto role : quorum_roles) {
+    const bool stays = std::any_of(users_.begin(), users_.end(), [&](const PrivilegedUser& before) {
+      if (before.suspended || !before.roles.holds(role) || idle(before, max_idle, now)) return false;
+      const auto* after = changed.find(before.id.text());
+      return after != nullptr && !after->suspended && after->roles.holds(role);
+    });
+    if (refused_by("sam.users.stays-staffed", !stays)) return unstaffed(role);
   }
   return {};
 }
@@ -175,6 +262,8 @@ Bytes PrivilegedUsers::encode() const {
     append_field(out, user.failures);
     append_field(out, static_cast<std::uint64_t>(user.locked_until));
     append_field(out, static_cast<std::uint64_t>(unix_seconds(user.last_seen)));
+    append_field(out, user.salt);
+    append_field(out, user.generation);
   }
   return out;
 }

@@ -20,7 +20,7 @@ const managed = {
   'privileged user creation': ['add-user'],
   'privileged user maintenance': ['change-roles', 'suspend-user', 'resume-user'],
   'SAM maintenance': ['install-policy'],
-  'reading, which changes nothing': ['show-status', 'show-users', 'show-policy', 'show-proposals', 'read-audit'],
+  'reading, which changes nothing': ['show-status', 'show-users', 'show-policy', 'show-proposals', 'show-proposal', 'read-audit'],
 };
 const sorted = (table) => Object.values(table).flat().sort();
 
