@@ -389,8 +389,10 @@ TEST_F(ProposalTest, WhatItsMakerOrObserverAgreedToEndsWithWhatTheyWere) {
 
 TEST_F(ProposalTest, EachStepIsOnce) {
   const auto digest = digest_of(proposal_);
-  expect_refused(execution_by(admin_), ErrorCode::not_authorised);
   approved_by_the_officer();
+  proposal_.state = ProposalState::made;
+  expect_refused(execution_by(admin_), ErrorCode::not_authorised);
+  proposal_.state = ProposalState::approved;
   expect_refused(check_approval(proposal_, make_user("off-2", {Role::security_officer}), digest, now), ErrorCode::replayed);
   proposal_.state = ProposalState::executed;
   expect_refused(execution_by(admin_), ErrorCode::replayed);
