@@ -185,7 +185,7 @@ Result<std::string> Management::handle(const crypto::Sha256Digest& peer_spki, st
 
 Result<std::string> Management::answer(Call& call, Operation operation) {
   const auto actor = call.actor();
-  const auto answered = [&]() -> Result<std::string> {
+  auto answered = [&]() -> Result<std::string> {
     if (auto allowed = may_execute(call.by->roles, rule_of(operation)); !allowed) return allowed.error();
     if (operation == Operation::show_proposals) return show_proposals(call);
     if (operation == Operation::show_proposal) return show_proposal(call);

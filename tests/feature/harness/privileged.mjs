@@ -28,33 +28,42 @@ export class Privileged {
       .sign(key);
   }
 
-  /** Sends one request over a connection of its own; gives the JSON, or throws ManagementRefusal or the error of the connection. */
-  async send(compact) {
-    const socket = tls.connect({
+  connect() {
+    return tls.connect({
       host: '127.0.0.1', port: this.system.ports.sam_management, cert: this.certificate, key: this.pem, minVersion: 'TLSv1.3', rejectUnauthorized: false,
     });
-    try {
-      const answer = await new Promise((resolve, reject) => {
-        let octets = Buffer.alloc(0);
-        socket.once('error', reject);
-        socket.once('close', () => reject(new Error('the SAM closed the connection')));
-        socket.on('data', (part) => {
-          octets = Buffer.concat([octets, part]);
-          if (octets.length >= 4 && octets.length === 4 + octets.readUInt32BE(0)) resolve(octets.subarray(4));
-        });
-        socket.once('secureConnect', () => {
-          const message = encode([[1, compact]]);
-          const length = Buffer.alloc(4);
-          length.writeUInt32BE(message.length);
-          socket.write(Buffer.concat([length, message]));
-        });
+  }
+
+  /** Sends one request over this connection; gives the JSON, or throws ManagementRefusal or the error of the connection. */
+  async exchange(socket, compact) {
+    const answer = await new Promise((resolve, reject) => {
+      let octets = Buffer.alloc(0);
+      socket.once('error', reject);
+      socket.once('close', () => reject(new Error('the SAM closed the connection')));
+      socket.on('data', (part) => {
+        octets = Buffer.concat([octets, part]);
+        if (octets.length >= 4 && octets.length === 4 + octets.readUInt32BE(0)) resolve(octets.subarray(4));
       });
-      const fields = decode(answer);
-      if (fields[1]) {
-        const refusal = decode(fields[1][0]);
-        throw new ManagementRefusal(refusal[1][0], refusal[2]?.[0].toString());
-      }
-      return JSON.parse(fields[2][0].toString());
+      socket.once('secureConnect', () => {
+        const message = encode([[1, compact]]);
+        const length = Buffer.alloc(4);
+        length.writeUInt32BE(message.length);
+        socket.write(Buffer.concat([length, message]));
+      });
+    });
+    const fields = decode(answer);
+    if (fields[1]) {
+      const refusal = decode(fields[1][0]);
+      throw new ManagementRefusal(refusal[1][0], refusal[2]?.[0].toString());
+    }
+    return JSON.parse(fields[2][0].toString());
+  }
+
+  /** One request over a connection of its own. */
+  async send(compact) {
+    const socket = this.connect();
+    try {
+      return await this.exchange(socket, compact);
     } finally {
       socket.destroy();
     }

@@ -69,6 +69,21 @@ describe('TC-13 roles', () => {
     await assert.rejects(officer.send(forged), refusedWith('not_authorised'));
   });
 
+  it('let no one user hold the connections of the others', async () => {
+    const held = [];
+    try {
+      for (let i = 0; i < 3; i += 1) {
+        const request = await operator.request({ op: 'show-status' });
+        held.push(operator.connect());
+        await operator.exchange(held.at(-1), request);
+      }
+      await assert.rejects(operator.ask('show-status'), (error) => !(error instanceof ManagementRefusal));
+      assert.ok(await officer.ask('show-status'));
+    } finally {
+      held.forEach((socket) => socket.destroy());
+    }
+  });
+
   it('take no request twice, late, for another SAM, or signed by another key', async () => {
     const once = await administrator.request({ op: 'show-users' });
     assert.ok(await administrator.send(once));
