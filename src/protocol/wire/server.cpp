@@ -402,9 +402,10 @@ Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::s
 
 Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::shared_ptr<ManagementService> service) {
   if (!service || !config.pinned_peers.empty()) return Error{ErrorCode::configuration, "wire: a service that knows its peers, and no pins"};
-  return open(
-      config, [service](const crypto::Sha256Digest& peer) { return service->knows(peer); },
-      [service](const crypto::Sha256Digest& peer, ByteView message) { return serve(*service, peer, message); });
+  auto peers = [service](const crypto::Sha256Digest& peer) { return service->knows(peer); };
+  return open(config, std::move(peers), [service = std::move(service)](const crypto::Sha256Digest& peer, ByteView message) {
+    return serve(*service, peer, message);
+  });
 }
 
 std::uint16_t Server::port() const noexcept { return state_->port; }
