@@ -65,13 +65,14 @@ Result<Opened> open_all(Settings settings, bool make) {
   if (!keys) return keys.error();
   opened.keys = std::move(*keys);
 
-  for (const auto& folder :
-       {opened.settings.database.parent_path(), opened.settings.audit.directory, opened.settings.audit.anchor.parent_path()}) {
+  const auto& server = opened.settings.postgresql;
+  for (const auto& folder : {server ? std::filesystem::path(".") : opened.settings.database.parent_path(), opened.settings.audit.directory,
+                             opened.settings.audit.anchor.parent_path()}) {
     std::error_code failed;
     std::filesystem::create_directories(folder, failed);
     if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + folder.string() + ": " + failed.message()};
   }
-  auto database = storage::open_sqlite(opened.settings.database);
+  auto database = server ? storage::open_postgresql(*server) : storage::open_sqlite(opened.settings.database);
   if (!database) return database.error();
   opened.database = std::move(*database);
   if (auto migrated = opened.database->migrate(intaglio::sam::database_migrations()); !migrated) return migrated.error();
@@ -318,7 +319,14 @@ Status serve(Settings settings) {
   }
   if (opened->settings.management) {
     const auto status = [sam, not_served]() -> Result<std::string> { return not_served ? *not_served : sam->status(); };
-    auto listening = protocol::wire::Server::start(*opened->settings.management, std::make_shared<intaglio::sam::Management>(core, status));
+    const auto serves = [tokens = *tokens, clock = opened->settings.clock](const intaglio::sam::Policy& other) -> Status {
+      if (auto checked = check_clock(clock, other); !checked) return checked;
+      auto custody = open_custody(tokens, other);
+      return custody ? Status() : Status(custody.error());
+    };
+    auto listening = protocol::wire::Server::start(
+        *opened->settings.management,
+        std::make_shared<intaglio::sam::Management>(core, intaglio::sam::Management::Questions{.status = status, .serves_policy = serves}));
     if (!listening) return listening.error();
     management = std::move(*listening);
     log::info("management", {{"port", std::to_string(management->port())}});

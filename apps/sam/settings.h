@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "config/document.h"
 #include "protocol/wire.h"
+#include "storage/database.h"
 #include "token/token.h"
 
 namespace intaglio::apps::sam {
@@ -16,7 +17,8 @@ namespace intaglio::apps::sam {
 /// sam.toml: where things are. Nothing in it decides (see deploy/examples/sam.toml).
 struct Settings {
   std::string node, name, log_level;
-  std::filesystem::path database;
+  std::filesystem::path database;                        ///< a file of SQLite, unless
+  std::optional<storage::PostgresqlAddress> postgresql;  ///< it stands on a server
   ClockSource clock;
   token::TokenConfig token;
   std::optional<token::TokenConfig> key_token;  ///< of signers' keys, where `token` holds the SAM's own alone

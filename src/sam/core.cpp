@@ -56,6 +56,9 @@ constexpr std::string_view passkey_schema = R"(
 constexpr std::string_view identity_schema =
     "CREATE TABLE identities (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
 
+/// In which order proposals were made.
+constexpr std::string_view proposal_place_schema = "CREATE TABLE proposal_places (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);";
+
 }  // namespace
 
 Status Core::ready() const {
@@ -76,6 +79,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {8, lock_share_schema},
       {9, inactive_key_schema},
       {10, identity_schema},
+      {11, proposal_place_schema},
   };
   return list;
 }

@@ -5,6 +5,8 @@
 /// For the files of this folder alone.
 namespace intaglio::sam {
 
+inline constexpr std::size_t max_policy_document_bytes = 32 * 1024;
+
 inline constexpr std::string_view policy_record = "policy";
 
 /// What one request is about, as the transaction at hand knows it.

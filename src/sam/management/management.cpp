@@ -54,9 +54,9 @@ Status Management::Call::check_request_members(std::initializer_list<std::string
   return check_members(rest, "the request", known);
 }
 
-Management::Management(Core core, std::function<Result<std::string>()> status)
+Management::Management(Core core, Questions questions)
     : core_(std::move(core)),
-      status_(std::move(status)),
+      questions_(std::move(questions)),
       registry_(core_.sealer),
       proposals_(core_.sealer, "proposals", sealed::Rollback::refused),
       state_(core_.sealer, "sam_state", sealed::Rollback::refused) {}
@@ -192,7 +192,7 @@ Result<std::string> Management::answer(Call& call, Operation operation) {
     if (operation == Operation::read_audit) return read_audit(call);
     if (auto checked = call.check_request_members({}); !checked) return checked.error();
     if (operation == Operation::show_users) return show_users(call);
-    return operation == Operation::show_policy ? show_policy() : status_();
+    return operation == Operation::show_policy ? show_policy() : questions_.status();
   }();
   if (answered) return answered;
   auto recorded = core_.log.record(refused_event(actor, call.request->op, answered.error()));
@@ -213,7 +213,8 @@ Result<std::string> Management::change(Call& call) {
   const auto user = call.by->id;
   std::string answer;
   bool durable = false;
-  auto performed = core_.database.write([&](storage::Transaction& transaction) -> Status {
+  const auto served = check_policy_served(call);
+  auto performed = !served ? served : core_.database.write([&](storage::Transaction& transaction) -> Status {
     if (auto loaded = load_again(transaction, call, user); !loaded) return loaded;
     auto done = perform(transaction, call);
     if (!done) return done.error();
@@ -227,6 +228,42 @@ Result<std::string> Management::change(Call& call) {
   // What was refused changed nothing; that it was asked for is recorded.
   auto recorded = core_.log.record(refused_event(actor, call.request->op, performed.error()));
   return recorded ? performed.error() : recorded.error();
+}
+
+Status Management::check_policy_served(const Call& call) const {
+  // Who may not install one costs the token nothing; he is refused where the change is planned.
+  if (!may_execute(call.by->roles, rule_of(Operation::install_policy))) return {};
+  std::optional<json::Value> payload;
+  const auto& body = call.request->body;
+  if (call.request->op == "propose") {
+    const auto name = json::text_member(body, "operation", 64);
+    const auto operation = name ? parse_operation(*name) : Result<Operation>(name.error());
+    const auto* given = json::member(body, "payload");
+    if (operation && *operation == Operation::install_policy && given != nullptr) payload = *given;
+  } else if (call.request->op == "execute") {
+    const auto id = json::text_member(body, "proposal", 64);
+    auto read = core_.database.read([&](storage::Reader& reader) -> Status {
+      if (!id) return {};
+      auto found = proposals_.find_in_snapshot(reader, *id);
+      if (!found) return found.error();
+      if (!*found) return {};
+      const auto proposal = parse_proposal((*found)->content.reveal());
+      if (!proposal) return proposal.error();
+      if (proposal->operation != Operation::install_policy) return {};
+      auto parsed = json::parse(proposal->payload);
+      if (parsed) payload = *std::move(parsed);
+      return {};
+    });
+    if (!read) return read;
+  }
+  if (!payload) return {};
+  // What is no policy at all is refused with its reason where the change is planned.
+  const auto document = json::text_member(*payload, "document", max_policy_document_bytes);
+  if (!document) return {};
+  const auto policy = Policy::parse(*document);
+  if (!policy) return {};
+  if (auto served = questions_.serves_policy(*policy); refused_by("sam.policy.served", !served)) return served;
+  return {};
 }
 
 Result<std::string> Management::perform(storage::Transaction& transaction, Call& call) {

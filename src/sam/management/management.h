@@ -23,8 +23,12 @@ class Management final : public protocol::ManagementService {
   static constexpr std::size_t max_events_in_answer = 200;
   static constexpr std::size_t max_event_bytes_in_answer = 512 * 1024;  ///< a frame of the wire holds 1 MiB
 
-  /// `status`: the SAM's status document, JSON text. It may take its time: the SAM signs meanwhile.
-  Management(Core core, std::function<Result<std::string>()> status);
+  /// What the SAM is asked beside the writer: it may take its time, and the SAM signs meanwhile.
+  struct Questions {
+    std::function<Result<std::string>()> status;         ///< its status document, JSON text
+    std::function<Status(const Policy&)> serves_policy;  ///< whether its tokens and its clock can serve this one
+  };
+  Management(Core core, Questions questions);
 
   /// Whether a TLS peer with this key is a privileged user who is not suspended, as far as a snapshot knows: others never get as far
   /// as a request, and of a request `handle` decides anew.
@@ -47,6 +51,8 @@ class Management final : public protocol::ManagementService {
   /// The user and his roles as they are now, once more: somebody may have suspended him since he was let in.
   Status load_again(storage::Transaction& transaction, Call& call, const UserId& user) const;
   [[nodiscard]] Result<std::string> perform(storage::Transaction& transaction, Call& call);
+  /// A policy that would keep the SAM from serving is neither proposed nor installed.
+  Status check_policy_served(const Call& call) const;
 
   [[nodiscard]] Result<std::string> propose(storage::Transaction& transaction, Call& call);
   [[nodiscard]] Result<std::string> approve(storage::Transaction& transaction, Call& call);
@@ -66,7 +72,7 @@ class Management final : public protocol::ManagementService {
   Status record(storage::Transaction& transaction, const audit::Event& event) const;
 
   Core core_;
-  std::function<Result<std::string>()> status_;
+  Questions questions_;
   UserRegistry registry_;
   sealed::Table proposals_, state_;
   std::mutex mutex_;

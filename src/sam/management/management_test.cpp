@@ -113,10 +113,12 @@ class ManagementTest : public ::testing::Test {
                                                     .sap_keys = *sap_keys_,
                                                     .identity_key = signing_key_,
                                                     .sad_key = signing_key_},
-                                               [this] {
-                                                 if (while_status_) while_status_();
-                                                 return std::string(R"({"state":"serving"})");
-                                               });
+                                               Management::Questions{.status =
+                                                                         [this] {
+                                                                           if (while_status_) while_status_();
+                                                                           return std::string(R"({"state":"serving"})");
+                                                                         },
+                                                                     .serves_policy = [this](const Policy&) { return serves_; }});
   }
   void TearDown() override {
     management_.reset();
@@ -215,6 +217,7 @@ class ManagementTest : public ::testing::Test {
   std::unique_ptr<Factors> factors_;
   std::unique_ptr<SapKeys> sap_keys_;
   std::function<void()> while_status_;
+  Status serves_;  ///< what the tokens say of a policy
   std::unique_ptr<Management> management_;
 };
 
@@ -561,6 +564,24 @@ TEST_F(ManagementTest, APolicyIsReplacedByTwoPersonsAndItsEpochNeverGoesBack) {
   };
   expect_refused(refused(make_policy(1, true)), ErrorCode::conflict);
   expect_refused(refused(make_policy(3, false)), ErrorCode::conflict);
+}
+
+TEST_F(ManagementTest, APolicyThatTheSamCannotServeIsNeitherProposedNorInstalled) {
+  const auto document = make_policy(2, true);
+  const Value request = {{"op", "propose"}, {"operation", "install-policy"}, {"payload", {{"document", document}}}};
+  serves_ = Error{ErrorCode::configuration, "the token does not serve it"};
+  expect_refused(ask(admin_, request), ErrorCode::configuration);
+  expect_refused(ask(operator_, request), ErrorCode::not_authorised);
+  serves_ = {};
+  const auto proposal = propose(admin_, "install-policy", {{"document", document}});
+  answer(officer_, step("approve", proposal));
+  serves_ = Error{ErrorCode::configuration, "the token does not serve it any more"};
+  const auto execution = step("execute", proposal);
+  expect_refused(ask(admin_, execution), ErrorCode::configuration);
+  EXPECT_EQ(json::parse(answer(admin_, {{"op", "show-policy"}}).at("document").get<std::string>())->at("epoch"), 1);
+  serves_ = {};
+  answer(admin_, execution);
+  EXPECT_EQ(json::parse(answer(admin_, {{"op", "show-policy"}}).at("document").get<std::string>())->at("epoch"), 2);
 }
 
 TEST_F(ManagementTest, WhatOnePersonMayDoNeedsNoProposalAndTheRestGoesByOne) {

@@ -119,7 +119,7 @@ Result<std::string> Management::show_proposals(const Call& call) const {
   std::optional<std::int64_t> next;
   auto read = core_.database.read([&](storage::Reader& reader) -> Status {
     std::vector<std::pair<std::int64_t, std::string>> rows;
-    auto queried = reader.query("SELECT rowid, id FROM proposals WHERE rowid < ?1 ORDER BY rowid DESC LIMIT ?2",
+    auto queried = reader.query("SELECT place, id FROM proposal_places WHERE place < ?1 ORDER BY place DESC LIMIT ?2",
                                 {before, std::int64_t{max_shown_proposals}}, [&](const storage::Row& row) {
                                   rows.emplace_back(row.integer(0), row.text(1));
                                   return true;

@@ -14,7 +14,6 @@ using audit::Outcome;
 namespace {
 
 constexpr std::size_t max_reason_bytes = 256;
-constexpr std::size_t max_document_bytes = 32 * 1024;
 constexpr std::int64_t max_proposals_of_a_day = 1024;
 
 Error invalid(std::string detail) { return {ErrorCode::invalid_request, std::move(detail)}; }
@@ -132,11 +131,11 @@ Result<json::Value> describe(const Proposal& proposal, UnixTime now) {
 
 Status Management::check_room_for_a_proposal(storage::Transaction& transaction, const Call& call) const {
   std::vector<std::string> ids;
-  auto listed_ids =
-      transaction.query("SELECT id FROM proposals ORDER BY rowid DESC LIMIT ?1", {max_proposals_of_a_day}, [&](const storage::Row& row) {
-        ids.push_back(row.text(0));
-        return true;
-      });
+  auto listed_ids = transaction.query("SELECT id FROM proposal_places ORDER BY place DESC LIMIT ?1", {max_proposals_of_a_day},
+                                      [&](const storage::Row& row) {
+                                        ids.push_back(row.text(0));
+                                        return true;
+                                      });
   if (!listed_ids) return listed_ids.error();
   std::size_t open = 0;
   for (const auto& id : ids) {
@@ -182,6 +181,9 @@ Result<std::string> Management::propose(storage::Transaction& transaction, Call&
   auto possible = plan(transaction, call, proposal);
   if (!possible) return possible.error();
   if (auto inserted = proposals_.insert(transaction, proposal.id, encode(proposal)); !inserted) return inserted.error();
+  auto placed = transaction.execute("INSERT INTO proposal_places (place, id) SELECT COALESCE(MAX(place), 0) + 1, ?1 FROM proposal_places",
+                                    {std::string_view(proposal.id)});
+  if (!placed) return placed.error();
   auto event = event_of(proposal, EventType::proposal_made, *call.by);
   event.fields.emplace_back("ends", format_utc(proposal.ends));
   event.fields.emplace_back("target", possible->event.subject);
@@ -254,7 +256,7 @@ Result<Management::Change> Management::plan(storage::Transaction& transaction, c
 
 Result<Management::Change> Management::plan_policy(storage::Transaction& transaction, const json::Value& payload, Event event) const {
   if (auto checked = check_members(payload, "payload", {"document"}); !checked) return checked.error();
-  auto document = json::text_member(payload, "document", max_document_bytes);
+  auto document = json::text_member(payload, "document", max_policy_document_bytes);
   if (!document) return document.error();
   auto policy = Policy::parse(*document);
   if (!policy) return invalid(policy.error().detail);

@@ -24,8 +24,8 @@ function keysOf(text, { loose = false } = {}) {
 
 describe('the examples of the configuration', () => {
   for (const name of ['sam', 'ssa', 'pki']) {
-    // sam-key-token.toml: what most leave out of sam.toml, since the instance of `intaglio up` has one token.
-    const files = [`${name}.toml`, ...(name === 'sam' ? ['sam-key-token.toml'] : [])];
+    // What most leave out of sam.toml, since the instance of `intaglio up` has one token and no database server.
+    const files = [`${name}.toml`, ...(name === 'sam' ? ['sam-key-token.toml', 'sam-postgresql.toml'] : [])];
     const example = () => new Map(files.flatMap((file) => [...keysOf(readFileSync(path.join(repository, 'deploy/examples', file), 'utf8'))]));
     const described = () => {
       const result = run(path.join(binaries, `intaglio-${name}`), ['--describe-config']);
