@@ -277,8 +277,8 @@ Status serve(Settings settings) {
   // Another policy is the quorum's to install, which needs the management listener: without one there is nothing to wait for.
   if (!served && !opened->settings.management) return served.error();
   if (!served) log::refusal("policy.not_served", served.error(), {{"signing", "refused until another policy is installed"}});
-  const auto wrapped = served ? *std::move(served) : std::nullopt;
   const std::optional<Error> not_served = served ? std::nullopt : std::optional(served.error());
+  const auto wrapped = served ? *std::move(served) : std::nullopt;
 
   auto start_id = crypto::random_id();
   if (!start_id) return start_id.error();
