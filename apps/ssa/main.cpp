@@ -11,6 +11,8 @@
 #include "crypto/digest.h"
 #include "crypto/random.h"
 #include "http/routes.h"
+#include "oauth/authorization_endpoint.h"
+#include "oauth/migrations.h"
 #include "oauth/token_endpoint.h"
 #include "registration/endpoints.h"
 #include "settings.h"
@@ -152,16 +154,27 @@ Status serve(Settings settings) {
 
   const auto registered = std::make_shared<const oauth::Clients>(std::move(*clients));
   const auto& issuer = settings.service.description.base_url;
-  auto tokens = oauth::AccessTokens::make({issuer, settings.access_token_life}, opened->access_token_key, registered, opened->clock);
+  const auto grants = std::make_shared<oauth::Grants>(opened->database, opened->clock);
+  auto tokens =
+      oauth::AccessTokens::make({issuer, settings.access_token_life}, opened->access_token_key, registered, grants, opened->clock);
   if (!tokens) return tokens.error();
   const std::shared_ptr<oauth::AccessTokens> access_tokens = std::move(*tokens);
-  const auto token_endpoint = std::make_shared<oauth::TokenEndpoint>(
-      oauth::TokenEndpointConfig{issuer, issuer + "/csc/v2/oauth2/token", settings.max_assertion_life}, registered, access_tokens,
-      opened->database, opened->clock);
+  const auto oauth_base = issuer + "/csc/v2/oauth2/";
+  const auto authentication = std::make_shared<oauth::ClientAuthentication>(
+      oauth::ClientAuthenticationConfig{{issuer, oauth_base + "token", oauth_base + "pushed_authorize"}, settings.max_assertion_life},
+      registered, opened->database, opened->clock);
+  const auto token_endpoint = std::make_shared<oauth::TokenEndpoint>(issuer, authentication, access_tokens, grants, opened->clock);
+  std::shared_ptr<oauth::AuthorizationEndpoint> authorization;
+  if (!settings.approval_page.empty()) {
+    authorization = std::make_shared<oauth::AuthorizationEndpoint>(
+        oauth::AuthorizationConfig{issuer, settings.approval_page}, registered, authentication,
+        std::make_shared<oauth::PendingRequests>(opened->database, opened->clock), grants, opened->database);
+  }
   const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
   intaglio::ssa::Service service(
       settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
-                         [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); }});
+                         [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); },
+                         grants, authorization});
   registration::Endpoints endpoints(
       {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
   http::Router public_router;

@@ -117,6 +117,7 @@ void read_clients(config::Document& document, Settings& settings) {
     const auto name = section.text("name", "Shown to the signer as the application that asks.");
     const auto spki = section.text("spki", "private_key_jwt: SubjectPublicKeyInfo of the client's P-256 key, DER in base64.", "");
     const auto hash = section.text("secret_hash", "client_secret: what --new-client-secret prints beside the secret.", "");
+    const auto redirects = section.texts("redirect_uris", "Where codes may be sent, compared octet by octet; empty: no codes.", {});
     const auto signers = section.texts("signers", "Whose credentials this client may see and use; empty: any.", {});
     if (!id) {
       section.refuse("id", "must be 1 to 64 characters of A-Z a-z 0-9 - _");
@@ -144,6 +145,7 @@ void read_clients(config::Document& document, Settings& settings) {
       if (!SignerId::parse(signer)) section.refuse("signers", "holds what is no signer id");
       client.signers.insert(signer);
     }
+    client.redirect_uris.insert(redirects.begin(), redirects.end());
     if (name.empty() || name.size() > 128) section.refuse("name", "must have 1 to 128 characters");
     settings.clients.push_back(std::move(client));
   }
@@ -165,6 +167,14 @@ Settings read(config::Document& document) {
   auto oauth = document.section("oauth", "The authorization server for signature applications.");
   settings.access_token_life = oauth.seconds("access_token_seconds", "Life of an access token.", {60, 86400}, 3600);
   settings.max_assertion_life = oauth.seconds("max_assertion_seconds", "Longest life of a client assertion (RFC 7523).", {10, 3600}, 300);
+  settings.approval_page = oauth.text(
+      "approval_page",
+      "Where a signer is sent to approve an authorization request: https, without a fragment; empty: no authorization codes.", "");
+  const auto& page = settings.approval_page;
+  if (!page.empty() && (!page.starts_with("https://") || page.size() == 8 || page.find_first_of("# \"\\") != std::string::npos)) {
+    oauth.refuse("approval_page", "must be an https address without a fragment");
+  }
+  settings.service.description.with_codes = !page.empty();
   auto csc = document.section("csc", "The CSC API.");
   settings.service.description.specs = csc.text("specs", "specs in /csc/v2/info.", "2.2.0.0");
   settings.service.credential_cache =

@@ -30,6 +30,7 @@ struct Settings {
   protocol::wire::ClientConfig sam;
   outbound::HttpClientConfig pki;
   std::string pki_base_url;
+  std::string approval_page;  ///< empty: authorization codes are not offered
   std::chrono::seconds access_token_life, max_assertion_life;
   std::vector<oauth::Client> clients;
   std::string effective;  ///< canonical text, for the digest in the audit log

@@ -12,13 +12,23 @@
 namespace intaglio::http {
 
 /// What a route asks of its caller; part of each line of the table, so that no route can be without one.
-enum class Access { anonymous, bearer, operator_certificate, peer_certificate };
+enum class Access {
+  anonymous,
+  bearer,             ///< an application by itself
+  signer_bearer,      ///< an application, by itself or for a signer who let it
+  credential_bearer,  ///< the same, or with an authorisation of this one credential
+  approval_bearer,    ///< the page on which a signer decides about one request
+  operator_certificate,
+  peer_certificate,
+};
 
 /// Who calls, as the authorise callback of the route's access found it.
 struct Principal {
   std::string id;                   ///< client, operator or peer; empty for anonymous
   std::string subject;              ///< signer for whom a token was issued, or empty
   std::vector<std::string> scopes;
+  std::string grant{};              ///< what the signer granted, under which the token was issued, or empty
+  std::string credential{};         ///< the one credential that the token is for, or empty
 };
 
 /// The {name} parts of a pattern, raw as they stood in the path.
@@ -70,7 +80,7 @@ class Router {
   [[nodiscard]] Response serve(const Route& route, const Request& request, const PathParameters& parameters) const;
   [[nodiscard]] Response unknown(std::string_view path) const;
   std::vector<Route> routes_;
-  std::array<Guard, 4> guards_;
+  std::array<Guard, 7> guards_;
   std::vector<std::pair<std::string, Response>> unknown_;
 };
 

@@ -22,6 +22,25 @@ bool is_token_character(char c) noexcept {
 
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+std::vector<std::string> split_scopes(std::string_view text) {
+  std::vector<std::string> scopes;
+  while (!text.empty()) {
+    const auto space = text.find(' ');
+    if (space != 0) scopes.emplace_back(text.substr(0, space));
+    if (space == std::string_view::npos) break;
+    text.remove_prefix(space + 1);
+  }
+  return scopes;
+}
+
+/// A claim that is there as a text, or is not there; anything else is no token that we made.
+Result<std::string> optional_claim(const json::Value& claims, std::string_view name) {
+  if (json::member(claims, name) == nullptr) return std::string();
+  return json::text_member(claims, name);
+}
+
+}  // namespace
+
 Result<std::string_view> bearer_token(const http::Request& request) {
   const Error malformed{ErrorCode::invalid_request, "no Authorization header of the form Bearer token"};
   const auto header = request.headers.find("authorization");
@@ -35,32 +54,21 @@ Result<std::string_view> bearer_token(const http::Request& request) {
   return token;
 }
 
-std::vector<std::string> split_scopes(std::string_view text) {
-  std::vector<std::string> scopes;
-  while (!text.empty()) {
-    const auto space = text.find(' ');
-    if (space != 0) scopes.emplace_back(text.substr(0, space));
-    if (space == std::string_view::npos) break;
-    text.remove_prefix(space + 1);
-  }
-  return scopes;
-}
-
-}  // namespace
-
 Result<std::unique_ptr<AccessTokens>> AccessTokens::make(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer,
-                                                         std::shared_ptr<const Clients> clients, std::shared_ptr<const Clock> clock) {
+                                                         std::shared_ptr<const Clients> clients, std::shared_ptr<const Grants> grants,
+                                                         std::shared_ptr<const Clock> clock) {
   auto kid = crypto::jwk_thumbprint(signer->public_key());
   if (!kid) return kid.error();
   return std::unique_ptr<AccessTokens>(
-      new AccessTokens(std::move(config), std::move(signer), std::move(clients), std::move(clock), std::move(*kid)));
+      new AccessTokens(std::move(config), std::move(signer), std::move(clients), std::move(grants), std::move(clock), std::move(*kid)));
 }
 
 AccessTokens::AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clients> clients,
-                           std::shared_ptr<const Clock> clock, std::string kid)
+                           std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock, std::string kid)
     : config_(std::move(config)),
       signer_(std::move(signer)),
       clients_(std::move(clients)),
+      grants_(std::move(grants)),
       clock_(std::move(clock)),
       kid_(std::move(kid)),
       remembered_(config_.max_remembered) {}
@@ -76,6 +84,32 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view s
   auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
   if (!token) return token.error();
   return IssuedToken{std::move(*token), config_.life};
+}
+
+Result<IssuedToken> AccessTokens::issue(const Client& client, const GrantedToken& granted) const {
+  auto id = crypto::random_id();
+  if (!id) return id.error();
+  const auto now = clock_->now();
+  json::Value payload{{"iss", config_.issuer},    {"aud", config_.issuer},
+                      {"sub", granted.signer},    {"client_id", client.id.text()},
+                      {"scope", granted.scope},   {"jti", *id},
+                      {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + granted.life)},
+                      {"grant", granted.grant}};
+  if (!granted.credential.empty()) payload["credentialID"] = granted.credential;
+  auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
+  if (!token) return token.error();
+  return IssuedToken{std::move(*token), granted.life};
+}
+
+Result<std::string> AccessTokens::jwks() const {
+  const auto encoded = crypto::encode_jwk(signer_->public_key());
+  if (!encoded) return encoded.error();
+  auto key = json::parse(*encoded);
+  if (!key) return key.error();
+  (*key)["kid"] = kid_;
+  (*key)["use"] = "sig";
+  (*key)["alg"] = "ES256";
+  return json::encode({{"keys", json::Value::array({*key})}});
 }
 
 Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTime now) const {
@@ -95,7 +129,11 @@ Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTi
   if (refused_by("oauth.token.audience", *audience != config_.issuer))
     return Error{ErrorCode::not_authorised, "access token for another audience"};
   if (refused_by("oauth.token.expired", *expires <= unix_seconds(now))) return Error{ErrorCode::ticket_expired, "the access token ended"};
-  return Claims{*client, *scope, from_unix_seconds(*expires)};
+  const auto grant = optional_claim(*claims, "grant");
+  const auto credential = optional_claim(*claims, "credentialID");
+  const auto subject = json::text_member(*claims, "sub");
+  if (!grant || !credential || !subject) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
+  return Claims{*client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, from_unix_seconds(*expires)};
 }
 
 Result<http::Principal> AccessTokens::check(const http::Request& request) {
@@ -115,7 +153,10 @@ Result<http::Principal> AccessTokens::check(const http::Request& request) {
   if (refused_by("oauth.token.client", clients_->find(claims->client) == nullptr)) {
     return Error{ErrorCode::not_authorised, "access token of a client that is no longer registered"};
   }
-  return http::Principal{claims->client, {}, split_scopes(claims->scope)};
+  if (!claims->grant.empty()) {
+    if (const auto live = grants_->check_live(claims->grant); !live) return live.error();
+  }
+  return http::Principal{claims->client, claims->signer, split_scopes(claims->scope), claims->grant, claims->credential};
 }
 
 http::Response access_refusal(const http::Request&, const Error& error) {

@@ -10,6 +10,7 @@
 #include "http/server.h"
 #include "oauth/bounded_cache.h"
 #include "oauth/client.h"
+#include "oauth/grants.h"
 
 namespace intaglio::oauth {
 
@@ -17,6 +18,14 @@ struct AccessTokenConfig {
   std::string issuer;               ///< also the audience: the one resource server is this process
   std::chrono::seconds life{3600};
   std::size_t max_remembered = 4096;
+};
+
+/// A token that stands on what a signer granted.
+struct GrantedToken {
+  std::string grant, signer;
+  std::string scope;       ///< `credential`, `service`, or both
+  std::string credential;  ///< with scope `credential`: the only one that it is for
+  std::chrono::seconds life;
 };
 
 struct IssuedToken {
@@ -31,20 +40,27 @@ class AccessTokens {
   /// `signer`: P-256. The clients outlive this object.
   [[nodiscard]] static Result<std::unique_ptr<AccessTokens>> make(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer,
                                                                   std::shared_ptr<const Clients> clients,
-                                                                  std::shared_ptr<const Clock> clock);
+                                                                  std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock);
 
   /// A service token for this client (grant client_credentials): subject and client are the same (RFC 9068, 2.2).
   [[nodiscard]] Result<IssuedToken> issue(const Client& client, std::string_view scope) const;
+  /// A token for this client in the name of a signer.
+  [[nodiscard]] Result<IssuedToken> issue(const Client& client, const GrantedToken& granted) const;
+  /// The keys that verify them, as a JWK set (RFC 7517).
+  [[nodiscard]] Result<std::string> jwks() const;
   /// The caller of a request by its `Authorization: Bearer` header. `invalid_request`: no such header or not of that form;
-  /// `not_authorised`: no token of ours, or of a client that is gone; `ticket_expired`: it was ours.
+  /// `not_authorised`: no token of ours, or of a client that is gone; `ticket_expired`: it was ours, and ended by itself or with its
+  /// grant.
   [[nodiscard]] Result<http::Principal> check(const http::Request& request);
+  [[nodiscard]] std::chrono::seconds life() const noexcept { return config_.life; }
   [[nodiscard]] std::size_t remembered() const { return remembered_.size(); }
 
  private:
   AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clients> clients,
-               std::shared_ptr<const Clock> clock, std::string kid);
+               std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock, std::string kid);
   struct Claims {
     std::string client, scope;
+    std::string signer, grant, credential;  ///< empty: a token of the application by itself
     UnixTime expires;
   };
   [[nodiscard]] Result<Claims> verify(std::string_view token, UnixTime now) const;
@@ -52,11 +68,14 @@ class AccessTokens {
   AccessTokenConfig config_;
   std::shared_ptr<const crypto::Signer> signer_;
   std::shared_ptr<const Clients> clients_;
+  std::shared_ptr<const Grants> grants_;
   std::shared_ptr<const Clock> clock_;
   std::string kid_;
   BoundedCache<std::shared_ptr<const Claims>> remembered_;
 };
 
+/// The token in the header `Authorization: Bearer` of a request. Refused (`invalid_request`): no header, or not of that form.
+[[nodiscard]] Result<std::string_view> bearer_token(const http::Request& request);
 /// The answer to what `check` refused, in CSC's words (csc-api 2), with WWW-Authenticate (RFC 6750, 3).
 [[nodiscard]] http::Response access_refusal(const http::Request& request, const Error& error);
 

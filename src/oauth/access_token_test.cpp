@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "oauth/migrations.h"
 #include "oauth/test_support.h"
 
 namespace intaglio::oauth {
@@ -15,8 +16,10 @@ constexpr const char* issuer = "https://sign.example";
 class AccessTokenTest : public testing::Test {
  protected:
   AccessTokenTest() {
+    database_.migrate(migrations());
+    grants_ = std::make_shared<Grants>(database_.get(), clock_);
     clients_ = std::make_shared<const Clients>(must(Clients::make({client_.registered()})));
-    tokens_ = must(AccessTokens::make({issuer, std::chrono::seconds{3600}, 4}, key_, clients_, clock_));
+    tokens_ = must(AccessTokens::make({issuer, std::chrono::seconds{3600}, 4}, key_, clients_, grants_, clock_));
   }
   [[nodiscard]] std::string issue() { return must(tokens_->issue(*clients_->find("app"), "service")).token; }
   [[nodiscard]] static http::Request with(const std::string& header) {
@@ -40,10 +43,12 @@ class AccessTokenTest : public testing::Test {
     return checked ? ErrorCode::internal : checked.error().code;
   }
 
+  test::TemporaryDatabase database_;
   test::TestClient client_{"app"};
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(test::test_start);
   std::shared_ptr<crypto::SoftwareKey> key_ = must(crypto::SoftwareKey::generate());
   std::shared_ptr<const Clients> clients_;
+  std::shared_ptr<Grants> grants_;
   std::unique_ptr<AccessTokens> tokens_;
 };
 

@@ -1,5 +1,8 @@
 #include "oauth/client.h"
 
+#include <algorithm>
+#include <array>
+
 #include "crypto/random.h"
 #include "crypto/symmetric.h"
 
@@ -9,6 +12,30 @@ namespace {
 constexpr std::string_view scheme = "hmac-sha256$";
 constexpr std::size_t salt_bytes = 16;
 constexpr std::size_t mac_bytes = 32;
+
+constexpr std::size_t max_redirect_uri_bytes = 1024;
+
+/// https, http to the device itself (RFC 8252, 7.3), or a scheme of an application (7.1): nothing that a browser would run or
+/// read, no fragment (RFC 6749, 3.1.2), nothing that could end a header line.
+bool is_redirect_uri(std::string_view uri) {
+  const auto printable =
+      std::all_of(uri.begin(), uri.end(), [](char c) { return c > 0x20 && c < 0x7F && c != '#' && c != '"' && c != '\\'; });
+  const auto colon = uri.find(':');
+  if (!printable || uri.size() > max_redirect_uri_bytes || colon == std::string_view::npos || colon == 0) return false;
+  const auto kind = uri.substr(0, colon);
+  const auto rest = uri.substr(colon + 1);
+  const auto known = std::all_of(kind.begin(), kind.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+  });
+  if (!known || rest.empty()) return false;
+  if (kind == "http")
+    return rest.starts_with("//127.0.0.1:") || rest.starts_with("//127.0.0.1/") || rest.starts_with("//[::1]:") ||
+           rest.starts_with("//[::1]/");
+  if (kind == "https")
+    return rest.size() > 2 && rest.starts_with("//") && rest.substr(0, rest.find('/', 2)).find('@') == std::string_view::npos;
+  constexpr auto never = std::to_array<std::string_view>({"javascript", "data", "vbscript", "file", "blob", "about", "ws", "wss", "ftp"});
+  return std::find(never.begin(), never.end(), kind) == never.end();
+}
 
 }  // namespace
 
@@ -54,6 +81,9 @@ Result<Clients> Clients::make(std::vector<Client> clients) {
     }
     if (client.key && client.key->algorithm() != crypto::KeyAlgorithm::p256) {
       return Error{ErrorCode::configuration, "the key of client " + id + " is not a P-256 key (ES256)"};
+    }
+    for (const auto& uri : client.redirect_uris) {
+      if (!is_redirect_uri(uri)) return Error{ErrorCode::configuration, "a redirect address of client " + id + " is no safe one: " + uri};
     }
     if (!registered.clients_.try_emplace(id, std::move(client)).second) {
       return Error{ErrorCode::configuration, "client " + id + " stands twice"};

@@ -41,6 +41,7 @@ struct Client {
   std::optional<crypto::PublicKey> key;  ///< private_key_jwt
   std::optional<SecretHash> secret;      ///< client_secret_basic, client_secret_post
   std::set<std::string> signers;         ///< whose credentials it may see and use; empty: any
+  std::set<std::string> redirect_uris{};  ///< where a code may be sent, compared octet by octet; empty: no code for this client
 
   [[nodiscard]] bool may_see(const SignerId& signer) const { return signers.empty() || signers.contains(signer.text()); }
 };
@@ -48,7 +49,7 @@ struct Client {
 /// The registered applications; fixed while the process runs.
 class Clients {
  public:
-  /// Refused (`configuration`): an id twice, no way to authenticate or two of them.
+  /// Refused (`configuration`): an id twice, no way to authenticate or two of them, a redirect address that is no safe one.
   [[nodiscard]] static Result<Clients> make(std::vector<Client> clients);
   /// nullptr when it is unknown.
   [[nodiscard]] const Client* find(std::string_view id) const;

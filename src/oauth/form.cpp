@@ -36,6 +36,24 @@ Result<std::string> decode_form_value(std::string_view text) {
   return decoded;
 }
 
+std::string encode_form_value(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const bool plain =
+        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      encoded.push_back(c);
+      continue;
+    }
+    const auto octet = static_cast<unsigned char>(c);
+    encoded.push_back('%');
+    encoded.push_back(digits[octet >> 4U]);
+    encoded.push_back(digits[octet & 0x0FU]);
+  }
+  return encoded;
+}
+
 Result<Form> Form::parse(std::string_view body) {
   Form form;
   while (!body.empty()) {

@@ -29,5 +29,7 @@ class Form {
 
 /// One value of such a form: '+' is a space, %XX an octet.
 [[nodiscard]] Result<std::string> decode_form_value(std::string_view text);
+/// The reverse, also for one value of a query (RFC 3986, 2.3): everything but A-Z a-z 0-9 - . _ ~ is escaped.
+[[nodiscard]] std::string encode_form_value(std::string_view text);
 
 }  // namespace intaglio::oauth

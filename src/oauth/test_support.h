@@ -65,14 +65,21 @@ class TestClient {
  public:
   explicit TestClient(std::string id) : id_(std::move(id)), key_(must(crypto::SoftwareKey::generate())) {}
 
-  [[nodiscard]] Client registered(std::set<std::string> signers = {}) const {
-    return {must(ClientId::parse(id_)), "Application " + id_, key_->public_key(), std::nullopt, std::move(signers)};
+  [[nodiscard]] Client registered(std::set<std::string> signers = {}, std::set<std::string> redirect_uris = {}) const {
+    return {must(ClientId::parse(id_)), "Application " + id_,    key_->public_key(), std::nullopt,
+            std::move(signers),         std::move(redirect_uris)};
   }
   [[nodiscard]] json::Value claims(std::string_view audience, UnixTime now, std::string_view jti) const {
     return {{"iss", id_}, {"sub", id_}, {"aud", audience}, {"jti", jti}, {"iat", unix_seconds(now)}, {"exp", unix_seconds(now) + 60}};
   }
   [[nodiscard]] std::string sign(const json::Value& claims, std::string_view typ = "JWT") const {
     return must(crypto::make_jws(*key_, typ, "key-1", json::encode(claims)));
+  }
+  /// Without the member typ, which RFC 7523 does not know.
+  [[nodiscard]] std::string sign_untyped(const json::Value& claims) const {
+    auto token = encode_base64url(as_bytes(R"({"alg":"ES256"})")) + "." + encode_base64url(as_bytes(json::encode(claims)));
+    const auto raw = must(crypto::ecdsa_to_raw(must(key_->sign(crypto::SignatureSuite::ecdsa_sha256, as_bytes(token))), 32));
+    return token + "." + encode_base64url(raw);
   }
 
  private:

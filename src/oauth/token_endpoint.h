@@ -1,50 +1,39 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
-#include <vector>
 
 #include "base/clock.h"
 #include "http/server.h"
+#include "json/json.h"
 #include "oauth/access_token.h"
 #include "oauth/client.h"
+#include "oauth/client_authentication.h"
 #include "oauth/form.h"
-#include "storage/database.h"
+#include "oauth/grants.h"
+#include "oauth/refusal.h"
 
 namespace intaglio::oauth {
 
-struct TokenEndpointConfig {
-  std::string issuer;          ///< accepted as audience of a client assertion
-  std::string token_endpoint;  ///< the same; the address of this endpoint
-  std::chrono::seconds max_assertion_life{300};
-};
-
-/// The tables of this room.
-[[nodiscard]] const std::vector<storage::Migration>& migrations();
-
-/// POST oauth2/token (RFC 6749, 4.4; csc-api 4.4): client_credentials with private_key_jwt (ES256, each assertion once) or a
-/// client secret, in the header or in the body. Thread-safe.
+/// POST oauth2/token (RFC 6749, 3.2; csc-api 4.4): client_credentials and authorization_code. Thread-safe.
 class TokenEndpoint {
  public:
-  TokenEndpoint(TokenEndpointConfig config, std::shared_ptr<const Clients> clients, std::shared_ptr<AccessTokens> tokens,
-                std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock);
+  /// `issuer`: what the authorization details of a request may name as location.
+  TokenEndpoint(std::string issuer, std::shared_ptr<const ClientAuthentication> authentication, std::shared_ptr<AccessTokens> tokens,
+                std::shared_ptr<Grants> grants, std::shared_ptr<const Clock> clock);
   [[nodiscard]] http::Response answer(const http::Request& request) const;
 
  private:
-  struct Refusal;
-  struct Credentials;
-  [[nodiscard]] http::Response refuse(const http::Request& request, const Refusal& refusal) const;
-  /// The client that the request names and proves to be, or why not.
-  [[nodiscard]] std::variant<const Client*, Refusal> authenticate(const http::Request& request, const Form& form) const;
-  [[nodiscard]] Status check_assertion(const Client& client, std::string_view assertion) const;
-  [[nodiscard]] Status consume_assertion(const Client& client, std::string_view jti, UnixTime until) const;
+  using Answer = std::variant<json::Value, Refusal>;
+  [[nodiscard]] Answer client_credentials(const http::Request& request, const Form& form, const Client& client) const;
+  [[nodiscard]] Answer authorization_code(const http::Request& request, const Form& form, const Client& client) const;
 
-  TokenEndpointConfig config_;
-  std::shared_ptr<const Clients> clients_;
+  std::string issuer_;
+  std::shared_ptr<const ClientAuthentication> authentication_;
   std::shared_ptr<AccessTokens> tokens_;
-  std::shared_ptr<storage::Database> database_;
+  std::shared_ptr<Grants> grants_;
   std::shared_ptr<const Clock> clock_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "oauth/migrations.h"
 #include "oauth/test_support.h"
 
 namespace intaglio::oauth {
@@ -16,19 +17,22 @@ constexpr const char* assertion_type = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-ass
 class TokenEndpointTest : public testing::Test {
  protected:
   TokenEndpointTest() {
+    database_.migrate(migrations());
     auto made = must(make_client_secret());
     secret_ = std::string(as_text(made.secret.reveal()));
     clients_ = std::make_shared<const Clients>(must(Clients::make(
         {keyed_.registered(), Client{must(ClientId::parse("secretive")), "Secretive", std::nullopt, std::move(made.hash), {}}})));
-    tokens_ = must(AccessTokens::make({issuer, std::chrono::seconds{3600}}, must(crypto::SoftwareKey::generate()), clients_, clock_));
-    database_.migrate(migrations());
     restart();
   }
   void restart() {
     endpoint_.reset();
+    tokens_.reset();
     database_.reopen();
-    endpoint_ = std::make_unique<TokenEndpoint>(TokenEndpointConfig{issuer, endpoint, std::chrono::seconds{300}}, clients_, tokens_,
-                                                database_.get(), clock_);
+    const auto grants = std::make_shared<Grants>(database_.get(), clock_);
+    tokens_ = must(AccessTokens::make({issuer, std::chrono::seconds{3600}}, key_, clients_, grants, clock_));
+    const auto authentication = std::make_shared<ClientAuthentication>(
+        ClientAuthenticationConfig{{issuer, endpoint}, std::chrono::seconds{300}}, clients_, database_.get(), clock_);
+    endpoint_ = std::make_unique<TokenEndpoint>(issuer, authentication, tokens_, grants, clock_);
   }
   [[nodiscard]] http::Response post(std::string body, const std::string& authorization = "") const {
     http::Request request;
@@ -60,6 +64,7 @@ class TokenEndpointTest : public testing::Test {
   std::string secret_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(test::test_start);
   std::shared_ptr<const Clients> clients_;
+  std::shared_ptr<crypto::SoftwareKey> key_ = must(crypto::SoftwareKey::generate());
   std::shared_ptr<AccessTokens> tokens_;
   std::unique_ptr<TokenEndpoint> endpoint_;
 };
@@ -84,6 +89,13 @@ TEST_F(TokenEndpointTest, TakesAnAssertionWithoutTypeAndWithTheIssuerAsAudience)
   auto changed = claims();
   changed["aud"] = json::Value::array({issuer});
   EXPECT_EQ(post_assertion(keyed_.sign(changed, "client-authentication+jwt")).status, 200U);
+}
+
+TEST_F(TokenEndpointTest, TakesAnAssertionWithoutATypeAtAllAsOtherLibrariesMakeIt) {
+  EXPECT_EQ(post_assertion(keyed_.sign_untyped(claims())).status, 200U);
+  auto changed = claims("other");
+  changed["sub"] = "other";
+  expect_refusal(post_assertion(keyed_.sign_untyped(changed)), 401, "invalid_client", "Invalid parameter client_assertion");
 }
 
 TEST_F(TokenEndpointTest, TakesASecretInTheHeaderOrInTheBody) {
@@ -149,7 +161,7 @@ TEST_F(TokenEndpointTest, RefusesInTheOrderAndWithTheTextsOfTheApi) {
   expect_refusal(post("grant_type=client_credentials"), 400, "invalid_request", "Missing parameter client_id");
   expect_refusal(post("client_id=keyed"), 400, "invalid_request", "Missing parameter grant_type");
   expect_refusal(post("client_id=keyed&grant_type=password"), 400, "invalid_request", "Invalid parameter grant_type");
-  expect_refusal(post("client_id=keyed&grant_type=authorization_code"), 400, "invalid_request", "Invalid parameter grant_type");
+  expect_refusal(post("client_id=keyed&grant_type=authorization_code"), 401, "invalid_request", "Client authorization required");
   expect_refusal(post("client_id=nobody&grant_type=client_credentials"), 400, "invalid_request", "Invalid parameter client_id");
   expect_refusal(post("client_id=keyed&grant_type=client_credentials"), 401, "invalid_request", "Client authorization required");
   expect_refusal(post("client_id=secretive&grant_type=client_credentials&client_secret=wrong"), 400, "invalid_request",

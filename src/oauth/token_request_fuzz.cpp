@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "base/log.h"
+#include "oauth/migrations.h"
 #include "oauth/test_support.h"
 #include "oauth/token_endpoint.h"
 
@@ -17,11 +18,12 @@ struct World {
     auto made = must(oauth::make_client_secret());
     clients = std::make_shared<const oauth::Clients>(must(oauth::Clients::make(
         {client.registered(), oauth::Client{must(ClientId::parse("secretive")), "S", std::nullopt, std::move(made.hash), {}}})));
+    const auto grants = std::make_shared<oauth::Grants>(database.get(), clock);
     tokens = must(oauth::AccessTokens::make({"https://sign.example", std::chrono::seconds{3600}}, must(crypto::SoftwareKey::generate()),
-                                            clients, clock));
-    endpoint = std::make_unique<oauth::TokenEndpoint>(
-        oauth::TokenEndpointConfig{"https://sign.example", "https://sign.example/token", std::chrono::seconds{300}}, clients, tokens,
-        database.get(), clock);
+                                            clients, grants, clock));
+    const auto authentication = std::make_shared<oauth::ClientAuthentication>(
+        oauth::ClientAuthenticationConfig{{"https://sign.example", "https://sign.example/token"}}, clients, database.get(), clock);
+    endpoint = std::make_unique<oauth::TokenEndpoint>("https://sign.example", authentication, tokens, grants, clock);
   }
   oauth::test::TemporaryDatabase database;
   oauth::test::TestClient client{"keyed"};

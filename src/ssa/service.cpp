@@ -1,7 +1,11 @@
 #include "ssa/service.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "json/json.h"
+#include "oauth/metadata.h"
+#include "ssa/csc/refusal.h"
 
 namespace intaglio::ssa {
 namespace {
@@ -14,6 +18,10 @@ using http::Request;
 /// CSC API v2, table 2: an unimplemented method, or a path that no version knows.
 http::Response not_implemented() { return http::error_answer(501, "not_implemented", "The method is not implemented"); }
 
+bool has_scope(const Principal& caller, std::string_view scope) {
+  return std::find(caller.scopes.begin(), caller.scopes.end(), scope) != caller.scopes.end();
+}
+
 }  // namespace
 
 Service::Service(const ServiceConfig& config, const ServiceParts& parts)
@@ -24,9 +32,10 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       filter_(std::make_shared<SadFilter>(keys_, transactions_, credentials_, parts.clock, config.max_sad_age)),
       info_(config.description),
       credential_methods_(credentials_, parts.clients, parts.clock),
-      sign_hash_(parts.sam, filter_, credentials_, parts.clock, config.max_hashes),
-      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated}) {
-}
+      sign_hash_(parts.sam, filter_, credentials_, parts.grants, parts.clock, config.max_hashes),
+      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated}),
+      approvals_(parts.authorization, interaction_),
+      base_url_(config.description.base_url) {}
 
 http::Response Service::ready() const {
   // The keys are asked from the SAM when they are not known: ready means that a signature could be served.
@@ -35,23 +44,61 @@ http::Response Service::ready() const {
   return http::json_answer(R"({"status":"the SAM does not answer"})", 503);
 }
 
-void Service::add_routes(http::Router& router) {
-  const auto tokens = parts_.tokens;
-  router.authorise_with(
-      Access::bearer,
-      [tokens](const Request& request) -> Result<Principal> {
-        auto caller = tokens->check(request);
-        if (!caller) return caller.error();
-        for (const auto& scope : caller->scopes) {
-          if (scope == "service") return caller;
-        }
-        return Error{ErrorCode::not_authorised, "the access token is not for the service"};
-      },
-      oauth::access_refusal);
+void Service::add_guards(http::Router& router) const {
+  const auto guard = [&](Access access, bool (*admits)(const Principal&)) {
+    router.authorise_with(
+        access,
+        [tokens = parts_.tokens, admits](const Request& request) -> Result<Principal> {
+          auto caller = tokens->check(request);
+          if (!caller) return caller.error();
+          if (refused_by("ssa.token.scope", !admits(*caller))) {
+            return Error{ErrorCode::not_authorised, "the access token is not for this method"};
+          }
+          return caller;
+        },
+        oauth::access_refusal);
+  };
+  guard(Access::bearer, [](const Principal& caller) { return has_scope(caller, "service") && caller.grant.empty(); });
+  guard(Access::signer_bearer, [](const Principal& caller) { return has_scope(caller, "service"); });
+  guard(Access::credential_bearer, [](const Principal& caller) { return has_scope(caller, "service") || has_scope(caller, "credential"); });
+}
 
-  const auto csc = [&](std::string_view method, http::Response (csc::Credentials::*handler)(const Request&, const Principal&) const) {
+void Service::add_oauth_routes(http::Router& router) {
+  router.add("POST", "/csc/v2/oauth2/token", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->answer(q); });
+  const auto about = oauth::metadata(base_url_, base_url_ + "/csc/v2/oauth2", parts_.authorization != nullptr);
+  router.add("GET", "/.well-known/oauth-authorization-server", Access::anonymous,
+             [about](const Request&, const PathParameters&) { return http::json_answer(about); });
+  router.add("GET", "/csc/v2/oauth2/jwks", Access::anonymous, [tokens = parts_.tokens](const Request& q, const PathParameters&) {
+    auto keys = tokens->jwks();
+    return keys ? http::json_answer(std::move(*keys)) : csc::refuse(q, keys.error());
+  });
+}
+
+void Service::add_approval_routes(http::Router& router) {
+  router.authorise_with(
+      Access::approval_bearer, [this](const Request& request) { return approvals_.check(request); }, oauth::access_refusal);
+  router.add("GET", "/csc/v2/oauth2/authorize", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return approvals_.authorize(q); });
+  router.add("POST", "/csc/v2/oauth2/pushed_authorize", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return parts_.authorization->push(q); });
+  router.add("POST", "/sic/v1/approvals", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return approvals_.exchange(q); });
+  router.add("POST", "/sic/v1/approvals/messages", Access::approval_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return approvals_.approve(q, who); });
+  router.add("POST", "/sic/v1/approvals/refusals", Access::approval_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return approvals_.deny(q, who); });
+}
+
+void Service::add_routes(http::Router& router) {
+  add_guards(router);
+  add_oauth_routes(router);
+  if (parts_.authorization) add_approval_routes(router);
+
+  const auto csc = [&](std::string_view method, Access access,
+                       http::Response (csc::Credentials::*handler)(const Request&, const Principal&) const) {
     router.add(
-        "POST", "/csc/v2/" + std::string(method), Access::bearer,
+        "POST", "/csc/v2/" + std::string(method), access,
         [this, handler](const Request& q, const PathParameters&, const Principal& who) { return (credential_methods_.*handler)(q, who); });
   };
   const auto sic = [&](std::string_view path, http::Response (signer::Interaction::*handler)(const Request&, const Principal&) const) {
@@ -61,12 +108,10 @@ void Service::add_routes(http::Router& router) {
 
   router.add("POST", "/csc/v2/info", Access::anonymous, [this](const Request& q, const PathParameters&) { return info_.answer(q); });
   router.add("GET", "/csc/v2/logo", Access::anonymous, [](const Request&, const PathParameters&) { return csc::Info::logo(); });
-  router.add("POST", "/csc/v2/oauth2/token", Access::anonymous,
-             [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->answer(q); });
-  csc("credentials/list", &csc::Credentials::list);
-  csc("credentials/info", &csc::Credentials::info);
-  csc("credentials/authorize", &csc::Credentials::authorize);
-  router.add("POST", "/csc/v2/signatures/signHash", Access::bearer,
+  csc("credentials/list", Access::signer_bearer, &csc::Credentials::list);
+  csc("credentials/info", Access::credential_bearer, &csc::Credentials::info);
+  csc("credentials/authorize", Access::signer_bearer, &csc::Credentials::authorize);
+  router.add("POST", "/csc/v2/signatures/signHash", Access::credential_bearer,
              [this](const Request& q, const PathParameters&, const Principal& who) { return sign_hash_.answer(q, who); });
   router.answer_unknown("/csc/v2", not_implemented());
 

@@ -4,10 +4,12 @@
 
 #include "http/routes.h"
 #include "oauth/access_token.h"
+#include "oauth/authorization_endpoint.h"
 #include "oauth/token_endpoint.h"
 #include "ssa/csc/credentials.h"
 #include "ssa/csc/info.h"
 #include "ssa/csc/sign_hash.h"
+#include "ssa/signer/approvals.h"
 #include "ssa/signer/interaction.h"
 
 namespace intaglio::ssa {
@@ -28,6 +30,8 @@ struct ServiceParts {
   std::shared_ptr<oauth::AccessTokens> tokens;
   std::shared_ptr<oauth::TokenEndpoint> token_endpoint;
   signer::KeyGeneratedHook key_generated;
+  std::shared_ptr<const oauth::Grants> grants;
+  std::shared_ptr<oauth::AuthorizationEndpoint> authorization;  ///< nullptr: authorization codes are not offered
 };
 
 /// Everything behind the public listener, as one table of routes.
@@ -41,6 +45,9 @@ class Service {
 
  private:
   [[nodiscard]] http::Response ready() const;
+  void add_oauth_routes(http::Router& router);
+  void add_guards(http::Router& router) const;
+  void add_approval_routes(http::Router& router);
 
   ServiceParts parts_;
   std::shared_ptr<SamKeys> keys_;
@@ -51,6 +58,8 @@ class Service {
   csc::Credentials credential_methods_;
   csc::SignHash sign_hash_;
   signer::Interaction interaction_;
+  signer::Approvals approvals_;
+  std::string base_url_;
 };
 
 }  // namespace intaglio::ssa

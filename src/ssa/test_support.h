@@ -8,6 +8,7 @@
 #include "crypto/digest.h"
 #include "crypto/jose/jwe.h"
 #include "crypto/random.h"
+#include "oauth/migrations.h"
 #include "oauth/test_support.h"
 #include "ssa/service.h"
 
@@ -276,9 +277,9 @@ class World {
     sam->add("bob", "bob-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256},
              make_certificate("Builders", "Bob", before, after));
     clients = std::make_shared<const oauth::Clients>(must(
-        oauth::Clients::make({oauth::test::TestClient("any").registered(), oauth::test::TestClient("only-alice").registered({"alice"})})));
-    tokens = must(oauth::AccessTokens::make({base_url, std::chrono::seconds{3600}}, token_key, clients, clock));
+        oauth::Clients::make({any_client.registered({}, {client_redirect}), oauth::test::TestClient("only-alice").registered({"alice"})})));
     database.migrate(oauth::migrations());
+    tokens = must(oauth::AccessTokens::make({base_url, std::chrono::seconds{3600}}, token_key, clients, grants(), clock));
     database.migrate(migrations());
     start();
   }
@@ -288,18 +289,26 @@ class World {
     ServiceConfig config;
     config.description = {"2.2.0.0", "Test", "NO", "en", "A test", base_url, ""};
     config.identity_thumbprint = must(crypto::jwk_thumbprint(sam->identity_key->public_key()));
-    const auto endpoint = std::make_shared<oauth::TokenEndpoint>(
-        oauth::TokenEndpointConfig{base_url, std::string(base_url) + "/csc/v2/oauth2/token"}, clients, tokens, database.get(), clock);
+    const std::string base = std::string(base_url) + "/csc/v2/oauth2/";
+    config.description.with_codes = true;
+    const auto authentication = std::make_shared<oauth::ClientAuthentication>(
+        oauth::ClientAuthenticationConfig{{base_url, base + "token", base + "pushed_authorize"}}, clients, database.get(), clock);
+    const auto endpoint = std::make_shared<oauth::TokenEndpoint>(base_url, authentication, tokens, grants(), clock);
+    const auto authorization = std::make_shared<oauth::AuthorizationEndpoint>(
+        oauth::AuthorizationConfig{base_url, "https://sign.example/approve"}, clients, authentication,
+        std::make_shared<oauth::PendingRequests>(database.get(), clock), grants(), database.get());
     router = std::make_unique<http::Router>();
     service = std::make_unique<Service>(config, ServiceParts{sam, database.get(), clock, clients, tokens, endpoint,
                                                              [this](const protocol::KeyGenerated& key, const SignerId& signer) -> Status {
                                                                if (hook_failure) return *hook_failure;
                                                                generated.push_back({key.key.text(), signer.text()});
                                                                return {};
-                                                             }});
+                                                             },
+                                                             grants(), authorization});
     service->add_routes(*router);
   }
 
+  [[nodiscard]] std::shared_ptr<oauth::Grants> grants() const { return std::make_shared<oauth::Grants>(database.get(), clock); }
   [[nodiscard]] std::string token(std::string_view client = "any", std::string_view scope = "service") const {
     return must(tokens->issue(*clients->find(client), scope)).token;
   }
@@ -363,6 +372,8 @@ class World {
   }
 
   static constexpr const char* base_url = "https://sign.example";
+  static constexpr const char* client_redirect = "https://client.example/back";
+  oauth::test::TestClient any_client{"any"};
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(oauth::test::test_start);
   std::shared_ptr<FakeSam> sam = std::make_shared<FakeSam>(clock);
   oauth::test::TemporaryDatabase database;

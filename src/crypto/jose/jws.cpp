@@ -15,9 +15,13 @@ Result<JwsHeader> parse_jws_header(std::string_view part) {
   if (!header) return header.error();
   auto alg = json::text_member(*header, "alg", 16);
   if (!alg) return alg.error();
-  auto typ = json::text_member(*header, "typ", 128);
-  if (!typ) return typ.error();
-  JwsHeader parsed{std::move(*alg), std::move(*typ), {}};
+  JwsHeader parsed{std::move(*alg), {}, {}};
+  if (header->contains("typ")) {
+    auto typ = json::text_member(*header, "typ", 128);
+    if (!typ) return typ.error();
+    if (typ->empty()) return Error{ErrorCode::invalid_request, "a typ without a value"};
+    parsed.typ = std::move(*typ);
+  }
   if (json::member(*header, "kid") != nullptr) {
     auto kid = json::text_member(*header, "kid", 256);
     if (!kid) return kid.error();

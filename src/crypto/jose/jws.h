@@ -14,11 +14,13 @@ namespace intaglio::crypto {
 [[nodiscard]] Result<std::string> make_jws(const Signer& signer, std::string_view typ, std::string_view kid, std::string_view payload);
 
 struct JwsHeader {
-  std::string alg, typ, kid;
+  std::string alg;
+  std::string typ;  ///< empty: the header has none, as an assertion of RFC 7523 may
+  std::string kid;
 };
 /// The header, unverified: only to choose the key by kid among keys that are pinned already. Bounded to 64 KiB.
 [[nodiscard]] Result<JwsHeader> peek_jws_header(std::string_view compact);
-/// The payload, once alg is ES256, typ is exactly `typ`, no `crit`, no `jwk`/`jku`/`x5u`/`b64` member, and the signature verifies.
+/// The payload, once alg is ES256, typ is exactly `typ` (empty: there is none), no `crit`, no `jwk`/`jku`/`x5u`/`b64` member, and the signature verifies.
 [[nodiscard]] Result<std::string> verify_jws(std::string_view compact, std::string_view typ, const PublicKey& key);
 
 /// Public P-256 JWK (RFC 7517): {"crv":"P-256","kty":"EC","x":…,"y":…}; members in this order, as RFC 7638 hashes it.

@@ -75,12 +75,18 @@ Credentials::Credentials(std::shared_ptr<CredentialDirectory> directory, std::sh
 
 bool Credentials::may_see(const http::Principal& caller, const SignerId& signer) const {
   const auto* client = clients_->find(caller.id);
+  if (refused_by("ssa.credential.subject", !caller.subject.empty() && caller.subject != signer.text())) return false;
   return client != nullptr && client->may_see(signer);
 }
 
 Result<std::shared_ptr<const Credential>> Credentials::visible(std::string_view id, const http::Principal& caller) const {
   const auto key = KeyId::parse(id);
   if (!key) return Error{ErrorCode::credential_unknown, key.error().detail};
+  const bool for_another =
+      std::find(caller.scopes.begin(), caller.scopes.end(), "service") == caller.scopes.end() && caller.credential != id;
+  if (refused_by("ssa.credential.token", for_another)) {
+    return Error{ErrorCode::credential_unknown, "the access token is for another credential"};
+  }
   auto credential = directory_->find(*key);
   if (!credential) return credential.error();
   if (refused_by("ssa.credential.client", !may_see(caller, (*credential)->facts.signer))) {
@@ -91,8 +97,13 @@ Result<std::shared_ptr<const Credential>> Credentials::visible(std::string_view 
 
 http::Response Credentials::list(const http::Request& request, const http::Principal& caller) const {
   auto parameters = Parameters::of(request);
-  // A service token names no user: the client says whose credentials it asks for (CSC API v2, 11.4).
-  const auto user = parameters.optional_text("userID");
+  // A token of the application names no user: the client says whose credentials it asks for. The token of a signer says so itself
+  // (CSC API v2, 11.4).
+  auto user = parameters.optional_text("userID");
+  if (!caller.subject.empty()) {
+    if (user) parameters.refuse(invalid_request("userID parameter MUST be null"));
+    user = caller.subject;
+  }
   const auto signer = SignerId::parse(user.value_or(""));
   if (!signer) parameters.refuse(invalid_parameter("userID"));
   const bool with_info = parameters.flag("credentialInfo");

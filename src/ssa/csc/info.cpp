@@ -29,10 +29,15 @@ Info::Info(const ServiceDescription& description) {
   body["description"] = description.description;
   body["authType"] = {"oauth2client"};
   body["oauth2"] = description.base_url + "/csc/v2";
-  body["supportsRar"] = false;
+  body["supportsRar"] = description.with_codes;
   body["supportedHashTypes"] = {"dtbsr"};
   body["asynchronousOperationMode"] = false;
   body["methods"] = {"info", "oauth2/token", "credentials/list", "credentials/info", "signatures/signHash"};
+  if (description.with_codes) {
+    body["authType"].push_back("oauth2code");
+    body["methods"].push_back("oauth2/authorize");
+    body["methods"].push_back("oauth2/pushed_authorize");
+  }
   body["validationInfo"] = false;
   body["signAlgorithms"] = {{"algos", offered.algos}, {"algoParams", offered.params}};
   // No signDoc yet: no format is made here, and the members are required all the same.

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "json/json.h"
+#include "oauth/access_token.h"
 #include "ssa/csc/algorithms.h"
 #include "ssa/csc/parameters.h"
 #include "ssa/lying_sam.h"
@@ -31,9 +32,14 @@ http::Response signatures(const std::vector<protocol::SignedDigest>& signed_dige
 
 }  // namespace
 
-std::variant<SignHashInput, Refusal> parse_sign_hash(const http::Request& request, std::size_t max_hashes) {
+std::variant<SignHashInput, Refusal> parse_sign_hash(const http::Request& request, std::size_t max_hashes, SadSource source) {
   auto parameters = Parameters::of(request);
-  auto sad = parameters.required_text("SAD");
+  std::string sad;
+  if (source == SadSource::body) {
+    sad = parameters.required_text("SAD");
+  } else if (refused_by("ssa.sign.two_authorisations", parameters.member("SAD") != nullptr)) {
+    parameters.refuse(invalid_parameter("SAD"));
+  }
   const auto credential = parameters.required_text("credentialID");
   auto digests = parameters.digests("hashes", max_hashes);
   AlgorithmChoice choice;
@@ -54,16 +60,18 @@ std::variant<SignHashInput, Refusal> parse_sign_hash(const http::Request& reques
   }
   auto key = KeyId::parse(credential);
   if (!key) parameters.refuse(invalid_parameter("credentialID"));
-  if (sad.empty()) parameters.refuse(invalid_parameter("SAD"));
+  if (source == SadSource::body && sad.empty()) parameters.refuse(invalid_parameter("SAD"));
   if (parameters.refusal()) return *parameters.refusal();
   return SignHashInput{std::move(sad), std::move(*key), std::move(digests), std::get<crypto::SignatureSuite>(suite)};
 }
 
 SignHash::SignHash(std::shared_ptr<protocol::SamService> sam, std::shared_ptr<SadFilter> filter,
-                   std::shared_ptr<CredentialDirectory> credentials, std::shared_ptr<const Clock> clock, std::size_t max_hashes)
+                   std::shared_ptr<CredentialDirectory> credentials, std::shared_ptr<const oauth::Grants> grants,
+                   std::shared_ptr<const Clock> clock, std::size_t max_hashes)
     : sam_(std::move(sam)),
       filter_(std::move(filter)),
       credentials_(std::move(credentials)),
+      grants_(std::move(grants)),
       clock_(std::move(clock)),
       max_hashes_(max_hashes) {}
 
@@ -78,16 +86,34 @@ http::Response SignHash::refuse_use(const http::Request& request, const KeyId& c
   return refuse(request, error);
 }
 
+Result<std::string> SignHash::kept_sad(const http::Request& request, const http::Principal& caller) const {
+  const auto token = oauth::bearer_token(request);
+  if (!token) return token.error();
+  const auto sad = grants_->parked(caller.grant, *token);
+  if (!sad) return sad.error();
+  return std::string(as_text(sad->reveal()));
+}
+
 http::Response SignHash::answer(const http::Request& request, const http::Principal& caller) const {
-  auto parsed = parse_sign_hash(request, max_hashes_);
+  const auto source = caller.credential.empty() ? SadSource::body : SadSource::token;
+  auto parsed = parse_sign_hash(request, max_hashes_, source);
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) return csc::answer(*refusal);
   auto& input = std::get<SignHashInput>(parsed);
+  if (source == SadSource::token) {
+    auto kept = kept_sad(request, caller);
+    if (!kept) return refuse_use(request, input.credential, kept.error());
+    input.sad = std::move(*kept);
+  }
 
   std::shared_ptr<KnownSad> sad;
   if (!early_checks_skipped()) {
     auto admitted = filter_->admit({input.sad, caller.id, input.credential, input.suite, input.digests});
     if (!admitted) return refuse_use(request, input.credential, admitted.error());
     sad = std::move(*admitted);
+    const bool foreign = !caller.subject.empty() && sad->claims().signer != caller.subject;
+    if (refused_by("ssa.sign.subject", foreign)) {
+      return refuse(request, {ErrorCode::sad_invalid, "the SAD is of another signer than the access token"});
+    }
   }
   const auto asked = input.digests.size();
   const protocol::SignRequest call{std::move(input.sad), input.credential, input.suite, input.digests, caller.id, request.peer_address};

@@ -34,6 +34,15 @@ http::Response refuse_message(const http::Request& request, const Error& error) 
 
 http::Response json_of(const json::Value& body) { return http::json_answer(json::encode(body)); }
 
+http::Response answer_opened(const protocol::Opened& opened) {
+  json::Value body = json::Value::object();
+  body["ticket"] = opened.ticket;
+  body["transaction"] = encode_base64url(opened.transaction);
+  body["sapStatement"] = opened.sap_statement;
+  body["expires"] = format_utc(opened.expires);
+  return json_of(body);
+}
+
 }  // namespace
 
 http::Response Interaction::sam(const http::Request& request) const {
@@ -51,12 +60,7 @@ http::Response Interaction::opened(const http::Request& request, const http::Pri
                                    {"client", caller.id},
                                    {"purpose", std::string(protocol::name_of(kept->purpose))},
                                    {"nonce", encode_base64url(kept->nonce)}});
-  json::Value body = json::Value::object();
-  body["ticket"] = opened->ticket;
-  body["transaction"] = encode_base64url(opened->transaction);
-  body["sapStatement"] = opened->sap_statement;
-  body["expires"] = format_utc(opened->expires);
-  return json_of(body);
+  return answer_opened(*opened);
 }
 
 http::Response Interaction::open_transaction(const http::Request& request, const http::Principal& caller) const {
@@ -66,18 +70,30 @@ http::Response Interaction::open_transaction(const http::Request& request, const
   if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
   const auto& open = std::get<protocol::OpenSigning>(parsed);
 
+  const auto done = open_signing(*client, open);
+  if (!done && done.error().code == ErrorCode::too_large) return csc::answer(csc::invalid_request("Numbers of signatures is too high"));
+  return done ? answer_opened(done->opened) : refuse(request, done.error());
+}
+
+Result<Interaction::OpenedSigning> Interaction::open_signing(const oauth::Client& client, const protocol::OpenSigning& open) const {
   const auto credential = rooms_.credentials->find(open.key);
-  if (!credential) return refuse(request, credential.error());
+  if (!credential) return credential.error();
   const auto& facts = (*credential)->facts;
-  if (refused_by("ssa.open.client", !client->may_see(facts.signer))) {
-    return refuse(request, {ErrorCode::credential_unknown, "the client may not use credentials of this signer"});
+  if (refused_by("ssa.open.client", !client.may_see(facts.signer))) {
+    return Error{ErrorCode::credential_unknown, "the client may not use credentials of this signer"};
   }
-  if (!(*credential)->enabled()) return refuse(request, {ErrorCode::credential_disabled, "the key is not assigned"});
+  if (!(*credential)->enabled()) return Error{ErrorCode::credential_disabled, "the key is not assigned"};
   if ((*credential)->status(rooms_.clock->now()) != CertificateStatus::valid) {
-    return refuse(request, {ErrorCode::certificate_invalid, "the certificate is not valid now"});
+    return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
   }
-  if (open.documents.size() > facts.max_documents) return csc::answer(csc::invalid_request("Numbers of signatures is too high"));
-  return opened(request, caller, rooms_.sam->open_signing(open));
+  if (open.documents.size() > facts.max_documents) return Error{ErrorCode::too_large, "more documents than the profile allows"};
+  auto opened = rooms_.sam->open_signing(open);
+  if (!opened) return opened.error();
+  // Kept before it is answered: a message for a transaction that is not kept is refused.
+  auto kept = rooms_.transactions->keep(opened->transaction, client.id.text());
+  if (!kept) return kept.error();
+  log::info("transaction.opened", {{"client", client.id.text()}, {"purpose", "sign"}, {"nonce", encode_base64url(kept->nonce)}});
+  return OpenedSigning{std::move(*opened), std::move(kept->nonce)};
 }
 
 http::Response Interaction::open_enrolment(const http::Request& request, const http::Principal& caller) const {
@@ -128,19 +144,17 @@ http::Response Interaction::open_destruction(const http::Request& request, const
   return open_key_change(request, caller, protocol::KeyChange::destroy);
 }
 
-http::Response Interaction::relay_message(const http::Request& request, const http::Principal& caller) const {
-  auto parameters = csc::Parameters::of(request);
-  const auto message = parameters.required_text("message");
-  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+std::variant<KeptTransaction, http::Response> Interaction::open_one(const http::Request& request, std::string_view message,
+                                                                    std::string_view client) const {
   if (message.size() > protocol::max_message_bytes) return csc::answer(csc::invalid_parameter("message"));
   // The header is public; what it says is proved only when the SAM opens the message.
   const auto header = crypto::peek_jwe_header(message);
   if (!header) return csc::answer(csc::invalid_parameter("message"));
-  const auto kept = rooms_.transactions->find(header->apu);
+  auto kept = rooms_.transactions->find(header->apu);
   if (!kept) {
     return kept.error().code == ErrorCode::not_found ? csc::answer(csc::invalid_parameter("message")) : refuse(request, kept.error());
   }
-  if (refused_by("ssa.message.client", kept->client != caller.id)) return csc::answer(csc::invalid_parameter("message"));
+  if (refused_by("ssa.message.client", kept->client != client)) return csc::answer(csc::invalid_parameter("message"));
   if (refused_by("ssa.message.purpose", !fits_purpose(header->typ, kept->content.purpose))) {
     return csc::answer(csc::invalid_parameter("message"));
   }
@@ -150,8 +164,35 @@ http::Response Interaction::relay_message(const http::Request& request, const ht
   if (refused_by("ssa.message.answered", kept->state != TransactionState::open)) {
     return refuse(request, {ErrorCode::ticket_invalid, "a message of this transaction was answered"});
   }
+  return std::move(*kept);
+}
+
+std::variant<Interaction::Authorised, http::Response> Interaction::authorise(const http::Request& request, std::string_view message,
+                                                                             std::string_view client, ByteView nonce) const {
+  auto found = open_one(request, message, client);
+  if (auto* refusal = std::get_if<http::Response>(&found)) return std::move(*refusal);
+  const auto& kept = std::get<KeptTransaction>(found);
+  const bool same = std::equal(nonce.begin(), nonce.end(), kept.content.nonce.begin(), kept.content.nonce.end());
+  if (refused_by("ssa.approval.transaction", !same) || kept.content.purpose != protocol::Purpose::sign) {
+    return csc::answer(csc::invalid_parameter("message"));
+  }
+  return relay_sign(request, message, kept);
+}
+
+http::Response Interaction::relay_message(const http::Request& request, const http::Principal& caller) const {
+  auto parameters = csc::Parameters::of(request);
+  const auto message = parameters.required_text("message");
+  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+  auto found = open_one(request, message, caller.id);
+  if (auto* refusal = std::get_if<http::Response>(&found)) return std::move(*refusal);
+  const auto* kept = &std::get<KeptTransaction>(found);
   switch (kept->content.purpose) {
-    case protocol::Purpose::sign: return relay_sign(request, message, *kept);
+    case protocol::Purpose::sign: {
+      auto authorised = relay_sign(request, message, *kept);
+      if (auto* refusal = std::get_if<http::Response>(&authorised)) return std::move(*refusal);
+      const auto& sad = std::get<Authorised>(authorised);
+      return json_of({{"SAD", sad.sad}, {"expiresIn", sad.expires_in.count()}});
+    }
     case protocol::Purpose::enrol: return relay_enrol(request, message, *kept);
     case protocol::Purpose::key: return relay_key(request, message, *kept);
     case protocol::Purpose::factors: return relay_factors(request, message, *kept);
@@ -168,15 +209,16 @@ void Interaction::note_answered(const http::Request& request, const KeptTransact
   }
 }
 
-http::Response Interaction::relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
-  const auto authorised = rooms_.sam->authorise(message);
+std::variant<Interaction::Authorised, http::Response> Interaction::relay_sign(const http::Request& request, std::string_view message,
+                                                                              const KeptTransaction& kept) const {
+  auto authorised = rooms_.sam->authorise(message);
   if (!authorised) return refuse_message(request, authorised.error());
   const auto claims = rooms_.filter->read(authorised->sad);
   if (!claims) return refuse(request, {ErrorCode::internal, "the SAM's SAD: " + claims.error().detail});
   const auto stored = rooms_.transactions->answered(kept.content.nonce, IssuedSad{claims->jti, kept.content.nonce, claims->expires});
   if (!stored) return refuse(request, stored.error());
   log::info("transaction.authorised", {{"request", request.request_id}, {"nonce", encode_base64url(kept.content.nonce)}});
-  return json_of({{"SAD", authorised->sad}, {"expiresIn", authorised->expires_in.count()}});
+  return Authorised{std::move(authorised->sad), claims->signer, authorised->expires_in, claims->expires};
 }
 
 http::Response Interaction::relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {

@@ -2,6 +2,9 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
 
 #include "http/routes.h"
 #include "oauth/client.h"
@@ -38,13 +41,32 @@ class Interaction {
   [[nodiscard]] http::Response open_factor_change(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_suspension(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_destruction(const http::Request& request, const http::Principal& caller) const;
+  /// Opens a transaction in the name of this client and keeps it. Refused: credential_unknown (not one that the client may use),
+  /// credential_disabled, certificate_invalid, too_large (more documents than the profile allows), or what the SAM refused.
+  struct OpenedSigning {
+    protocol::Opened opened;
+    Bytes nonce;
+  };
+  [[nodiscard]] Result<OpenedSigning> open_signing(const oauth::Client& client, const protocol::OpenSigning& open) const;
+  /// What the SAM authorised by a SAP message.
+  struct Authorised {
+    std::string sad, signer;
+    std::chrono::seconds expires_in;
+    UnixTime expires;
+  };
+  /// Relays the SAP message of a signing transaction of this client; `nonce`: the only transaction that it may be for.
+  [[nodiscard]] std::variant<Authorised, http::Response> authorise(const http::Request& request, std::string_view message,
+                                                                   std::string_view client, ByteView nonce) const;
   [[nodiscard]] http::Response relay_message(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response receipt(const http::Request& request, std::string_view index) const;
 
  private:
   [[nodiscard]] http::Response opened(const http::Request& request, const http::Principal& caller,
                                       const Result<protocol::Opened>& opened) const;
-  [[nodiscard]] http::Response relay_sign(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] std::variant<KeptTransaction, http::Response> open_one(const http::Request& request, std::string_view message,
+                                                                       std::string_view client) const;
+  [[nodiscard]] std::variant<Authorised, http::Response> relay_sign(const http::Request& request, std::string_view message,
+                                                                    const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_factors(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;

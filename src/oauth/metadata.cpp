@@ -1,0 +1,32 @@
+#include "oauth/metadata.h"
+
+#include "json/json.h"
+
+namespace intaglio::oauth {
+
+std::string metadata(std::string_view issuer, std::string_view base, bool with_codes) {
+  const auto at = [&](std::string_view name) { return std::string(base) + "/" + std::string(name); };
+  json::Value body = json::Value::object();
+  body["issuer"] = issuer;
+  body["token_endpoint"] = at("token");
+  body["jwks_uri"] = at("jwks");
+  body["token_endpoint_auth_methods_supported"] = {"private_key_jwt", "client_secret_basic", "client_secret_post"};
+  body["token_endpoint_auth_signing_alg_values_supported"] = {"ES256"};
+  // RFC 8414, 2: the member is required, and empty where no response type is offered.
+  body["response_types_supported"] = json::Value::array();
+  body["grant_types_supported"] = {"client_credentials"};
+  body["scopes_supported"] = {"service"};
+  if (!with_codes) return json::encode(body);
+  body["authorization_endpoint"] = at("authorize");
+  body["pushed_authorization_request_endpoint"] = at("pushed_authorize");
+  body["response_types_supported"] = {"code"};
+  body["response_modes_supported"] = {"query"};
+  body["grant_types_supported"] = {"authorization_code", "client_credentials"};
+  body["scopes_supported"] = {"service", "credential"};
+  body["code_challenge_methods_supported"] = {"S256"};
+  body["authorization_response_iss_parameter_supported"] = true;
+  body["authorization_details_types_supported"] = {"credential", "https://cloudsignatureconsortium.org/2025/credential"};
+  return json::encode(body);
+}
+
+}  // namespace intaglio::oauth

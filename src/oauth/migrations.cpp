@@ -1,0 +1,63 @@
+#include "oauth/migrations.h"
+
+namespace intaglio::oauth {
+
+const std::vector<storage::Migration>& migrations() {
+  static const std::vector<storage::Migration> series{{1, R"sql(
+CREATE TABLE oauth_used_assertions (
+  client TEXT NOT NULL,
+  jti BLOB NOT NULL,
+  expires INTEGER NOT NULL,
+  PRIMARY KEY (client, jti)
+);
+CREATE INDEX oauth_used_assertions_by_end ON oauth_used_assertions (expires);
+)sql"},
+                                                      {2, R"sql(
+CREATE TABLE oauth_pushed_requests (
+  reference BLOB PRIMARY KEY,
+  client TEXT NOT NULL,
+  request TEXT NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE TABLE oauth_approvals (
+  handle BLOB UNIQUE,
+  bearer BLOB UNIQUE,
+  client TEXT NOT NULL,
+  request TEXT NOT NULL,
+  ticket TEXT NOT NULL,
+  statement TEXT NOT NULL,
+  content BLOB NOT NULL,
+  nonce BLOB NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_approvals_by_end ON oauth_approvals (expires);
+CREATE TABLE oauth_grants (
+  id TEXT PRIMARY KEY,
+  client TEXT NOT NULL,
+  signer TEXT NOT NULL,
+  ended INTEGER NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_grants_by_end ON oauth_grants (expires);
+CREATE TABLE oauth_codes (
+  code BLOB PRIMARY KEY,
+  grant_id TEXT NOT NULL,
+  request TEXT NOT NULL,
+  sad BLOB NOT NULL,
+  sad_expires INTEGER NOT NULL,
+  code_expires INTEGER NOT NULL,
+  used INTEGER NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_codes_by_end ON oauth_codes (expires);
+CREATE TABLE oauth_parked_sads (
+  grant_id TEXT PRIMARY KEY,
+  sad BLOB NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_parked_sads_by_end ON oauth_parked_sads (expires);
+)sql"}};
+  return series;
+}
+
+}  // namespace intaglio::oauth

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "storage/database.h"
+
+namespace intaglio::oauth {
+
+/// An authorization request that waits for its signer, with what the SAM opened for it.
+struct PendingApproval {
+  std::string client;
+  std::string request;  ///< parameters of the authorization request
+  std::string ticket, statement;
+  Bytes transaction;    ///< T in clear
+  Bytes nonce;          ///< of the transaction
+  UnixTime expires;
+};
+
+/// Requests on their way to a signer: pushed ones (RFC 9126), and those before the signer. References, handles and bearers are random,
+/// kept as SHA-256, and end by themselves. Thread-safe.
+class PendingRequests {
+ public:
+  PendingRequests(std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock);
+
+  static constexpr std::chrono::seconds pushed_life{90};
+
+  /// The request_uri under which the client, and nobody else, may use these parameters once.
+  [[nodiscard]] Result<std::string> push(std::string_view client, std::string_view parameters) const;
+  /// The parameters, which are gone afterwards. `not_found`: none, of another client, used or expired.
+  [[nodiscard]] Result<std::string> take_pushed(std::string_view reference, std::string_view client) const;
+
+  /// The one-time handle that goes to the page. `busy`: too many wait.
+  [[nodiscard]] Result<std::string> begin(const PendingApproval& pending) const;
+  struct Exchanged {
+    std::string bearer;
+    PendingApproval pending;
+  };
+  /// The bearer for a handle, once. `not_found`: none, used or expired.
+  [[nodiscard]] Result<Exchanged> exchange(std::string_view handle) const;
+  /// `not_found`: no bearer of ours, finished or expired.
+  [[nodiscard]] Result<PendingApproval> find(std::string_view bearer) const;
+  /// Ends it; part of the caller's transaction. `not_found` when it had ended.
+  [[nodiscard]] Status finish(storage::Transaction& transaction, std::string_view bearer) const;
+
+ private:
+  std::shared_ptr<storage::Database> database_;
+  std::shared_ptr<const Clock> clock_;
+};
+
+}  // namespace intaglio::oauth

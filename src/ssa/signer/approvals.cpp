@@ -1,0 +1,92 @@
+#include "ssa/signer/approvals.h"
+
+#include "base/log.h"
+#include "json/json.h"
+#include "oauth/access_token.h"
+#include "ssa/csc/parameters.h"
+#include "ssa/csc/refusal.h"
+
+namespace intaglio::ssa::signer {
+namespace {
+
+http::Response uncached(const json::Value& body) {
+  auto response = http::json_answer(json::encode(body));
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+http::Response goes_to(const http::Request& request, const Result<std::string>& address) {
+  if (!address && address.error().code == ErrorCode::not_found) return csc::answer({401, "invalid_token", "The approval was finished"});
+  if (!address) return csc::refuse(request, address.error());
+  return uncached({{"redirect", *address}});
+}
+
+}  // namespace
+
+http::Response Approvals::authorize(const http::Request& request) const {
+  return authorization_->authorize(
+      request, [this](const oauth::Client& client, const oauth::CredentialRequest& asked) -> Result<oauth::OpenedApproval> {
+        protocol::OpenSigning open{asked.credential, asked.hash, {}, {}, client.id.text(), client.name};
+        for (const auto& document : asked.documents) open.documents.push_back({document.digest, document.label});
+        auto done = interaction_.open_signing(client, open);
+        if (!done) return done.error();
+        auto& opened = done->opened;
+        return oauth::OpenedApproval{std::move(opened.ticket), std::move(opened.sap_statement), std::move(opened.transaction),
+                                     std::move(done->nonce), opened.expires};
+      });
+}
+
+Result<http::Principal> Approvals::check(const http::Request& request) const {
+  const auto bearer = oauth::bearer_token(request);
+  if (!bearer) return bearer.error();
+  const auto pending = authorization_->find(*bearer);
+  if (!pending && pending.error().code == ErrorCode::not_found) return Error{ErrorCode::not_authorised, pending.error().detail};
+  if (!pending) return pending.error();
+  return http::Principal{pending->client, {}, {"approval"}};
+}
+
+http::Response Approvals::exchange(const http::Request& request) const {
+  auto parameters = csc::Parameters::of(request);
+  const auto handle = parameters.required_text("handle");
+  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+  const auto exchanged = authorization_->exchange(handle);
+  if (!exchanged && exchanged.error().code == ErrorCode::not_found) return csc::answer(csc::invalid_parameter("handle"));
+  if (!exchanged) return csc::refuse(request, exchanged.error());
+  const auto& pending = exchanged->pending;
+  json::Value body = json::Value::object();
+  body["bearer"] = exchanged->bearer;
+  body["ticket"] = pending.ticket;
+  body["transaction"] = encode_base64url(pending.transaction);
+  body["sapStatement"] = pending.statement;
+  body["expires"] = format_utc(pending.expires);
+  return uncached(body);
+}
+
+http::Response Approvals::approve(const http::Request& request, const http::Principal& caller) const {
+  auto parameters = csc::Parameters::of(request);
+  const auto message = parameters.required_text("message");
+  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+  const auto bearer = oauth::bearer_token(request);
+  if (!bearer) return csc::refuse(request, bearer.error());
+  const auto pending = authorization_->find(*bearer);
+  if (!pending) return goes_to(request, pending.error());
+  auto authorised = interaction_.authorise(request, message, caller.id, pending->nonce);
+  if (auto* refusal = std::get_if<http::Response>(&authorised)) return std::move(*refusal);
+  auto& given = std::get<Interaction::Authorised>(authorised);
+  const Secret sad(as_bytes(given.sad));
+  wipe(given.sad);
+  const auto address = authorization_->approved(*bearer, *pending, given.signer, sad, given.expires);
+  if (address) log::info("authorization.approved", {{"request", request.request_id}, {"client", caller.id}});
+  return goes_to(request, address);
+}
+
+http::Response Approvals::deny(const http::Request& request, const http::Principal& caller) const {
+  const auto bearer = oauth::bearer_token(request);
+  if (!bearer) return csc::refuse(request, bearer.error());
+  const auto pending = authorization_->find(*bearer);
+  if (!pending) return goes_to(request, pending.error());
+  log::info("authorization.denied", {{"request", request.request_id}, {"client", caller.id}});
+  return goes_to(request, authorization_->denied(*bearer, *pending));
+}
+
+}  // namespace intaglio::ssa::signer

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+
+#include "http/routes.h"
+#include "oauth/authorization_endpoint.h"
+#include "ssa/signer/interaction.h"
+
+namespace intaglio::ssa::signer {
+
+/// Authorization requests before their signers (api/sic/README.md): the page exchanges its one-time handle for a bearer, shows what the
+/// SAM opened, and gives back the SAP message or a refusal. The signer's sign-in is that message, which the SAM verifies: nothing
+/// else makes a code.
+class Approvals {
+ public:
+  /// `interaction` outlives this object.
+  Approvals(std::shared_ptr<oauth::AuthorizationEndpoint> authorization, const Interaction& interaction)
+      : authorization_(std::move(authorization)), interaction_(interaction) {}
+
+  [[nodiscard]] http::Response authorize(const http::Request& request) const;
+  /// The approval whose bearer the request shows. Refused: invalid_request, not_authorised.
+  [[nodiscard]] Result<http::Principal> check(const http::Request& request) const;
+  [[nodiscard]] http::Response exchange(const http::Request& request) const;
+  [[nodiscard]] http::Response approve(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response deny(const http::Request& request, const http::Principal& caller) const;
+
+ private:
+  std::shared_ptr<oauth::AuthorizationEndpoint> authorization_;
+  const Interaction& interaction_;
+};
+
+}  // namespace intaglio::ssa::signer
