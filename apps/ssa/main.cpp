@@ -161,7 +161,8 @@ Status serve(Settings settings) {
   const std::shared_ptr<oauth::AccessTokens> access_tokens = std::move(*tokens);
   const auto oauth_base = issuer + "/csc/v2/oauth2/";
   const auto authentication = std::make_shared<oauth::ClientAuthentication>(
-      oauth::ClientAuthenticationConfig{{issuer, oauth_base + "token", oauth_base + "pushed_authorize"}, settings.max_assertion_life},
+      oauth::ClientAuthenticationConfig{{issuer, oauth_base + "token", oauth_base + "revoke", oauth_base + "pushed_authorize"},
+                                        settings.max_assertion_life},
       registered, opened->database, opened->clock);
   const auto token_endpoint = std::make_shared<oauth::TokenEndpoint>(issuer, authentication, access_tokens, grants, opened->clock);
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;

@@ -153,10 +153,14 @@ Result<http::Principal> AccessTokens::check(const http::Request& request) {
   if (refused_by("oauth.token.client", clients_->find(claims->client) == nullptr)) {
     return Error{ErrorCode::not_authorised, "access token of a client that is no longer registered"};
   }
-  if (!claims->grant.empty()) {
-    if (const auto live = grants_->check_live(claims->grant); !live) return live.error();
-  }
+  if (const auto live = grants_->check_live(digest, claims->grant); !live) return live.error();
   return http::Principal{claims->client, claims->signer, split_scopes(claims->scope), claims->grant, claims->credential};
+}
+
+Result<TokenOwner> AccessTokens::owner(std::string_view token) const {
+  auto claims = verify(token, clock_->now());
+  if (!claims) return claims.error();
+  return TokenOwner{std::move(claims->client), claims->expires};
 }
 
 http::Response access_refusal(const http::Request&, const Error& error) {

@@ -28,6 +28,12 @@ struct GrantedToken {
   std::chrono::seconds life;
 };
 
+/// To whom an access token was issued, and when it ends by itself.
+struct TokenOwner {
+  std::string client;
+  UnixTime expires;
+};
+
 struct IssuedToken {
   std::string token;
   std::chrono::seconds expires_in;
@@ -52,6 +58,8 @@ class AccessTokens {
   /// `not_authorised`: no token of ours, or of a client that is gone; `ticket_expired`: it was ours, and ended by itself or with its
   /// grant.
   [[nodiscard]] Result<http::Principal> check(const http::Request& request);
+  /// The owner of a token of ours that has not ended by itself. Refused as by `check`.
+  [[nodiscard]] Result<TokenOwner> owner(std::string_view token) const;
   [[nodiscard]] std::chrono::seconds life() const noexcept { return config_.life; }
   [[nodiscard]] std::size_t remembered() const { return remembered_.size(); }
 

@@ -146,6 +146,33 @@ class AuthorizationTest : public testing::Test {
   [[nodiscard]] http::Response redeem(const Values& values) { return post(values, wallet_, false); }
   [[nodiscard]] http::Response redeem(const std::string& code) { return redeem(redemption(code)); }
 
+  [[nodiscard]] json::Value granted_with_service() {
+    const auto answer = redeem(code(with(asked(), "scope", "service")));
+    EXPECT_EQ(answer.status, 200U) << answer.body;
+    return must(json::parse(answer.body));
+  }
+  [[nodiscard]] http::Response refresh(const json::Value& given, Values more = {}) {
+    more["grant_type"] = "refresh_token";
+    more["client_id"] = "wallet";
+    more["refresh_token"] = given.at("refresh_token").get<std::string>();
+    return redeem(more);
+  }
+  [[nodiscard]] http::Response revoke(const std::string& token, const std::string& hint, const std::string& id,
+                                      const test::TestClient& client) {
+    http::Request request;
+    request.method = "POST";
+    request.headers["content-type"] = "application/x-www-form-urlencoded";
+    request.body = form_of({{"client_id", id},
+                            {"token", token},
+                            {"token_type_hint", hint},
+                            {"client_assertion_type", assertion_type},
+                            {"client_assertion", client.sign(client.claims(issuer, clock_->now(), "r" + std::to_string(++assertions_)))}});
+    return token_endpoint_->revoke(request);
+  }
+  [[nodiscard]] http::Response revoke(const std::string& token, const std::string& hint = "") {
+    return revoke(token, hint, "wallet", wallet_);
+  }
+
   static void expect_refusal(const http::Response& answer, std::string_view error, std::string_view description) {
     const auto body = must(json::parse(answer.body));
     EXPECT_EQ(answer.status, 400U) << answer.body;
@@ -440,6 +467,81 @@ TEST_F(AuthorizationTest, ACodeEndsByItself) {
   const auto given = value_in(approve(authorize(asked()), std::chrono::seconds{300}), "code");
   clock_->advance(std::chrono::seconds{60});
   expect_refusal(redeem(given), "invalid_grant", "Authorization code is invalid or expired");
+}
+
+TEST_F(AuthorizationTest, ARefreshTokenIsUsedOnceAndRenewsTheServiceAlone) {
+  const auto first = granted_with_service();
+  EXPECT_EQ(first.at("scope"), "credential service");
+  EXPECT_EQ(first.at("expires_in"), 3600);
+  const auto second = must(json::parse(refresh(first).body));
+  EXPECT_EQ(second.at("scope"), "service");
+  const auto caller = must(caller_of(second.at("access_token").get<std::string>()));
+  EXPECT_EQ(caller.subject, "alice");
+  EXPECT_EQ(caller.credential, "");
+  EXPECT_EQ(caller.scopes, std::vector<std::string>{"service"});
+  EXPECT_NE(second.at("refresh_token"), first.at("refresh_token"));
+  EXPECT_EQ(must(json::parse(refresh(second, {{"scope", "credential"}}).body)).at("error"), "invalid_scope");
+  EXPECT_EQ(refresh(second, {{"scope", "service"}}).status, 200U);
+}
+
+TEST_F(AuthorizationTest, ARefreshTokenThatIsUsedTwiceEndsItsWholeFamily) {
+  const auto first = granted_with_service();
+  const auto second = must(json::parse(refresh(first).body));
+  expect_refusal(refresh(first), "invalid_grant", "Invalid parameter refresh_token");
+  expect_refusal(refresh(second), "invalid_grant", "Invalid parameter refresh_token");
+  for (const auto& answer : {first, second}) {
+    EXPECT_EQ(caller_of(answer.at("access_token").get<std::string>()).error().code, ErrorCode::ticket_expired);
+  }
+}
+
+TEST_F(AuthorizationTest, ARefreshTokenIsForItsClientAndEndsByItself) {
+  const auto first = granted_with_service();
+  Values foreign{{"grant_type", "refresh_token"}, {"client_id", "other"}, {"refresh_token", first.at("refresh_token").get<std::string>()}};
+  expect_refusal(post(foreign, other_, false), "invalid_grant", "Invalid parameter refresh_token");
+  expect_refusal(redeem({{"grant_type", "refresh_token"}, {"client_id", "wallet"}}), "invalid_request", "Missing parameter refresh_token");
+  expect_refusal(redeem({{"grant_type", "refresh_token"}, {"client_id", "wallet"}, {"refresh_token", "x"}}), "invalid_grant",
+                 "Invalid parameter refresh_token");
+  clock_->advance(std::chrono::hours{24 * 29});
+  const auto second = must(json::parse(refresh(first).body));
+  // What takes its place does not live longer than the first would have.
+  clock_->advance(std::chrono::hours{24});
+  expect_refusal(refresh(second), "invalid_grant", "Refresh token expired");
+}
+
+TEST_F(AuthorizationTest, RevokesAnAccessTokenAloneAndARefreshTokenWithItsGrant) {
+  const auto first = granted_with_service();
+  const auto second = must(json::parse(refresh(first).body));
+  const auto one = first.at("access_token").get<std::string>();
+  const auto two = second.at("access_token").get<std::string>();
+  EXPECT_EQ(revoke(one).status, 204U);
+  EXPECT_EQ(revoke(one, "access_token").status, 204U);
+  EXPECT_EQ(caller_of(one).error().code, ErrorCode::ticket_expired);
+  EXPECT_TRUE(caller_of(two));
+  EXPECT_EQ(revoke(second.at("refresh_token").get<std::string>(), "access_token").status, 204U);
+  EXPECT_EQ(caller_of(two).error().code, ErrorCode::ticket_expired);
+  expect_refusal(refresh(second), "invalid_grant", "Invalid parameter refresh_token");
+}
+
+TEST_F(AuthorizationTest, RevokesATokenThatAnApplicationHasByItself) {
+  const auto token = must(tokens_->issue(*clients_->find("wallet"), "service")).token;
+  EXPECT_TRUE(caller_of(token));
+  EXPECT_EQ(revoke(token).status, 204U);
+  EXPECT_EQ(caller_of(token).error().code, ErrorCode::ticket_expired);
+}
+
+TEST_F(AuthorizationTest, RevokesNothingOfOthersAndNothingUnproved) {
+  const auto first = granted_with_service();
+  const auto access = first.at("access_token").get<std::string>();
+  const auto renewing = first.at("refresh_token").get<std::string>();
+  for (const auto& token : {access, renewing}) {
+    expect_refusal(revoke(token, "", "other", other_), "invalid_request", "Invalid string parameter token");
+    EXPECT_EQ(revoke(token, "", "wallet", other_).status, 401U);
+  }
+  EXPECT_TRUE(caller_of(access));
+  expect_refusal(revoke("unknown"), "invalid_request", "Invalid string parameter token");
+  expect_refusal(revoke(""), "invalid_request", "Missing parameter token");
+  expect_refusal(revoke(access, "id_token"), "invalid_request", "Invalid parameter token_type_hint");
+  EXPECT_EQ(refresh(first).status, 200U);
 }
 
 TEST_F(AuthorizationTest, KeepsNoCodeTokenOrSadInClear) {

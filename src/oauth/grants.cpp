@@ -152,17 +152,131 @@ Result<Secret> Grants::parked(std::string_view grant, std::string_view token) co
   return sad;
 }
 
-Status Grants::check_live(std::string_view grant) const {
-  std::optional<std::int64_t> ended;
+Result<std::string> Grants::add_refresh_token(std::string_view grant) const {
+  auto random = crypto::random_bytes(random_token_bytes);
+  if (!random) return random.error();
+  auto token = encode_base64url(*random);
+  const auto digest = crypto::sha256(as_bytes(token));
+  const auto now = clock_->now();
+  const auto kept = database_->write([&](storage::Transaction& transaction) -> Status {
+    auto purged = transaction.execute("DELETE FROM oauth_refresh_tokens WHERE expires < ?1", {unix_seconds(now - refresh_life)});
+    if (!purged) return purged.error();
+    auto added = transaction.execute("INSERT INTO oauth_refresh_tokens (token, grant_id, used, expires) VALUES (?1, ?2, 0, ?3)",
+                                     {ByteView(digest), grant, unix_seconds(now + refresh_life)});
+    return added ? Status() : Status(added.error());
+  });
+  if (!kept) return kept.error();
+  return token;
+}
+
+std::variant<Grants::Refreshed, Refusal> Grants::refresh(std::string_view token, const Client& client) const {
+  struct Kept {
+    std::string grant, client, signer;
+    bool used, ended;
+    std::int64_t expires;
+  };
+  const auto random = crypto::random_bytes(random_token_bytes);
+  if (!random) return temporarily_unavailable();
+  const auto next = encode_base64url(*random);
+  const auto digest = crypto::sha256(as_bytes(token));
+  const auto next_digest = crypto::sha256(as_bytes(next));
+  const auto now = unix_seconds(clock_->now());
+  std::optional<Refusal> refusal;
+  std::optional<Refreshed> refreshed;
+  const auto done = database_->write([&](storage::Transaction& transaction) -> Status {
+    refusal.reset();
+    refreshed.reset();
+    const auto found = transaction.query_one<Kept>(
+        "SELECT r.grant_id, g.client, g.signer, r.used, g.ended, r.expires FROM oauth_refresh_tokens r "
+        "JOIN oauth_grants g ON g.id = r.grant_id WHERE r.token = ?1",
+        {ByteView(digest)}, [](const storage::Row& row) {
+          return Kept{row.text(0), row.text(1), row.text(2), row.integer(3) != 0, row.integer(4) != 0, row.integer(5)};
+        });
+    if (!found) return found.error();
+    if (!*found || refused_by("oauth.refresh.client", (*found)->client != client.id.text())) {
+      refusal = invalid_grant("Invalid parameter refresh_token");
+      return {};
+    }
+    const auto& kept = **found;
+    if (refused_by("oauth.refresh.used", kept.used)) {
+      log::warn("refresh_token.used_twice", {{"client", kept.client}, {"grant", kept.grant}});
+      refusal = invalid_grant("Invalid parameter refresh_token");
+      return end_grant(transaction, kept.grant);
+    }
+    if (refused_by("oauth.refresh.ended", kept.ended)) {
+      refusal = invalid_grant("Invalid parameter refresh_token");
+      return {};
+    }
+    if (refused_by("oauth.refresh.expired", kept.expires <= now)) {
+      refusal = invalid_grant("Refresh token expired");
+      return {};
+    }
+    auto used = transaction.execute("UPDATE oauth_refresh_tokens SET used = 1 WHERE token = ?1", {ByteView(digest)});
+    if (!used) return used.error();
+    auto added = transaction.execute("INSERT INTO oauth_refresh_tokens (token, grant_id, used, expires) VALUES (?1, ?2, 0, ?3)",
+                                     {ByteView(next_digest), std::string_view(kept.grant), kept.expires});
+    if (!added) return added.error();
+    refreshed = Refreshed{kept.grant, kept.signer, next};
+    return {};
+  });
+  if (!done) {
+    log::refusal("refresh_token.not_used", done.error());
+    return temporarily_unavailable();
+  }
+  if (refusal) return *refusal;
+  return std::move(*refreshed);
+}
+
+Status Grants::revoke_refresh_token(std::string_view token, const Client& client) const {
+  const auto digest = crypto::sha256(as_bytes(token));
+  return database_->write([&](storage::Transaction& transaction) -> Status {
+    struct Owner {
+      std::string grant, client;
+    };
+    const auto found = transaction.query_one<Owner>(
+        "SELECT g.id, g.client FROM oauth_refresh_tokens r JOIN oauth_grants g ON g.id = r.grant_id WHERE r.token = ?1", {ByteView(digest)},
+        [](const storage::Row& row) {
+          return Owner{row.text(0), row.text(1)};
+        });
+    if (!found) return found.error();
+    if (!*found || refused_by("oauth.revoke.refresh_client", (*found)->client != client.id.text())) {
+      return Error{ErrorCode::not_found, "no refresh token of this client"};
+    }
+    return end_grant(transaction, (*found)->grant);
+  });
+}
+
+Status Grants::revoke_access_token(std::string_view token, UnixTime until) const {
+  const auto digest = crypto::sha256(as_bytes(token));
+  return database_->write([&](storage::Transaction& transaction) -> Status {
+    auto purged = transaction.execute("DELETE FROM oauth_revoked_tokens WHERE expires < ?1", {unix_seconds(clock_->now())});
+    if (!purged) return purged.error();
+    auto revoked =
+        transaction.execute("INSERT INTO oauth_revoked_tokens (token, expires) VALUES (?1, ?2)", {ByteView(digest), unix_seconds(until)});
+    // Revoked twice is revoked.
+    if (!revoked && revoked.error().code != ErrorCode::conflict) return revoked.error();
+    return {};
+  });
+}
+
+Status Grants::check_live(const crypto::Sha256Digest& token, std::string_view grant) const {
+  const auto number = [](const storage::Row& row) { return row.integer(0); };
+  std::optional<std::int64_t> revoked, ended;
   const auto read = database_->read([&](storage::Reader& reader) -> Status {
-    auto found = reader.query_one<std::int64_t>("SELECT ended FROM oauth_grants WHERE id = ?1", {grant},
-                                                [](const storage::Row& row) { return row.integer(0); });
+    auto listed = reader.query_one<std::int64_t>("SELECT expires FROM oauth_revoked_tokens WHERE token = ?1", {ByteView(token)}, number);
+    if (!listed) return listed.error();
+    revoked = *listed;
+    if (grant.empty()) return {};
+    auto found = reader.query_one<std::int64_t>("SELECT ended FROM oauth_grants WHERE id = ?1", {grant}, number);
     if (!found) return found.error();
     ended = *found;
     return {};
   });
   if (!read) return read;
-  if (refused_by("oauth.token.grant", !ended || *ended != 0)) return Error{ErrorCode::ticket_expired, "the grant ended"};
+  if (refused_by("oauth.token.revoked", revoked.has_value())) return Error{ErrorCode::ticket_expired, "the access token was revoked"};
+  if (refused_by("oauth.token.grant", !grant.empty() && (!ended || *ended != 0))) {
+    return Error{ErrorCode::ticket_expired, "the grant ended"};
+  }
   return {};
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
+#include "crypto/digest.h"
 #include "oauth/client.h"
 #include "oauth/refusal.h"
 #include "storage/database.h"
@@ -47,8 +48,26 @@ class Grants {
   /// `sad_invalid`: none was kept, it ended, or it was kept for another token.
   [[nodiscard]] Result<Secret> parked(std::string_view grant, std::string_view token) const;
 
-  /// Refused (`ticket_expired`) when the grant ended or is not known.
-  [[nodiscard]] Status check_live(std::string_view grant) const;
+  static constexpr std::chrono::hours refresh_life{24 * 30};
+
+  /// The first refresh token of a grant, 43 characters; it and what is made of it end together, after refresh_life.
+  [[nodiscard]] Result<std::string> add_refresh_token(std::string_view grant) const;
+  struct Refreshed {
+    std::string grant, signer;
+    std::string token;  ///< the refresh token that takes the place of the one that was used
+  };
+  /// Uses a refresh token, once. Refused: unknown, another client's, expired. A token that was used before ends its grant (RFC 9700,
+  /// 4.14.2): one of the two who have it is a thief.
+  [[nodiscard]] std::variant<Refreshed, Refusal> refresh(std::string_view token, const Client& client) const;
+
+  /// Ends the grant of a refresh token of this client, used or not. `not_found`: it is none.
+  Status revoke_refresh_token(std::string_view token, const Client& client) const;
+  /// Ends one access token before its time.
+  Status revoke_access_token(std::string_view token, UnixTime until) const;
+
+  /// Refused (`ticket_expired`) when this access token was revoked, or its grant ended or is not known; `grant` is empty for a token
+  /// of an application by itself.
+  [[nodiscard]] Status check_live(const crypto::Sha256Digest& token, std::string_view grant) const;
 
  private:
   std::shared_ptr<storage::Database> database_;

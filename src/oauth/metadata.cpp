@@ -9,9 +9,12 @@ std::string metadata(std::string_view issuer, std::string_view base, bool with_c
   json::Value body = json::Value::object();
   body["issuer"] = issuer;
   body["token_endpoint"] = at("token");
+  body["revocation_endpoint"] = at("revoke");
   body["jwks_uri"] = at("jwks");
   body["token_endpoint_auth_methods_supported"] = {"private_key_jwt", "client_secret_basic", "client_secret_post"};
   body["token_endpoint_auth_signing_alg_values_supported"] = {"ES256"};
+  body["revocation_endpoint_auth_methods_supported"] = body["token_endpoint_auth_methods_supported"];
+  body["revocation_endpoint_auth_signing_alg_values_supported"] = {"ES256"};
   // RFC 8414, 2: the member is required, and empty where no response type is offered.
   body["response_types_supported"] = json::Value::array();
   body["grant_types_supported"] = {"client_credentials"};
@@ -21,7 +24,7 @@ std::string metadata(std::string_view issuer, std::string_view base, bool with_c
   body["pushed_authorization_request_endpoint"] = at("pushed_authorize");
   body["response_types_supported"] = {"code"};
   body["response_modes_supported"] = {"query"};
-  body["grant_types_supported"] = {"authorization_code", "client_credentials"};
+  body["grant_types_supported"] = {"authorization_code", "client_credentials", "refresh_token"};
   body["scopes_supported"] = {"service", "credential"};
   body["code_challenge_methods_supported"] = {"S256"};
   body["authorization_response_iss_parameter_supported"] = true;

@@ -56,6 +56,20 @@ CREATE TABLE oauth_parked_sads (
   expires INTEGER NOT NULL
 );
 CREATE INDEX oauth_parked_sads_by_end ON oauth_parked_sads (expires);
+)sql"},
+                                                      {3, R"sql(
+CREATE TABLE oauth_refresh_tokens (
+  token BLOB PRIMARY KEY,
+  grant_id TEXT NOT NULL,
+  used INTEGER NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_refresh_tokens_by_end ON oauth_refresh_tokens (expires);
+CREATE TABLE oauth_revoked_tokens (
+  token BLOB PRIMARY KEY,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_revoked_tokens_by_end ON oauth_revoked_tokens (expires);
 )sql"}};
   return series;
 }

@@ -92,7 +92,38 @@ TokenEndpoint::Answer TokenEndpoint::authorization_code(const http::Request& req
   }
   json::Value body{{"access_token", issued->token}, {"token_type", "Bearer"}, {"expires_in", issued->expires_in.count()}, {"scope", scope}};
   if (approved->details) body["authorization_details"] = *approved->details;
+  if (!approved->service) return body;
+  const auto refresh = grants_->add_refresh_token(granted.grant);
+  if (!refresh) {
+    log::refusal("token.failed", refresh.error(), {{"request", request.request_id}});
+    return temporarily_unavailable();
+  }
+  body["refresh_token"] = *refresh;
   return body;
+}
+
+TokenEndpoint::Answer TokenEndpoint::refresh_token(const http::Request& request, const Form& form, const Client& client) const {
+  const auto* token = form.find("refresh_token");
+  if (token == nullptr) return invalid_request("Missing parameter refresh_token");
+  // What was approved is used once: only the access to the service is renewed (CSC API v2, 8.4).
+  const auto* scope = form.find("scope");
+  if (scope != nullptr && *scope != service_scope) {
+    return Refusal{400, "invalid_scope", "The requested scope is invalid, unknown, or malformed"};
+  }
+  auto used = grants_->refresh(*token, client);
+  if (auto* refusal = std::get_if<Refusal>(&used)) return std::move(*refusal);
+  const auto& refreshed = std::get<Grants::Refreshed>(used);
+  const auto issued =
+      tokens_->issue(client, GrantedToken{refreshed.grant, refreshed.signer, std::string(service_scope), "", tokens_->life()});
+  if (!issued) {
+    log::refusal("token.failed", issued.error(), {{"request", request.request_id}});
+    return temporarily_unavailable();
+  }
+  return json::Value{{"access_token", issued->token},
+                     {"token_type", "Bearer"},
+                     {"expires_in", issued->expires_in.count()},
+                     {"scope", service_scope},
+                     {"refresh_token", refreshed.token}};
 }
 
 http::Response TokenEndpoint::answer(const http::Request& request) const {
@@ -106,15 +137,19 @@ http::Response TokenEndpoint::answer(const http::Request& request) const {
   if (const auto* refusal = std::get_if<Refusal>(&shown)) return oauth::answer(request, event, *refusal);
   const auto* grant_type = form->find("grant_type");
   if (grant_type == nullptr) return oauth::answer(request, event, invalid_request("Missing parameter grant_type"));
-  const bool by_code = *grant_type == "authorization_code";
-  if (!by_code && *grant_type != "client_credentials") {
+  using Grant = Answer (TokenEndpoint::*)(const http::Request&, const Form&, const Client&) const;
+  Grant grant = nullptr;
+  if (*grant_type == "client_credentials") grant = &TokenEndpoint::client_credentials;
+  if (*grant_type == "authorization_code") grant = &TokenEndpoint::authorization_code;
+  if (*grant_type == "refresh_token") grant = &TokenEndpoint::refresh_token;
+  if (grant == nullptr) {
     return oauth::answer(request, event, invalid_request("Invalid parameter grant_type"));
   }
   const auto authenticated = authentication_->verify(request, std::get<ShownClient>(shown));
   if (const auto* refusal = std::get_if<Refusal>(&authenticated)) return oauth::answer(request, event, *refusal);
   const auto& client = *std::get<const Client*>(authenticated);
 
-  const auto answered = by_code ? authorization_code(request, *form, client) : client_credentials(request, *form, client);
+  const auto answered = (this->*grant)(request, *form, client);
   if (const auto* refusal = std::get_if<Refusal>(&answered)) return oauth::answer(request, event, *refusal);
   log::info("token.issued", {{"request", request.request_id}, {"client", client.id.text()}, {"grant_type", *grant_type}});
   return uncached(json::encode(std::get<json::Value>(answered)));

@@ -17,17 +17,21 @@
 
 namespace intaglio::oauth {
 
-/// POST oauth2/token (RFC 6749, 3.2; csc-api 4.4): client_credentials and authorization_code. Thread-safe.
+/// POST oauth2/token (RFC 6749, 3.2; csc-api 4.4): client_credentials, authorization_code and refresh_token; POST oauth2/revoke (RFC
+/// 7009; csc-api 4.5). Thread-safe.
 class TokenEndpoint {
  public:
   /// `issuer`: what the authorization details of a request may name as location.
   TokenEndpoint(std::string issuer, std::shared_ptr<const ClientAuthentication> authentication, std::shared_ptr<AccessTokens> tokens,
                 std::shared_ptr<Grants> grants, std::shared_ptr<const Clock> clock);
   [[nodiscard]] http::Response answer(const http::Request& request) const;
+  /// 204 when the token is dead: an access token by itself, a refresh token with its whole grant. CSC wants 400 for one that is not known.
+  [[nodiscard]] http::Response revoke(const http::Request& request) const;
 
  private:
   using Answer = std::variant<json::Value, Refusal>;
   [[nodiscard]] Answer client_credentials(const http::Request& request, const Form& form, const Client& client) const;
+  [[nodiscard]] Answer refresh_token(const http::Request& request, const Form& form, const Client& client) const;
   [[nodiscard]] Answer authorization_code(const http::Request& request, const Form& form, const Client& client) const;
 
   std::string issuer_;

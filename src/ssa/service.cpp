@@ -66,6 +66,8 @@ void Service::add_guards(http::Router& router) const {
 void Service::add_oauth_routes(http::Router& router) {
   router.add("POST", "/csc/v2/oauth2/token", Access::anonymous,
              [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->answer(q); });
+  router.add("POST", "/csc/v2/oauth2/revoke", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->revoke(q); });
   const auto about = oauth::metadata(base_url_, base_url_ + "/csc/v2/oauth2", parts_.authorization != nullptr);
   router.add("GET", "/.well-known/oauth-authorization-server", Access::anonymous,
              [about](const Request&, const PathParameters&) { return http::json_answer(about); });

@@ -28,8 +28,8 @@ TEST_F(CredentialsTest, InfoDescribesTheServiceToAnybody) {
   EXPECT_EQ(body.at("specs"), "2.2.0.0");
   EXPECT_EQ(body.at("authType"), json::Value::array({"oauth2client", "oauth2code"}));
   EXPECT_EQ(body.at("oauth2"), "https://sign.example/csc/v2");
-  EXPECT_EQ(body.at("methods"), json::Value::array({"info", "oauth2/token", "credentials/list", "credentials/info", "signatures/signHash",
-                                                    "oauth2/authorize", "oauth2/pushed_authorize"}));
+  EXPECT_EQ(body.at("methods"), json::Value::array({"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info",
+                                                    "signatures/signHash", "oauth2/authorize", "oauth2/pushed_authorize"}));
   EXPECT_EQ(body.at("supportedHashTypes"), json::Value::array({"dtbsr"}));
   EXPECT_EQ(body.at("asynchronousOperationMode"), false);
   EXPECT_EQ(body.at("logo"), "https://sign.example/csc/v2/logo");

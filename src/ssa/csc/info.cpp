@@ -32,7 +32,7 @@ Info::Info(const ServiceDescription& description) {
   body["supportsRar"] = description.with_codes;
   body["supportedHashTypes"] = {"dtbsr"};
   body["asynchronousOperationMode"] = false;
-  body["methods"] = {"info", "oauth2/token", "credentials/list", "credentials/info", "signatures/signHash"};
+  body["methods"] = {"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash"};
   if (description.with_codes) {
     body["authType"].push_back("oauth2code");
     body["methods"].push_back("oauth2/authorize");

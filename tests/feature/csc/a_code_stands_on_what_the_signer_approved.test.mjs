@@ -122,6 +122,33 @@ describe('authorization codes', () => {
     assert.equal((await decide(opened, '/sic/v1/approvals/refusals', {})).status, 401);
   });
 
+  const list = (token) => sendJson(client.url('/csc/v2/credentials/list'), {}, { tls: client.tls, headers: { authorization: `Bearer ${token}` } });
+
+  it('renew the service for the signer, and a stolen refresh token ends the whole family', async () => {
+    const { url, checks } = await ask(['renewed'], { scope: 'service' });
+    const back = await approve(await atThePage(url));
+    const first = await oauth.authorizationCodeGrant(configuration(), back, checks);
+    const second = await oauth.refreshTokenGrant(configuration(), first.refresh_token);
+    for (const token of [first.refresh_token, second.refresh_token]) system.secret('a refresh token', token);
+    assert.deepEqual(good('list', await list(second.access_token)).credentialIDs, [alice.credential]);
+    assert.equal((await signHash(second.access_token, ['renewed'])).status, 400, 'a renewed token signs nothing without a SAD');
+    await assert.rejects(oauth.refreshTokenGrant(configuration(), first.refresh_token), (error) => error.error === 'invalid_grant');
+    await assert.rejects(oauth.refreshTokenGrant(configuration(), second.refresh_token), (error) => error.error === 'invalid_grant');
+    assert.equal((await list(second.access_token)).status, 401);
+  });
+
+  it('end with the token that is revoked', async () => {
+    const { url, checks } = await ask(['revoked'], { scope: 'service' });
+    const back = await approve(await atThePage(url));
+    const { access_token: token, refresh_token: renewing } = await oauth.authorizationCodeGrant(configuration(), back, checks);
+    assert.equal((await list(token)).status, 200);
+    const revoked = await sendForm(client.url('/csc/v2/oauth2/revoke'), {
+      token: renewing, client_id: client.id, client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: await client.assertion(),
+    }, { tls: client.tls });
+    assert.equal(revoked.status, 204, revoked.text);
+    assert.equal((await list(token)).status, 401);
+  });
+
   /** Requests that never reach a signer: what is changed, and how the answer says so. */
   const negatives = [
     ['a redirect address that is not registered', { redirect_uri: 'https://evil.invalid/back' }, { status: 400, error: 'invalid_request' }],
