@@ -118,6 +118,8 @@ void read_clients(config::Document& document, Settings& settings) {
     const auto spki = section.text("spki", "private_key_jwt: SubjectPublicKeyInfo of the client's P-256 key, DER in base64.", "");
     const auto hash = section.text("secret_hash", "client_secret: what --new-client-secret prints beside the secret.", "");
     const auto redirects = section.texts("redirect_uris", "Where codes may be sent, compared octet by octet; empty: no codes.", {});
+    const auto bound =
+        section.boolean("dpop_bound", "Gives this client no access token that is not bound to a key by DPoP (RFC 9449, 5.2).", false);
     const auto signers = section.texts("signers", "Whose credentials this client may see and use; empty: any.", {});
     if (!id) {
       section.refuse("id", "must be 1 to 64 characters of A-Z a-z 0-9 - _");
@@ -145,6 +147,7 @@ void read_clients(config::Document& document, Settings& settings) {
       if (!SignerId::parse(signer)) section.refuse("signers", "holds what is no signer id");
       client.signers.insert(signer);
     }
+    client.dpop_bound = bound;
     client.redirect_uris.insert(redirects.begin(), redirects.end());
     if (name.empty() || name.size() > 128) section.refuse("name", "must have 1 to 128 characters");
     settings.clients.push_back(std::move(client));

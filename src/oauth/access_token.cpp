@@ -6,13 +6,13 @@
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
 #include "json/json.h"
+#include "oauth/dpop.h"
 
 namespace intaglio::oauth {
 namespace {
 
 constexpr std::string_view token_type = "at+jwt";
 constexpr std::size_t max_token_bytes = 4096;
-constexpr std::string_view scheme = "bearer ";
 
 /// RFC 6750, 2.1: b64token.
 bool is_token_character(char c) noexcept {
@@ -41,17 +41,28 @@ Result<std::string> optional_claim(const json::Value& claims, std::string_view n
 
 }  // namespace
 
-Result<std::string_view> bearer_token(const http::Request& request) {
-  const Error malformed{ErrorCode::invalid_request, "no Authorization header of the form Bearer token"};
+Result<ShownToken> shown_token(const http::Request& request) {
+  const Error malformed{ErrorCode::invalid_request, "no Authorization header of the form Bearer token or DPoP token"};
   const auto header = request.headers.find("authorization");
   if (header == request.headers.end()) return malformed;
   const std::string_view value = header->second;
-  if (value.size() <= scheme.size() || value.size() > scheme.size() + max_token_bytes) return malformed;
-  const auto prefix = value.substr(0, scheme.size());
-  if (!std::equal(prefix.begin(), prefix.end(), scheme.begin(), [](char a, char b) { return lower(a) == b; })) return malformed;
-  const auto token = value.substr(scheme.size());
-  if (!std::all_of(token.begin(), token.end(), is_token_character)) return malformed;
-  return token;
+  for (const auto& [scheme, name] :
+       {std::pair(TokenScheme::bearer, std::string_view("bearer ")), std::pair(TokenScheme::dpop, std::string_view("dpop "))}) {
+    if (value.size() <= name.size() || value.size() > name.size() + max_token_bytes) continue;
+    const auto prefix = value.substr(0, name.size());
+    if (!std::equal(prefix.begin(), prefix.end(), name.begin(), [](char a, char b) { return lower(a) == b; })) continue;
+    const auto token = value.substr(name.size());
+    if (!std::all_of(token.begin(), token.end(), is_token_character)) return malformed;
+    return ShownToken{scheme, token};
+  }
+  return malformed;
+}
+
+Result<std::string_view> bearer_token(const http::Request& request) {
+  const auto shown = shown_token(request);
+  if (!shown) return shown.error();
+  if (shown->scheme != TokenScheme::bearer) return Error{ErrorCode::invalid_request, "no Authorization header of the form Bearer token"};
+  return shown->token;
 }
 
 Result<std::unique_ptr<AccessTokens>> AccessTokens::make(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer,
@@ -73,14 +84,15 @@ AccessTokens::AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypt
       kid_(std::move(kid)),
       remembered_(config_.max_remembered) {}
 
-Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view scope) const {
+Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view scope, std::string_view key) const {
   auto id = crypto::random_id();
   if (!id) return id.error();
   const auto now = clock_->now();
-  const json::Value payload{{"iss", config_.issuer},    {"aud", config_.issuer},
-                            {"sub", client.id.text()},  {"client_id", client.id.text()},
-                            {"scope", scope},           {"jti", *id},
-                            {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
+  json::Value payload{{"iss", config_.issuer},    {"aud", config_.issuer},
+                      {"sub", client.id.text()},  {"client_id", client.id.text()},
+                      {"scope", scope},           {"jti", *id},
+                      {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
+  if (!key.empty()) payload["cnf"]["jkt"] = key;
   auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
   if (!token) return token.error();
   return IssuedToken{std::move(*token), config_.life};
@@ -95,6 +107,7 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, const GrantedToken
                       {"scope", granted.scope},   {"jti", *id},
                       {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + granted.life)},
                       {"grant", granted.grant}};
+  if (!granted.key.empty()) payload["cnf"]["jkt"] = granted.key;
   if (!granted.credential.empty()) payload["credentialID"] = granted.credential;
   auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
   if (!token) return token.error();
@@ -132,26 +145,36 @@ Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTi
   const auto grant = optional_claim(*claims, "grant");
   const auto credential = optional_claim(*claims, "credentialID");
   const auto subject = json::text_member(*claims, "sub");
-  if (!grant || !credential || !subject) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
-  return Claims{*client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, from_unix_seconds(*expires)};
+  const auto* confirmation = json::member(*claims, "cnf");
+  const auto key = confirmation == nullptr ? Result<std::string>(std::string()) : json::text_member(*confirmation, "jkt");
+  if (!grant || !credential || !subject || !key) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
+  return Claims{*client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, *key, from_unix_seconds(*expires)};
 }
 
 Result<http::Principal> AccessTokens::check(const http::Request& request) {
-  const auto token = bearer_token(request);
-  if (!token) return token.error();
+  const auto shown = shown_token(request);
+  if (!shown) return shown.error();
   const auto now = clock_->now();
-  const auto digest = crypto::sha256(as_bytes(*token));
+  const auto digest = crypto::sha256(as_bytes(shown->token));
   std::shared_ptr<const Claims> claims;
   if (auto known = remembered_.find(digest, now)) {
     claims = std::move(*known);
   } else {
-    auto verified = verify(*token, now);
+    auto verified = verify(shown->token, now);
     if (!verified) return verified.error();
     const auto until = verified->expires;
     claims = remembered_.insert(digest, std::make_shared<const Claims>(std::move(*verified)), until, now);
   }
   if (refused_by("oauth.token.client", clients_->find(claims->client) == nullptr)) {
     return Error{ErrorCode::not_authorised, "access token of a client that is no longer registered"};
+  }
+  if (refused_by("oauth.token.bound", !claims->key.empty() && shown->scheme != TokenScheme::dpop)) {
+    return Error{ErrorCode::not_authorised, "an access token that is bound to a key, without its proof"};
+  }
+  if (shown->scheme == TokenScheme::dpop) {
+    const auto key = verify_dpop_proof(request, config_.issuer, shown->token, *grants_, now);
+    if (!key) return key.error();
+    if (refused_by("oauth.token.key", *key != claims->key)) return Error{ErrorCode::not_authorised, "the proof is of another key"};
   }
   if (const auto live = grants_->check_live(digest, claims->grant); !live) return live.error();
   return http::Principal{claims->client, claims->signer, split_scopes(claims->scope), claims->grant, claims->credential};
@@ -163,20 +186,25 @@ Result<TokenOwner> AccessTokens::owner(std::string_view token) const {
   return TokenOwner{std::move(claims->client), claims->expires};
 }
 
-http::Response access_refusal(const http::Request&, const Error& error) {
+http::Response access_refusal(const http::Request& request, const Error& error) {
   http::Response answer;
+  const auto shown = shown_token(request);
+  const std::string challenge =
+      shown && shown->scheme == TokenScheme::dpop ? "DPoP algs=\"ES256\", error=\"invalid_token\"" : "Bearer error=\"invalid_token\"";
   switch (error.code) {
     case ErrorCode::invalid_request:
       answer = http::error_answer(400, "invalid_request", "Malformed authorization header.");
       answer.headers.emplace_back("WWW-Authenticate", "Bearer");
       break;
+    case ErrorCode::storage_unavailable:
+      return http::error_answer(503, "temporarily_unavailable", "The service is temporarily unavailable");
     case ErrorCode::ticket_expired:
       answer = http::error_answer(401, "expired_token", "The access or refresh token is expired or has been revoked");
-      answer.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+      answer.headers.emplace_back("WWW-Authenticate", challenge);
       break;
     default:
       answer = http::error_answer(401, "invalid_token", "The token provided is not a valid OAuth access or refresh token");
-      answer.headers.emplace_back("WWW-Authenticate", "Bearer error=\"invalid_token\"");
+      answer.headers.emplace_back("WWW-Authenticate", challenge);
       break;
   }
   return answer;

@@ -26,6 +26,7 @@ struct GrantedToken {
   std::string scope;       ///< `credential`, `service`, or both
   std::string credential;  ///< with scope `credential`: the only one that it is for
   std::chrono::seconds life;
+  std::string key;  ///< thumbprint of the key that it is bound to (RFC 9449, 6), or empty
 };
 
 /// To whom an access token was issued, and when it ends by itself.
@@ -48,13 +49,15 @@ class AccessTokens {
                                                                   std::shared_ptr<const Clients> clients,
                                                                   std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock);
 
-  /// A service token for this client (grant client_credentials): subject and client are the same (RFC 9068, 2.2).
-  [[nodiscard]] Result<IssuedToken> issue(const Client& client, std::string_view scope) const;
+  /// A service token for this client (grant client_credentials): subject and client are the same (RFC 9068, 2.2). `key`: as in
+  /// GrantedToken.
+  [[nodiscard]] Result<IssuedToken> issue(const Client& client, std::string_view scope, std::string_view key = {}) const;
   /// A token for this client in the name of a signer.
   [[nodiscard]] Result<IssuedToken> issue(const Client& client, const GrantedToken& granted) const;
   /// The keys that verify them, as a JWK set (RFC 7517).
   [[nodiscard]] Result<std::string> jwks() const;
-  /// The caller of a request by its `Authorization: Bearer` header. `invalid_request`: no such header or not of that form;
+  /// The caller of a request by its Authorization header: `Bearer`, or `DPoP` with a proof for a token that is bound to a key (RFC 9449,
+  /// 7), each token by its own of the two. `invalid_request`: no such header or not of that form;
   /// `not_authorised`: no token of ours, or of a client that is gone; `ticket_expired`: it was ours, and ended by itself or with its
   /// grant.
   [[nodiscard]] Result<http::Principal> check(const http::Request& request);
@@ -69,6 +72,7 @@ class AccessTokens {
   struct Claims {
     std::string client, scope;
     std::string signer, grant, credential;  ///< empty: a token of the application by itself
+    std::string key;                        ///< thumbprint of the key that it is bound to, or empty
     UnixTime expires;
   };
   [[nodiscard]] Result<Claims> verify(std::string_view token, UnixTime now) const;
@@ -82,6 +86,14 @@ class AccessTokens {
   BoundedCache<std::shared_ptr<const Claims>> remembered_;
 };
 
+/// How a request shows its token.
+enum class TokenScheme { bearer, dpop };
+struct ShownToken {
+  TokenScheme scheme;
+  std::string_view token;
+};
+/// The token in the header Authorization. Refused (`invalid_request`): no header, or not of that form.
+[[nodiscard]] Result<ShownToken> shown_token(const http::Request& request);
 /// The token in the header `Authorization: Bearer` of a request. Refused (`invalid_request`): no header, or not of that form.
 [[nodiscard]] Result<std::string_view> bearer_token(const http::Request& request);
 /// The answer to what `check` refused, in CSC's words (csc-api 2), with WWW-Authenticate (RFC 6750, 3).

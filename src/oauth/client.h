@@ -42,6 +42,7 @@ struct Client {
   std::optional<SecretHash> secret;      ///< client_secret_basic, client_secret_post
   std::set<std::string> signers;         ///< whose credentials it may see and use; empty: any
   std::set<std::string> redirect_uris{};  ///< where a code may be sent, compared octet by octet; empty: no code for this client
+  bool dpop_bound = false;                ///< dpop_bound_access_tokens (RFC 9449, 5.2): it gets no token that is not bound to a key
 
   [[nodiscard]] bool may_see(const SignerId& signer) const { return signers.empty() || signers.contains(signer.text()); }
 };

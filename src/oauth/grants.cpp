@@ -113,7 +113,8 @@ std::variant<Grants::Redeemed, Refusal> Grants::redeem(std::string_view code, co
     if (refusal) return {};
     auto sad = unseal(code, kept.grant, kept.sad);
     if (!sad) return sad.error();
-    auto used = transaction.execute("UPDATE oauth_codes SET used = 1, sad = ?2 WHERE code = ?1", {ByteView(digest), ByteView()});
+    auto used =
+        transaction.execute("UPDATE oauth_codes SET used = 1, request = '', sad = ?2 WHERE code = ?1", {ByteView(digest), ByteView()});
     if (!used) return used.error();
     redeemed = Redeemed{kept.grant, kept.signer, kept.request, std::move(*sad), from_unix_seconds(kept.sad_expires)};
     return {};
@@ -255,6 +256,19 @@ Status Grants::revoke_access_token(std::string_view token, UnixTime until) const
         transaction.execute("INSERT INTO oauth_revoked_tokens (token, expires) VALUES (?1, ?2)", {ByteView(digest), unix_seconds(until)});
     // Revoked twice is revoked.
     if (!revoked && revoked.error().code != ErrorCode::conflict) return revoked.error();
+    return {};
+  });
+}
+
+Status Grants::use_proof(const crypto::Sha256Digest& proof, UnixTime until) const {
+  return database_->write([&](storage::Transaction& transaction) -> Status {
+    auto purged = transaction.execute("DELETE FROM oauth_used_proofs WHERE expires < ?1", {unix_seconds(clock_->now())});
+    if (!purged) return purged.error();
+    auto used =
+        transaction.execute("INSERT INTO oauth_used_proofs (proof, expires) VALUES (?1, ?2)", {ByteView(proof), unix_seconds(until)});
+    if (used) return {};
+    if (used.error().code != ErrorCode::conflict) return used.error();
+    if (refused_by("oauth.dpop.replayed", true)) return Error{ErrorCode::replayed, "the proof was used before"};
     return {};
   });
 }

@@ -65,6 +65,9 @@ class Grants {
   /// Ends one access token before its time.
   Status revoke_access_token(std::string_view token, UnixTime until) const;
 
+  /// Remembers a proof of possession until it could not be used again. `replayed`: it was used before.
+  Status use_proof(const crypto::Sha256Digest& proof, UnixTime until) const;
+
   /// Refused (`ticket_expired`) when this access token was revoked, or its grant ended or is not known; `grant` is empty for a token
   /// of an application by itself.
   [[nodiscard]] Status check_live(const crypto::Sha256Digest& token, std::string_view grant) const;

@@ -15,6 +15,7 @@ std::string metadata(std::string_view issuer, std::string_view base, bool with_c
   body["token_endpoint_auth_signing_alg_values_supported"] = {"ES256"};
   body["revocation_endpoint_auth_methods_supported"] = body["token_endpoint_auth_methods_supported"];
   body["revocation_endpoint_auth_signing_alg_values_supported"] = {"ES256"};
+  body["dpop_signing_alg_values_supported"] = {"ES256"};
   // RFC 8414, 2: the member is required, and empty where no response type is offered.
   body["response_types_supported"] = json::Value::array();
   body["grant_types_supported"] = {"client_credentials"};

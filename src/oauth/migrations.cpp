@@ -70,6 +70,13 @@ CREATE TABLE oauth_revoked_tokens (
   expires INTEGER NOT NULL
 );
 CREATE INDEX oauth_revoked_tokens_by_end ON oauth_revoked_tokens (expires);
+)sql"},
+                                                      {4, R"sql(
+CREATE TABLE oauth_used_proofs (
+  proof BLOB PRIMARY KEY,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX oauth_used_proofs_by_end ON oauth_used_proofs (expires);
 )sql"}};
   return series;
 }

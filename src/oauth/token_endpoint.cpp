@@ -6,11 +6,14 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "oauth/authorization_request.h"
+#include "oauth/dpop.h"
 
 namespace intaglio::oauth {
 namespace {
 
 constexpr std::string_view service_scope = "service";
+
+std::string_view type_of(const std::string& key) { return key.empty() ? "Bearer" : "DPoP"; }
 
 /// What a code was asked for, read again from the parameters that the signer's approval was opened with.
 std::variant<AuthorizationRequest, Refusal> approved_request(const std::string& parameters, const Client& client, std::string_view issuer) {
@@ -53,21 +56,25 @@ TokenEndpoint::TokenEndpoint(std::string issuer, std::shared_ptr<const ClientAut
       grants_(std::move(grants)),
       clock_(std::move(clock)) {}
 
-TokenEndpoint::Answer TokenEndpoint::client_credentials(const http::Request& request, const Form& form, const Client& client) const {
+TokenEndpoint::Answer TokenEndpoint::client_credentials(const http::Request& request, const Form& form, const Asker& asker) const {
+  const auto& client = asker.client;
   const auto* scope = form.find("scope");
   if (scope != nullptr && *scope != service_scope) {
     return Refusal{400, "invalid_scope", "The requested scope is invalid, unknown, or malformed"};
   }
-  const auto issued = tokens_->issue(client, service_scope);
+  const auto issued = tokens_->issue(client, service_scope, asker.key);
   if (!issued) {
     log::refusal("token.failed", issued.error(), {{"request", request.request_id}});
     return temporarily_unavailable();
   }
-  return json::Value{
-      {"access_token", issued->token}, {"token_type", "Bearer"}, {"expires_in", issued->expires_in.count()}, {"scope", service_scope}};
+  return json::Value{{"access_token", issued->token},
+                     {"token_type", type_of(asker.key)},
+                     {"expires_in", issued->expires_in.count()},
+                     {"scope", service_scope}};
 }
 
-TokenEndpoint::Answer TokenEndpoint::authorization_code(const http::Request& request, const Form& form, const Client& client) const {
+TokenEndpoint::Answer TokenEndpoint::authorization_code(const http::Request& request, const Form& form, const Asker& asker) const {
+  const auto& client = asker.client;
   const auto* code = form.find("code");
   if (code == nullptr) return invalid_request("Missing parameter code");
   std::optional<AuthorizationRequest> approved;
@@ -84,13 +91,14 @@ TokenEndpoint::Answer TokenEndpoint::authorization_code(const http::Request& req
   if (left <= std::chrono::seconds{0}) return invalid_grant("Authorization code is invalid or expired");
   const std::string scope = approved->service ? "credential service" : "credential";
   const auto issued = tokens_->issue(client, GrantedToken{granted.grant, granted.signer, scope, approved->credential.credential.text(),
-                                                          approved->service ? tokens_->life() : left});
+                                                          approved->service ? tokens_->life() : left, asker.key});
   const auto parked = issued ? grants_->park(granted.grant, issued->token, granted.sad, granted.sad_expires) : Status(issued.error());
   if (!parked) {
     log::refusal("token.failed", parked.error(), {{"request", request.request_id}});
     return temporarily_unavailable();
   }
-  json::Value body{{"access_token", issued->token}, {"token_type", "Bearer"}, {"expires_in", issued->expires_in.count()}, {"scope", scope}};
+  json::Value body{
+      {"access_token", issued->token}, {"token_type", type_of(asker.key)}, {"expires_in", issued->expires_in.count()}, {"scope", scope}};
   if (approved->details) body["authorization_details"] = *approved->details;
   if (!approved->service) return body;
   const auto refresh = grants_->add_refresh_token(granted.grant);
@@ -102,7 +110,8 @@ TokenEndpoint::Answer TokenEndpoint::authorization_code(const http::Request& req
   return body;
 }
 
-TokenEndpoint::Answer TokenEndpoint::refresh_token(const http::Request& request, const Form& form, const Client& client) const {
+TokenEndpoint::Answer TokenEndpoint::refresh_token(const http::Request& request, const Form& form, const Asker& asker) const {
+  const auto& client = asker.client;
   const auto* token = form.find("refresh_token");
   if (token == nullptr) return invalid_request("Missing parameter refresh_token");
   // What was approved is used once: only the access to the service is renewed (CSC API v2, 8.4).
@@ -114,13 +123,13 @@ TokenEndpoint::Answer TokenEndpoint::refresh_token(const http::Request& request,
   if (auto* refusal = std::get_if<Refusal>(&used)) return std::move(*refusal);
   const auto& refreshed = std::get<Grants::Refreshed>(used);
   const auto issued =
-      tokens_->issue(client, GrantedToken{refreshed.grant, refreshed.signer, std::string(service_scope), "", tokens_->life()});
+      tokens_->issue(client, GrantedToken{refreshed.grant, refreshed.signer, std::string(service_scope), "", tokens_->life(), asker.key});
   if (!issued) {
     log::refusal("token.failed", issued.error(), {{"request", request.request_id}});
     return temporarily_unavailable();
   }
   return json::Value{{"access_token", issued->token},
-                     {"token_type", "Bearer"},
+                     {"token_type", type_of(asker.key)},
                      {"expires_in", issued->expires_in.count()},
                      {"scope", service_scope},
                      {"refresh_token", refreshed.token}};
@@ -137,7 +146,7 @@ http::Response TokenEndpoint::answer(const http::Request& request) const {
   if (const auto* refusal = std::get_if<Refusal>(&shown)) return oauth::answer(request, event, *refusal);
   const auto* grant_type = form->find("grant_type");
   if (grant_type == nullptr) return oauth::answer(request, event, invalid_request("Missing parameter grant_type"));
-  using Grant = Answer (TokenEndpoint::*)(const http::Request&, const Form&, const Client&) const;
+  using Grant = Answer (TokenEndpoint::*)(const http::Request&, const Form&, const Asker&) const;
   Grant grant = nullptr;
   if (*grant_type == "client_credentials") grant = &TokenEndpoint::client_credentials;
   if (*grant_type == "authorization_code") grant = &TokenEndpoint::authorization_code;
@@ -149,7 +158,17 @@ http::Response TokenEndpoint::answer(const http::Request& request) const {
   if (const auto* refusal = std::get_if<Refusal>(&authenticated)) return oauth::answer(request, event, *refusal);
   const auto& client = *std::get<const Client*>(authenticated);
 
-  const auto answered = (this->*grant)(request, *form, client);
+  Asker asker{client, {}};
+  if (has_dpop_proof(request)) {
+    auto key = verify_dpop_proof(request, issuer_, {}, *grants_, clock_->now());
+    if (!key && key.error().code == ErrorCode::storage_unavailable) return oauth::answer(request, event, temporarily_unavailable());
+    if (!key) return oauth::answer(request, event, {400, "invalid_dpop_proof", key.error().detail});
+    asker.key = std::move(*key);
+  }
+  if (refused_by("oauth.dpop.required", client.dpop_bound && asker.key.empty())) {
+    return oauth::answer(request, event, {400, "invalid_dpop_proof", "The client is registered for bound tokens alone"});
+  }
+  const auto answered = (this->*grant)(request, *form, asker);
   if (const auto* refusal = std::get_if<Refusal>(&answered)) return oauth::answer(request, event, *refusal);
   log::info("token.issued", {{"request", request.request_id}, {"client", client.id.text()}, {"grant_type", *grant_type}});
   return uncached(json::encode(std::get<json::Value>(answered)));

@@ -30,9 +30,14 @@ class TokenEndpoint {
 
  private:
   using Answer = std::variant<json::Value, Refusal>;
-  [[nodiscard]] Answer client_credentials(const http::Request& request, const Form& form, const Client& client) const;
-  [[nodiscard]] Answer refresh_token(const http::Request& request, const Form& form, const Client& client) const;
-  [[nodiscard]] Answer authorization_code(const http::Request& request, const Form& form, const Client& client) const;
+  /// Who asks, and the thumbprint of the key that the token will be bound to, or empty.
+  struct Asker {
+    const Client& client;
+    std::string key;
+  };
+  [[nodiscard]] Answer client_credentials(const http::Request& request, const Form& form, const Asker& asker) const;
+  [[nodiscard]] Answer refresh_token(const http::Request& request, const Form& form, const Asker& asker) const;
+  [[nodiscard]] Answer authorization_code(const http::Request& request, const Form& form, const Asker& asker) const;
 
   std::string issuer_;
   std::shared_ptr<const ClientAuthentication> authentication_;

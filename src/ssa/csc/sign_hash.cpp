@@ -87,9 +87,9 @@ http::Response SignHash::refuse_use(const http::Request& request, const KeyId& c
 }
 
 Result<std::string> SignHash::kept_sad(const http::Request& request, const http::Principal& caller) const {
-  const auto token = oauth::bearer_token(request);
-  if (!token) return token.error();
-  const auto sad = grants_->parked(caller.grant, *token);
+  const auto shown = oauth::shown_token(request);
+  if (!shown) return shown.error();
+  const auto sad = grants_->parked(caller.grant, shown->token);
   if (!sad) return sad.error();
   return std::string(as_text(sad->reveal()));
 }

@@ -179,7 +179,7 @@ TEST_F(ApprovalsTest, ASadOfOneSignerFailsUnderTheTokenOfAnother) {
   request.headers["authorization"] = "Bearer " + token("bob-ec", {"one"}, "credential service");
   const auto bob = must(world.tokens->check(request));
   const auto bobs = must(world.tokens->issue(*world.clients->find("any"),
-                                             oauth::GrantedToken{bob.grant, bob.subject, "service", "", std::chrono::seconds{60}}))
+                                             oauth::GrantedToken{bob.grant, bob.subject, "service", "", std::chrono::seconds{60}, ""}))
                         .token;
   EXPECT_EQ(call(bobs, "/csc/v2/signatures/signHash", World::sign_body("bob-ec", world.sad("bob-ec", {"one"}), {"one"})).status, 200U);
   world.sam->signs = 0;

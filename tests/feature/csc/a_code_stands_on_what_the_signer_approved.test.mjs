@@ -137,6 +137,21 @@ describe('authorization codes', () => {
     assert.equal((await list(second.access_token)).status, 401);
   });
 
+  it('give a token bound to a key of the client, which is worth nothing without it (DPoP)', async () => {
+    const { url, checks } = await ask(['bound']);
+    const back = await approve(await atThePage(url));
+    const keys = await oauth.randomDPoPKeyPair('ES256');
+    const asking = configuration();
+    const { access_token: token, token_type: type } = await oauth.authorizationCodeGrant(asking, back, checks, {}, { DPoP: oauth.getDPoPHandle(asking, keys) });
+    assert.equal(type, 'dpop');
+    assert.equal((await signHash(token, ['bound'])).status, 401);
+    const use = (holder) => oauth.fetchProtectedResource(asking, token, new URL(client.url('/csc/v2/signatures/signHash')), 'POST', JSON.stringify({
+      credentialID: alice.credential, hashes: [digestOf('sha256', 'bound').toString('base64')], signAlgo: signAlgorithms['ecdsa-sha256'].signAlgo,
+    }), new Headers({ 'content-type': 'application/json' }), { DPoP: oauth.getDPoPHandle(asking, holder) });
+    await assert.rejects(async () => use(await oauth.randomDPoPKeyPair('ES256')), (error) => error.status === 401);
+    assert.equal((await use(keys)).status, 200);
+  });
+
   it('end with the token that is revoked', async () => {
     const { url, checks } = await ask(['revoked'], { scope: 'service' });
     const back = await approve(await atThePage(url));
