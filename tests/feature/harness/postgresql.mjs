@@ -1,0 +1,82 @@
+// A PostgreSQL server of the test's own, on a socket in a folder that goes with it.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const tools = '/usr/lib/postgresql/15/bin';
+const tries = 300;
+
+export class Postgresql {
+  static async start() {
+    const server = new Postgresql();
+    server.folder = mkdtempSync(path.join(tmpdir(), 'intaglio-postgres-'));
+    // The server refuses to run as root.
+    server.owner = process.getuid() === 0 ? ['--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
+    if (server.owner.length > 0) {
+      const [uid, gid] = ['-u', '-g'].map((what) => Number(spawnSync('id', [what, 'postgres'], { encoding: 'utf8' }).stdout));
+      chownSync(server.folder, uid, gid);
+    }
+    try {
+      server.tool('initdb', '-D', path.join(server.folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync');
+      await server.run();
+      server.tool('createuser', '-h', server.folder, '-U', 'postgres', 'intaglio_sam');
+      server.tool('createdb', '-h', server.folder, '-U', 'postgres', '-O', 'intaglio_sam', 'intaglio_sam');
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  /** What `sam.toml` says of it (docs/operate/postgresql.md). */
+  settings() {
+    return `\n[postgresql]\nhosts = "${this.folder}"\nname = "intaglio_sam"\nuser = "intaglio_sam"\nsynchronous_standby = false\n`;
+  }
+
+  tool(name, ...words) {
+    const result = spawnSync('setpriv', [...this.owner, path.join(tools, name), ...words], { cwd: '/', encoding: 'utf8' });
+    if (result.status !== 0) throw new Error(`${name}: ${result.stderr}`);
+    return result.stdout.trim();
+  }
+
+  /** What psql answers to an administrator. */
+  ask(sql) {
+    return this.tool('psql', '-h', this.folder, '-U', 'postgres', '-Atq', '-c', sql, 'intaglio_sam');
+  }
+
+  async run() {
+    const words = ['-D', path.join(this.folder, 'data'), '-k', this.folder, '-c', 'listen_addresses=', '-c', 'shared_buffers=32MB'];
+    this.child = spawn('setpriv', [...this.owner, '--pdeathsig=QUIT', path.join(tools, 'postgres'), ...words], { cwd: '/', stdio: 'ignore' });
+    for (let tried = 0; tried < tries; tried += 1) {
+      const ready = spawnSync(path.join(tools, 'pg_isready'), ['-h', this.folder, '-q']);
+      if (ready.status === 0) return;
+      await pause(100);
+    }
+    throw new Error('the PostgreSQL server does not answer');
+  }
+
+  /** SIGQUIT, as a lost machine: nothing is flushed or told. */
+  async crash() {
+    const { child } = this;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const closed = once(child, 'close');
+    child.kill('SIGQUIT');
+    await closed;
+  }
+
+  /** Every file that the server keeps, tables and write-ahead log. */
+  * files() {
+    for (const name of readdirSync(path.join(this.folder, 'data'), { recursive: true })) {
+      const file = path.join(this.folder, 'data', name);
+      if (statSync(file).isFile()) yield [name, readFileSync(file, 'latin1')];
+    }
+  }
+
+  async stop() {
+    await this.crash();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
