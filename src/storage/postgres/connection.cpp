@@ -132,7 +132,7 @@ bool spoils_transaction(std::string_view state) {
   return state.empty();
 }
 
-bool are_socket_folders(const std::string& hosts) { return hosts.starts_with('/') && hosts.find(",") == std::string::npos; }
+bool are_socket_folders(const std::string& hosts) { return hosts.starts_with('/') && hosts.find(',') == std::string::npos; }
 
 }  // namespace
 
