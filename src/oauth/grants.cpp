@@ -286,7 +286,7 @@ Status Grants::check_live(const crypto::Sha256Digest& token, std::string_view gr
     ended = *found;
     return {};
   });
-  if (!read) return read;
+  if (!read) return read.error();
   if (refused_by("oauth.token.revoked", revoked.has_value())) return Error{ErrorCode::ticket_expired, "the access token was revoked"};
   if (refused_by("oauth.token.grant", !grant.empty() && (!ended || *ended != 0))) {
     return Error{ErrorCode::ticket_expired, "the grant ended"};
