@@ -28,19 +28,19 @@ class PostgresqlServer {
   PostgresqlServer(const PostgresqlServer&) = delete;
   PostgresqlServer& operator=(const PostgresqlServer&) = delete;
 
-  /// Makes the database unless it is there.
-  PostgresqlAddress database(const std::string& name) {
-    if (!answers(name) && !succeeds(command("createdb", {"-h", folder_, "-U", "postgres", name}))) panic("createdb failed");
-    return {.hosts = folder_,
-            .ports = {},
-            .name = name,
-            .user = "postgres",
-            .passfile = {},
-            .tls_root = {},
-            .tls_certificate = {},
-            .tls_key = {}};
+  /// A schema of its own for a user of this name, which costs less than a database; made unless it is there.
+  PostgresqlAddress schema(const std::string& user) {
+    if (!answers("tests")) create_database("tests");
+    if (!administer("tests", "SET ROLE " + user) &&
+        !administer("tests", "CREATE ROLE " + user + " LOGIN; CREATE SCHEMA " + user + " AUTHORIZATION " + user))
+      panic("no schema for a test");
+    return address("tests", user);
   }
-  PostgresqlAddress fresh_database() { return database("fresh" + std::to_string(++made_)); }
+  PostgresqlAddress fresh_database() {
+    const auto name = "fresh" + std::to_string(++made_);
+    create_database(name);
+    return address(name, "postgres");
+  }
   /// What an administrator does behind the owner's back; true when psql says so.
   bool administer(const std::string& name, const std::string& sql) const {
     return succeeds(command("psql", {"-h", folder_, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, name}));
@@ -100,6 +100,13 @@ class PostgresqlServer {
     const pid_t child = spawn(words);
     return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }
+  [[nodiscard]] PostgresqlAddress address(const std::string& name, const std::string& user) const {
+    return {
+        .hosts = folder_, .ports = {}, .name = name, .user = user, .passfile = {}, .tls_root = {}, .tls_certificate = {}, .tls_key = {}};
+  }
+  void create_database(const std::string& name) const {
+    if (!succeeds(command("createdb", {"-h", folder_, "-U", "postgres", name}))) panic("createdb failed");
+  }
   [[nodiscard]] bool answers(const std::string& name) const { return administer(name, "SELECT 1"); }
 
   void start(const std::string& setting) {
@@ -129,11 +136,11 @@ class PostgresqlServer {
 };
 
 /// The database of a test at this path, new or again: a file of SQLite; with INTAGLIO_TEST_DATABASE=postgresql in the environment a
-/// database of the test process's own server, so that the same tests hold on both.
+/// schema on the test process's own server, so that the same tests hold on both.
 inline Result<std::unique_ptr<Database>> open_database(const std::filesystem::path& path) {
   const char* kind = std::getenv("INTAGLIO_TEST_DATABASE");
   if (kind == nullptr || std::string_view(kind) != "postgresql") return open_sqlite(path);
-  return open_postgresql(PostgresqlServer::instance().database("t" + std::to_string(std::hash<std::string>{}(path.string()))));
+  return open_postgresql(PostgresqlServer::instance().schema("t" + std::to_string(std::hash<std::string>{}(path.string()))));
 }
 
 }  // namespace intaglio::storage::test

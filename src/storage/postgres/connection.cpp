@@ -20,8 +20,8 @@ constexpr Oid type_bytea = 17, type_int8 = 20, type_int2 = 21, type_int4 = 23, t
 constexpr int binary = 1;
 constexpr int least_version = 150000;
 constexpr std::size_t max_kept_statements = 1024;
-/// "Intaglio" as a number: one owner a database.
-constexpr std::string_view owner_lock = "5290488316213095279";
+/// One owner a schema: the first half of the lock's name is "Inta" as a number.
+constexpr std::string_view take_owner_lock = "SELECT pg_try_advisory_lock(1231975521, hashtext(current_schema()))::text";
 /// How long a commit whose answer was lost is asked after; a standby that takes over needs some seconds.
 constexpr std::chrono::seconds settle_patience{20};
 constexpr std::chrono::milliseconds settle_pause{200};
@@ -202,7 +202,7 @@ Status Connection::set_up() {
     return set;
   if (role_ == Role::reader) return {};
   if (auto durable = check_durability(); !durable) return durable;
-  auto owned = ask("SELECT pg_try_advisory_lock(" + std::string(owner_lock) + ")::text");
+  auto owned = ask(std::string(take_owner_lock));
   if (!owned) return owned.error();
   if (refused_by("storage.postgresql-owner", *owned != "true"))
     return Error{ErrorCode::conflict, "postgresql: another process has the database open for writing"};
