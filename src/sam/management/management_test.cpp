@@ -331,7 +331,8 @@ TEST_F(ManagementTest, OnlyKnownMembersAreTaken) {
   // What he wrote is not what the audit log keeps.
   expect_refused(ask(admin_, {{"op", "propose"}, {"operation", "change-roles"}, {"payload", {{"id", "ope-1"}, {"roles", {junk}}}}}),
                  ErrorCode::invalid_request);
-  for (const auto& event : answer(auditor_, {{"op", "read-audit"}, {"from", 0}, {"type", "management.refused"}}).at("events"))
+  const auto page = answer(auditor_, {{"op", "read-audit"}, {"from", 0}, {"type", "management.refused"}});
+  for (const auto& event : page.at("events"))
     EXPECT_LE(event.at("fields").at("detail").get<std::string>().size(), 260U);
 }
 
