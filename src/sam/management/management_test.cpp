@@ -332,8 +332,7 @@ TEST_F(ManagementTest, OnlyKnownMembersAreTaken) {
   expect_refused(ask(admin_, {{"op", "propose"}, {"operation", "change-roles"}, {"payload", {{"id", "ope-1"}, {"roles", {junk}}}}}),
                  ErrorCode::invalid_request);
   const auto page = answer(auditor_, {{"op", "read-audit"}, {"from", 0}, {"type", "management.refused"}});
-  for (const auto& event : page.at("events"))
-    EXPECT_LE(event.at("fields").at("detail").get<std::string>().size(), 260U);
+  for (const auto& event : page.at("events")) EXPECT_LE(event.at("fields").at("detail").get<std::string>().size(), 260U);
 }
 
 TEST_F(ManagementTest, OneUserHasEightOpenProposals) {
