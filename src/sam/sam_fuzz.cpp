@@ -16,6 +16,18 @@ void must_round_trip(ByteView input, const Result<T>& parsed) {
   if (parsed && !std::ranges::equal(sam::encode(*parsed), input)) panic("a record was read that is not written this way");
 }
 
+/// Those of before attestation was kept are written in the present form, which is then read as it is written.
+void check_passkeys(ByteView input) {
+  const auto parsed = sam::parse_passkeys(input);
+  if (!parsed) return;
+  const auto version = FieldReader(input).text(16);
+  if (version && *version != "passkeys/1") return must_round_trip(input, parsed);
+  const auto present = sam::encode(*parsed);
+  const auto again = sam::parse_passkeys(present);
+  if (!again) panic("a record was written that is not read");
+  must_round_trip(present, again);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -29,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 3: must_round_trip(input, sam::parse_factor_state(input)); break;
     case 4: must_round_trip(input, sam::parse_authorisation(input)); break;
-    case 5: must_round_trip(input, sam::parse_passkeys(input)); break;
+    case 5: check_passkeys(input); break;
     case 6: must_round_trip(input, sam::parse_identity_link(input)); break;
     default: must_round_trip(input, sam::parse_occurrence(input)); break;
   }

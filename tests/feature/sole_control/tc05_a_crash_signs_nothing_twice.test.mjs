@@ -83,6 +83,7 @@ describe('TC-5 order', () => {
         return { sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [documents[0].digest] };
       };
       let request = await prepare();
+      let survivals = 0;
       for (let passage = 1; ; passage += 1) {
         assert.ok(passage < 60, 'the signature is never reached');
         await system.services.sam.stop();
@@ -95,7 +96,15 @@ describe('TC-5 order', () => {
         const first = await Sam.connect(system).catch(() => undefined);
         const survived = await first?.sign(request).then(() => true, () => false);
         first?.close();
-        if (survived) break;
+        const crashed = seen.signed + seen.redelivered + seen.hash_not_authorised;
+        if (survived && (crashed > 0 || survivals === 3)) break;
+        if (survived) {
+          // A start may pass a point more or less often than the one before: threads of its own write too, and meet in one commit or in two.
+          survivals += 1;
+          passage = Math.max(0, passage - 3);
+          request = await prepare();
+          continue;
+        }
         assert.deepEqual(await dying.ended, { code: null, signal: 'SIGKILL' });
 
         await system.startService('sam');
