@@ -276,7 +276,7 @@ Status Grants::use_proof(const crypto::Sha256Digest& proof, UnixTime until) cons
 Status Grants::check_live(const crypto::Sha256Digest& token, std::string_view grant) const {
   const auto number = [](const storage::Row& row) { return row.integer(0); };
   std::optional<std::int64_t> revoked, ended;
-  const auto read = database_->read([&](storage::Reader& reader) -> Status {
+  auto read = database_->read([&](storage::Reader& reader) -> Status {
     auto listed = reader.query_one<std::int64_t>("SELECT expires FROM oauth_revoked_tokens WHERE token = ?1", {ByteView(token)}, number);
     if (!listed) return listed.error();
     revoked = *listed;
