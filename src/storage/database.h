@@ -106,9 +106,9 @@ struct PostgresqlAddress {
   std::filesystem::path tls_root, tls_certificate, tls_key;  ///< PEM; names of hosts are checked. The root is needed for names of hosts
   bool synchronous_standby = false;  ///< refuse a server whose commits no standby has when they are acknowledged
 };
-/// The same promises as open_sqlite. The owner holds an advisory lock of the database: refused (`conflict`) while another one has it.
+/// The same promises as open_sqlite. The owner holds an advisory lock of the schema: refused (`conflict`) while another one has it.
 /// Refused (`configuration`) when the server may lose what it acknowledged: fsync or full_page_writes off, or no synchronous standby
-/// where one is asked for.
+/// where one is asked for. A commit whose answer was lost and of which nothing can be learned is refused, and may stand all the same.
 [[nodiscard]] Result<std::unique_ptr<Database>> open_postgresql(const PostgresqlAddress& address);
 
 }  // namespace intaglio::storage

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <random>
 #include <thread>
 
 #include "base/check.h"
@@ -132,6 +133,14 @@ bool spoils_transaction(std::string_view state) {
   return state.empty();
 }
 
+/// What no other commit is called: 128 random bits.
+std::string commit_name() {
+  std::random_device source;
+  Bytes octets;
+  for (int at = 0; at < 16; ++at) octets.push_back(static_cast<std::uint8_t>(source()));
+  return encode_hex(octets);
+}
+
 bool are_socket_folders(const std::string& hosts) { return hosts.starts_with('/') && hosts.find(',') == std::string::npos; }
 
 }  // namespace
@@ -206,7 +215,10 @@ Status Connection::set_up() {
   if (!owned) return owned.error();
   if (refused_by("storage.postgresql-owner", *owned != "true"))
     return Error{ErrorCode::conflict, "postgresql: another process has the database open for writing"};
-  return {};
+  return run(
+      "CREATE TABLE IF NOT EXISTS storage_last_commit (id BIGINT PRIMARY KEY, name TEXT NOT NULL); "
+      "INSERT INTO storage_last_commit (id, name) VALUES (1, '') ON CONFLICT DO NOTHING",
+      {});
 }
 
 Status Connection::check_durability() {
@@ -240,7 +252,7 @@ Status Connection::run(const char* sql, std::string_view tag) {
   const auto status = PQresultStatus(answer.get());
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) return error_of(answer.get());
   // An aborted transaction is rolled back by COMMIT, which calls that done.
-  if (std::string_view(PQcmdStatus(const_cast<PGresult*>(answer.get()))) != tag)
+  if (!tag.empty() && std::string_view(PQcmdStatus(const_cast<PGresult*>(answer.get()))) != tag)
     return Error{ErrorCode::storage_unavailable, "postgresql: the server rolled the transaction back"};
   return {};
 }
@@ -314,38 +326,44 @@ Status Connection::query(std::string_view sql, Parameters parameters, const std:
   return {};
 }
 
-Status Connection::begin() {
-  auto transaction = ask("BEGIN; SELECT pg_current_xact_id()::text");
-  if (!transaction) return transaction.error();
-  transaction_ = std::move(*transaction);
-  return {};
-}
-
+Status Connection::begin() { return run("BEGIN", "BEGIN"); }
 Status Connection::begin_snapshot() { return run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN"); }
 Status Connection::roll_back() { return run("ROLLBACK", "ROLLBACK"); }
 
 Status Connection::commit() {
-  auto done = run("COMMIT", "COMMIT");
+  const auto name = commit_name();
+  const std::string sql = "UPDATE storage_last_commit SET name = '" + name + "' WHERE id = 1; COMMIT";
+  bool warned = false;
+  const auto warn = [](void* flag, const char*) { *static_cast<bool*>(flag) = true; };
+  const auto silent = [](void*, const char*) {};
+  PQsetNoticeProcessor(handle_.get(), warn, &warned);
+  auto done = run(sql.c_str(), "COMMIT");
+  PQsetNoticeProcessor(handle_.get(), silent, nullptr);
+  // A wait for the standby that somebody cancelled: the server calls that done, with a warning.
+  if (done && warned) return Error{ErrorCode::storage_unavailable, "postgresql: the server warned of its own commit"};
   if (done || PQstatus(handle_.get()) == CONNECTION_OK) return done;
-  return settle(done.error());
+  return settle(name, done.error());
 }
 
-/// The answer to COMMIT is lost: whether it stands is asked of the server, by its identifier, over a session that owns the database
-/// again. As long as that is not known it is refused, and what is kept of it is found at the next start.
-Status Connection::settle(const Error& lost) {
+/// The answer to COMMIT is lost. Who has the lock again is alone, and the session of before has ended with its transaction: the last
+/// commit either has the name that was given to this one, or it never was. A number of the server's would not do: after a crash or a
+/// fail-over it may give the same number to another transaction. As long as nothing is known it is refused, and what is kept of it is
+/// found at the next start.
+Status Connection::settle(const std::string& name, const Error& lost) {
   const auto end = std::chrono::steady_clock::now() + settle_patience;
-  log::warn("storage.commit_in_doubt", {{"database", address_.name}, {"transaction", transaction_}, {"detail", lost.detail}});
+  log::warn("storage.commit_in_doubt", {{"database", address_.name}, {"detail", lost.detail}});
   for (;;) {
     if (auto opened = open(address_, role_)) {
       auto& fresh = static_cast<Connection&>(**opened);
-      auto state = fresh.ask("SELECT pg_xact_status('" + transaction_ + "'::xid8)");
-      if (state && *state == "committed") {
+      auto last = fresh.ask("SELECT name FROM storage_last_commit WHERE id = 1");
+      if (last && *last != name) return lost;
+      // Whoever ended the session may have ended its wait for the standby: a commit after it waits for both.
+      if (last && fresh.run("UPDATE storage_last_commit SET name = name WHERE id = 1", "UPDATE 1")) {
         handle_ = std::move(fresh.handle_);
         statements_.clear();
         failure_.reset();
         return {};
       }
-      if (state && *state == "aborted") return lost;
     }
     if (std::chrono::steady_clock::now() >= end) return lost;
     std::this_thread::sleep_for(settle_pause);

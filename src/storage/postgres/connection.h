@@ -27,7 +27,7 @@ class Connection final : public storage::Connection {
   Status query(std::string_view sql, Parameters parameters, const std::function<bool(const Row&)>& each) override;
   [[nodiscard]] Status begin() override;
   [[nodiscard]] Status begin_snapshot() override;
-  /// When the connection is lost before the answer, the server is asked over another what became of the transaction.
+  /// Each commit leaves a name of its own. When the connection is lost before the answer, another session looks whether it is there.
   [[nodiscard]] Status commit() override;
   [[nodiscard]] Status roll_back() override;
   [[nodiscard]] bool is_idle() const noexcept override;
@@ -58,14 +58,13 @@ class Connection final : public storage::Connection {
   [[nodiscard]] Status run(const char* sql, std::string_view tag);
   [[nodiscard]] Result<const Statement*> prepare(std::string_view sql, Parameters parameters);
   [[nodiscard]] Result<Answer> run(const Statement& statement, Parameters parameters);
-  [[nodiscard]] Status settle(const Error& lost);
+  [[nodiscard]] Status settle(const std::string& name, const Error& lost);
   [[nodiscard]] Error error_of(const pg_result* answer);
 
   const PostgresqlAddress address_;
   const Role role_;
   Handle handle_;
   std::optional<Error> failure_;
-  std::string transaction_;  ///< the server's identifier of the one that is open
   std::map<std::string, Statement, std::less<>> statements_;
 };
 
