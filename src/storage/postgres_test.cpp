@@ -196,6 +196,18 @@ TEST_F(PostgresqlTest, ACommitWhoseAnswerIsLostStandsAndIsSaidToStand) {
   database_.reset();
 }
 
+TEST_F(PostgresqlTest, ACommitThatTheServerWarnsOfIsNotTakenForDone) {
+  // As the server does when somebody cancels the wait for the standby.
+  ASSERT_TRUE(server_.administer(address_.name,
+                                 "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS "
+                                 "'BEGIN RAISE WARNING ''not on the standby''; RETURN NULL; END'; "
+                                 "CREATE CONSTRAINT TRIGGER warns AFTER INSERT ON notes DEFERRABLE INITIALLY DEFERRED "
+                                 "FOR EACH ROW EXECUTE FUNCTION warn()"));
+  const auto status = add(1);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::storage_unavailable);
+}
+
 TEST_F(PostgresqlTest, ASessionThatTheServerEndedOwnsNothingAnyMore) {
   ASSERT_TRUE(add(1));
   end_sessions();

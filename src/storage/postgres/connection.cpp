@@ -340,7 +340,8 @@ Status Connection::commit() {
   auto done = run(sql.c_str(), "COMMIT");
   PQsetNoticeProcessor(handle_.get(), silent, nullptr);
   // A wait for the standby that somebody cancelled: the server calls that done, with a warning.
-  if (done && warned) return Error{ErrorCode::storage_unavailable, "postgresql: the server warned of its own commit"};
+  if (refused_by("storage.postgresql-warned", done && warned))
+    return Error{ErrorCode::storage_unavailable, "postgresql: the server warned of its own commit"};
   if (done || PQstatus(handle_.get()) == CONNECTION_OK) return done;
   return settle(name, done.error());
 }
