@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
-#include <random>
 #include <thread>
 
 #include "base/check.h"
@@ -131,14 +130,6 @@ bool spoils_transaction(std::string_view state) {
     if (state.starts_with(begin)) return true;
   }
   return state.empty();
-}
-
-/// What no other commit is called: 128 random bits.
-std::string commit_name() {
-  std::random_device source;
-  Bytes octets;
-  for (int at = 0; at < 16; ++at) octets.push_back(static_cast<std::uint8_t>(source()));
-  return encode_hex(octets);
 }
 
 bool are_socket_folders(const std::string& hosts) { return hosts.starts_with('/') && hosts.find(',') == std::string::npos; }
@@ -326,13 +317,18 @@ Status Connection::query(std::string_view sql, Parameters parameters, const std:
   return {};
 }
 
-Status Connection::begin() { return run("BEGIN", "BEGIN"); }
+Status Connection::begin() {
+  auto name = ask("BEGIN; SELECT gen_random_uuid()::text");
+  if (!name) return name.error();
+  name_ = std::move(*name);
+  return {};
+}
+
 Status Connection::begin_snapshot() { return run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "BEGIN"); }
 Status Connection::roll_back() { return run("ROLLBACK", "ROLLBACK"); }
 
 Status Connection::commit() {
-  const auto name = commit_name();
-  const std::string sql = "UPDATE storage_last_commit SET name = '" + name + "' WHERE id = 1; COMMIT";
+  const std::string sql = "UPDATE storage_last_commit SET name = '" + name_ + "' WHERE id = 1; COMMIT";
   bool warned = false;
   const auto warn = [](void* flag, const char*) { *static_cast<bool*>(flag) = true; };
   const auto silent = [](void*, const char*) {};
@@ -343,21 +339,21 @@ Status Connection::commit() {
   if (refused_by("storage.postgresql-warned", done && warned))
     return Error{ErrorCode::storage_unavailable, "postgresql: the server warned of its own commit"};
   if (done || PQstatus(handle_.get()) == CONNECTION_OK) return done;
-  return settle(name, done.error());
+  return settle(done.error());
 }
 
 /// The answer to COMMIT is lost. Who has the lock again is alone, and the session of before has ended with its transaction: the last
 /// commit either has the name that was given to this one, or it never was. A number of the server's would not do: after a crash or a
 /// fail-over it may give the same number to another transaction. As long as nothing is known it is refused, and what is kept of it is
 /// found at the next start.
-Status Connection::settle(const std::string& name, const Error& lost) {
+Status Connection::settle(const Error& lost) {
   const auto end = std::chrono::steady_clock::now() + settle_patience;
   log::warn("storage.commit_in_doubt", {{"database", address_.name}, {"detail", lost.detail}});
   for (;;) {
     if (auto opened = open(address_, role_)) {
       auto& fresh = static_cast<Connection&>(**opened);
       auto last = fresh.ask("SELECT name FROM storage_last_commit WHERE id = 1");
-      if (last && *last != name) return lost;
+      if (last && *last != name_) return lost;
       // Whoever ended the session may have ended its wait for the standby: a commit after it waits for both.
       if (last && fresh.run("UPDATE storage_last_commit SET name = name WHERE id = 1", "UPDATE 1")) {
         handle_ = std::move(fresh.handle_);

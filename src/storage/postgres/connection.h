@@ -58,13 +58,14 @@ class Connection final : public storage::Connection {
   [[nodiscard]] Status run(const char* sql, std::string_view tag);
   [[nodiscard]] Result<const Statement*> prepare(std::string_view sql, Parameters parameters);
   [[nodiscard]] Result<Answer> run(const Statement& statement, Parameters parameters);
-  [[nodiscard]] Status settle(const std::string& name, const Error& lost);
+  [[nodiscard]] Status settle(const Error& lost);
   [[nodiscard]] Error error_of(const pg_result* answer);
 
   const PostgresqlAddress address_;
   const Role role_;
   Handle handle_;
   std::optional<Error> failure_;
+  std::string name_;  ///< of the commit that is to come: a random UUID
   std::map<std::string, Statement, std::less<>> statements_;
 };
 
