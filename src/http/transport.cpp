@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/panic.h"
+#include "net/socket_bio.h"
 
 namespace intaglio::http {
 namespace {
@@ -49,33 +50,6 @@ Status require_client_certificates(SSL_CTX* context, const std::string& file) {
   return {};
 }
 
-// OpenSSL's own socket BIO writes with write(2), which raises SIGPIPE when the client has gone.
-int descriptor_of(BIO* bio) { return *static_cast<const int*>(BIO_get_data(bio)); }
-int finish_io(BIO* bio, ssize_t moved, int retry) {
-  BIO_clear_retry_flags(bio);
-  if (moved < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
-  return static_cast<int>(moved);
-}
-int bio_write(BIO* bio, const char* data, int length) {
-  return finish_io(bio, ::send(descriptor_of(bio), data, static_cast<std::size_t>(length), MSG_NOSIGNAL), BIO_FLAGS_WRITE);
-}
-int bio_read(BIO* bio, char* data, int length) {
-  return finish_io(bio, ::recv(descriptor_of(bio), data, static_cast<std::size_t>(length), 0), BIO_FLAGS_READ);
-}
-long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-const BIO_METHOD* quiet_socket_method() {
-  static const BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE");
-    if (made == nullptr || BIO_meth_set_write(made, bio_write) != 1 || BIO_meth_set_read(made, bio_read) != 1 ||
-        BIO_meth_set_ctrl(made, bio_control) != 1) {
-      panic("no BIO method");
-    }
-    return made;
-  }();
-  return method;
-}
-
 Transport::Outcome after_system_call(ssize_t moved, Transport::Outcome retry) {
   if (moved > 0) return Transport::Outcome::done;
   return moved < 0 && (errno == EAGAIN || errno == EINTR) ? retry : Transport::Outcome::closed;
@@ -108,12 +82,7 @@ void Transport::Free::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
 Transport::Transport(int descriptor, ssl_ctx_st* context) : descriptor_(descriptor) {
   if (context == nullptr) return;
   ssl_.reset(SSL_new(context));
-  BIO* bio = BIO_new(quiet_socket_method());
-  if (!ssl_ || bio == nullptr) panic("no memory for a TLS connection");
-  BIO_set_data(bio, &descriptor_);
-  BIO_set_init(bio, 1);
-  SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_read_ahead(ssl_.get(), 1);
+  if (!ssl_ || !net::attach_socket(ssl_.get(), descriptor_)) panic("no memory for a TLS connection");
   SSL_set_accept_state(ssl_.get());
 }
 Transport::~Transport() = default;

@@ -3,7 +3,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -14,6 +13,7 @@
 #include <array>
 #include <cerrno>
 
+#include "net/socket_bio.h"
 #include "protocol/wire/frame.h"
 
 namespace intaglio::protocol::wire {
@@ -47,34 +47,6 @@ bool wait_for(int descriptor, short events, Deadline deadline) {
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return false;
   }
-}
-
-// OpenSSL's own socket BIO writes with write(2), which raises SIGPIPE when the SAM has gone.
-int descriptor_of(BIO* bio) { return *static_cast<const int*>(BIO_get_data(bio)); }
-
-int finish(BIO* bio, ssize_t moved, int retry) {
-  BIO_clear_retry_flags(bio);
-  if (moved < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
-  return static_cast<int>(moved);
-}
-int bio_write(BIO* bio, const char* data, int length) {
-  return finish(bio, ::send(descriptor_of(bio), data, static_cast<std::size_t>(length), MSG_NOSIGNAL), BIO_FLAGS_WRITE);
-}
-int bio_read(BIO* bio, char* data, int length) {
-  return finish(bio, ::recv(descriptor_of(bio), data, static_cast<std::size_t>(length), 0), BIO_FLAGS_READ);
-}
-long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
-
-const BIO_METHOD* quiet_socket_method() {
-  static const BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE");
-    if (made == nullptr || BIO_meth_set_write(made, bio_write) != 1 || BIO_meth_set_read(made, bio_read) != 1 ||
-        BIO_meth_set_ctrl(made, bio_control) != 1) {
-      panic("no BIO method");
-    }
-    return made;
-  }();
-  return method;
 }
 
 Result<Socket> connect_to(const addrinfo& address, Deadline deadline) {
@@ -136,12 +108,7 @@ Result<std::unique_ptr<Link>> Link::open(const TlsContext& tls, const ClientConf
   if (!socket) return socket.error();
   auto state = std::make_unique<State>(*std::move(socket));
   state->ssl.reset(SSL_new(tls.native()));
-  BIO* bio = BIO_new(quiet_socket_method());
-  if (!state->ssl || bio == nullptr) return unreachable("out of memory");
-  BIO_set_data(bio, &state->descriptor);
-  BIO_set_init(bio, 1);
-  SSL_set_bio(state->ssl.get(), bio, bio);
-  SSL_set_read_ahead(state->ssl.get(), 1);
+  if (!state->ssl || !net::attach_socket(state->ssl.get(), state->descriptor)) return unreachable("out of memory");
   ERR_clear_error();
   while (true) {
     const int result = SSL_connect(state->ssl.get());
