@@ -1,6 +1,7 @@
 #include "evidence/approval.h"
 
 #include "base/check.h"
+#include "base/fields.h"
 
 namespace intaglio::evidence {
 namespace {
@@ -12,27 +13,6 @@ constexpr std::size_t max_credential_id = 1023, max_spki = 1024, max_client_data
 
 Error malformed() { return {ErrorCode::invalid_request, "approval: not of this form"}; }
 Error refuse(const std::string& why) { return {ErrorCode::authentication_failed, "approval: " + why}; }
-
-/// Reads fields in order; the first that does not fit makes everything after it fail.
-class Fields {
- public:
-  explicit Fields(ByteView encoded) : reader_(encoded) {}
-  std::string text() { return take(reader_.text(max_text)); }
-  Bytes bytes(std::size_t most) { return take(reader_.bytes(most)); }
-  std::uint64_t number() { return take(reader_.number()); }
-  [[nodiscard]] bool good() const noexcept { return good_; }
-  [[nodiscard]] bool finished() const { return good_ && reader_.end(); }
-
- private:
-  template <typename T>
-  T take(Result<T> result) {
-    if (result && good_) return std::move(*result);
-    good_ = false;
-    return T{};
-  }
-  FieldReader reader_;
-  bool good_ = true;
-};
 
 }  // namespace
 
@@ -57,22 +37,21 @@ Bytes encode(const Approval& approval) {
 Result<Approval> parse_approval(ByteView encoded) {
   if (encoded.size() > max_bytes) return malformed();
   Fields in(encoded);
-  if (in.text() != version) return malformed();
+  in.expect(version);
   Approval approval{};
   approval.transaction = in.bytes(max_bytes);
   for (auto* text : {&approval.terms.id, &approval.terms.version, &approval.terms.language, &approval.act, &approval.rp_id})
-    *text = in.text();
-  const auto origins = in.number();
-  if (!in.good() || origins > max_origins) return malformed();
-  for (std::uint64_t at = 0; at < origins; ++at) approval.origins.push_back(in.text());
+    *text = in.text(max_text);
+  const auto origins = in.number(max_origins);
+  for (std::uint64_t at = 0; at < origins && in.good(); ++at) approval.origins.push_back(in.text(max_text));
   approval.response.credential_id = in.bytes(max_credential_id);
   approval.spki = in.bytes(max_spki);
   approval.suite = in.number();
-  const auto backup_eligible = in.number();
+  const auto backup_eligible = in.number(1);
   approval.response.client_data = in.bytes(max_client_data);
   approval.response.authenticator_data = in.bytes(max_authenticator_data);
   approval.response.signature = in.bytes(max_signature);
-  if (!in.finished() || backup_eligible > 1) return malformed();
+  if (!in.finished()) return malformed();
   approval.backup_eligible = backup_eligible == 1;
   return approval;
 }

@@ -1,6 +1,7 @@
 #include "evidence/identity_approval.h"
 
 #include "base/check.h"
+#include "base/fields.h"
 
 namespace intaglio::evidence {
 namespace {
@@ -18,36 +19,11 @@ constexpr std::uint64_t max_keys = 8, max_anchors = 4, max_levels = 8, max_secon
 Error malformed() { return {ErrorCode::invalid_request, "approval: not of this form"}; }
 Error refuse(const std::string& why) { return {ErrorCode::authentication_failed, "approval: " + why}; }
 
-/// Reads fields in order; the first that does not fit makes everything after it fail.
-class Fields {
- public:
-  explicit Fields(ByteView encoded) : reader_(encoded) {}
-  std::string text(std::size_t most = max_text) { return take(reader_.text(most)); }
-  Bytes bytes(std::size_t most) { return take(reader_.bytes(most)); }
-  std::uint64_t number(std::uint64_t most = UINT64_MAX) {
-    const auto read = take(reader_.number());
-    good_ = good_ && read <= most;
-    return good_ ? read : 0;
-  }
-  Algorithm algorithm() {
-    const auto read = id_token::parse_algorithm(text());
-    good_ = good_ && read.has_value();
-    return read.value_or(Algorithm::es256);
-  }
-  void fail() noexcept { good_ = false; }
-  [[nodiscard]] bool good() const noexcept { return good_; }
-  [[nodiscard]] bool finished() const { return good_ && reader_.end(); }
-
- private:
-  template <typename T>
-  T take(Result<T> result) {
-    if (result && good_) return std::move(*result);
-    good_ = false;
-    return T{};
-  }
-  FieldReader reader_;
-  bool good_ = true;
-};
+Algorithm read_algorithm(Fields& in) {
+  const auto read = id_token::parse_algorithm(in.text(max_text));
+  if (!read) in.fail();
+  return read.value_or(Algorithm::es256);
+}
 
 void append_trust(Bytes& out, const std::vector<PinnedKey>& keys) {
   append_field(out, keys_kind);
@@ -70,8 +46,8 @@ std::vector<PinnedKey> read_keys(Fields& in) {
   std::vector<PinnedKey> keys;
   const auto count = in.number(max_keys);
   for (std::uint64_t at = 0; at < count && in.good(); ++at) {
-    auto kid = in.text();
-    const auto algorithm = in.algorithm();
+    auto kid = in.text(max_text);
+    const auto algorithm = read_algorithm(in);
     const auto spki = in.bytes(max_spki);
     auto key = crypto::PublicKey::parse_spki(spki);
     // One encoding: what the parser reads otherwise than it writes is another.
@@ -84,7 +60,7 @@ std::vector<PinnedKey> read_keys(Fields& in) {
   return keys;
 }
 PinnedAuthority read_authority(Fields& in) {
-  PinnedAuthority authority{.anchors = {}, .subject = in.text(), .algorithm = in.algorithm()};
+  PinnedAuthority authority{.anchors = {}, .subject = in.text(max_text), .algorithm = read_algorithm(in)};
   const auto count = in.number(max_anchors);
   for (std::uint64_t at = 0; at < count && in.good(); ++at) {
     const auto der = in.bytes(max_certificate);
@@ -99,20 +75,20 @@ PinnedAuthority read_authority(Fields& in) {
 }
 
 IssuerPolicy read_provider(Fields& in) {
-  IssuerPolicy provider{.issuer = in.text(),
-                        .client_id = in.text(),
+  IssuerPolicy provider{.issuer = in.text(max_text),
+                        .client_id = in.text(max_text),
                         .trust = std::vector<PinnedKey>(),
                         .acr = {},
                         .max_authentication_age = std::nullopt,
                         .max_skew = std::chrono::seconds(0)};
   const auto levels = in.number(max_levels);
-  for (std::uint64_t at = 0; at < levels && in.good(); ++at) provider.acr.push_back(in.text());
+  for (std::uint64_t at = 0; at < levels && in.good(); ++at) provider.acr.push_back(in.text(max_text));
   const auto bounded = in.number(1);
   const auto age = in.number(max_seconds);
   if (bounded == 1) provider.max_authentication_age = std::chrono::seconds(age);
   if (bounded == 0 && age != 0) in.fail();
   provider.max_skew = std::chrono::seconds(in.number(max_seconds));
-  const auto kind = in.text();
+  const auto kind = in.text(max_text);
   if (kind == keys_kind) {
     provider.trust = read_keys(in);
   } else if (kind == authority_kind) {
@@ -147,18 +123,18 @@ Bytes encode(const IdentityApproval& approval) {
   return out;
 }
 
-bool is_identity_approval(ByteView encoded) { return Fields(encoded).text() == version; }
+bool is_identity_approval(ByteView encoded) { return Fields(encoded).text(max_text) == version; }
 
 Result<IdentityApproval> parse_identity_approval(ByteView encoded) {
   if (encoded.size() > max_bytes) return malformed();
   Fields in(encoded);
-  if (in.text() != version) return malformed();
+  if (in.text(max_text) != version) return malformed();
   auto transaction = in.bytes(max_transaction);
-  protocol::Terms terms{in.text(), in.text(), in.text()};
-  auto act = in.text();
+  protocol::Terms terms{in.text(max_text), in.text(max_text), in.text(max_text)};
+  auto act = in.text(max_text);
   auto provider = read_provider(in);
   auto salt = in.bytes(salt_bytes);
-  auto subject = in.text();
+  auto subject = in.text(max_text);
   constexpr std::uint64_t end_of_time = 253'402'300'799;  // 9999-12-31T23:59:59Z
   const auto taken = in.number(end_of_time);
   auto token = in.text(max_token);

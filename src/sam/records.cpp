@@ -1,32 +1,11 @@
 #include "sam/records.h"
 
+#include "base/fields.h"
+
 namespace intaglio::sam {
 namespace {
 
 Error malformed(std::string_view what) { return {ErrorCode::storage_unavailable, "a record is malformed: " + std::string(what)}; }
-
-/// Reads fields in order; the first that does not fit makes everything after it fail, so that one test at the end is enough.
-class Fields {
- public:
-  explicit Fields(ByteView encoded) : reader_(encoded) {}
-  std::string text(std::size_t most) { return take(reader_.text(most)); }
-  Bytes bytes(std::size_t most) { return take(reader_.bytes(most)); }
-  std::uint64_t number() { return take(reader_.number()); }
-  std::int64_t seconds() { return static_cast<std::int64_t>(number()); }
-  void expect(std::string_view version) { good_ = good_ && text(32) == version && good_; }
-  [[nodiscard]] bool finished() const { return good_ && reader_.end(); }
-  [[nodiscard]] bool good() const noexcept { return good_; }
-
- private:
-  template <typename T>
-  T take(Result<T> result) {
-    if (result && good_) return std::move(*result);
-    good_ = false;
-    return T{};
-  }
-  FieldReader reader_;
-  bool good_ = true;
-};
 
 constexpr std::size_t max_list = 8 * 1024 * 1024;
 
