@@ -11,12 +11,14 @@
 #include "crypto/digest.h"
 #include "crypto/random.h"
 #include "http/routes.h"
+#include "metrics/metrics.h"
 #include "oauth/authorization_endpoint.h"
 #include "oauth/migrations.h"
 #include "oauth/token_endpoint.h"
 #include "registration/endpoints.h"
 #include "settings.h"
 #include "ssa/lying_sam.h"
+#include "ssa/node_state.h"
 #include "ssa/service.h"
 
 namespace intaglio::apps::ssa {
@@ -130,6 +132,23 @@ class RunRecord {
   std::string actor_, subject_;
 };
 
+/// What the node shows of itself on the listener of its figures.
+struct Watch {
+  Watch(const Settings& settings, const Opened& opened)
+      : state({opened.sam, opened.clock, [&log = *opened.log] { return log.healthy(); }, [&log = *opened.log] { return log.size(); }}) {
+    metrics.add(metrics::process_figures("intaglio-ssa", std::string(version)));
+    metrics.add(metrics::certificate_figures("public", settings.public_listener.certificate_chain_file));
+    metrics.add(metrics::certificate_figures("registration", settings.registration_listener.certificate_chain_file));
+    metrics.add(metrics::certificate_figures("sam", settings.sam.identity.certificate_file));
+    metrics.add([this] { return state.figures(); });
+    metrics.add_routes(router);
+    state.add_routes(router);
+  }
+  intaglio::ssa::NodeState state;
+  metrics::Metrics metrics;
+  http::Router router;
+};
+
 /// Revocations reach the SAM with the request that makes them; this repeats the list in force, for what was missed.
 void push_revocation_data(const Opened& opened) {
   const auto crl = opened.authority->current_crl();
@@ -178,17 +197,27 @@ Status serve(Settings settings) {
                          grants, authorization});
   registration::Endpoints endpoints(
       {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
+  Watch watch(settings, *opened);
   http::Router public_router;
   service.add_routes(public_router);
+  public_router.observe_with(watch.metrics.observer("public"));
   http::Router registration_router;
   endpoints.add_routes(registration_router);
+  registration_router.observe_with(watch.metrics.observer("registration"));
 
   auto public_server = http::Server::start(settings.public_listener, public_router.handler());
   if (!public_server) return public_server.error();
   auto registration_server = http::Server::start(settings.registration_listener, registration_router.handler());
   if (!registration_server) return registration_server.error();
+  std::unique_ptr<http::Server> metrics_server;
+  if (settings.metrics_listener) {
+    auto listening = http::Server::start(*settings.metrics_listener, watch.router.handler());
+    if (!listening) return listening.error();
+    metrics_server = *std::move(listening);
+  }
   log::info("ready", {{"public_port", std::to_string((*public_server)->port())},
                       {"registration_port", std::to_string((*registration_server)->port())},
+                      {"metrics_port", metrics_server ? std::to_string(metrics_server->port()) : "none"},
                       {"clock", settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"token", opened->token->description()}});
 
@@ -199,6 +228,7 @@ Status serve(Settings settings) {
   log::info("stopping");
   (*public_server)->stop(stop_grace);
   (*registration_server)->stop(stop_grace);
+  if (metrics_server) metrics_server->stop(stop_grace);
   return run_record.stopped();
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "metrics/metrics.h"
+
 namespace intaglio::apps::ssa {
 namespace {
 
@@ -54,6 +56,17 @@ void read_listeners(config::Document& document, Settings& settings) {
   registration.max_body_bytes = max_registration_body;
   registration.max_connections = 256;
   registration.workers = 4;
+
+  auto figures =
+      document.section("metrics", "/metrics for a collector and /health/* for who watches this node: plain HTTP on this host alone.");
+  const auto address = figures.text("address", "Loopback address to listen on; empty: no figures are shown.", "");
+  const auto port = figures.port("port", "Port; 0 lets the system choose.", 9464);
+  if (address.empty()) return;
+  if (auto made = metrics::listener_on(address, port)) {
+    settings.metrics_listener = *std::move(made);
+  } else {
+    figures.refuse("address", made.error().detail);
+  }
 }
 
 void read_stores(config::Document& document, Settings& settings) {

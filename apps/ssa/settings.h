@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct Settings {
   ClockSource clock;
   intaglio::ssa::ServiceConfig service;
   http::ListenerConfig public_listener, registration_listener;
+  std::optional<http::ListenerConfig> metrics_listener;  ///< none: no figures are shown
   std::filesystem::path database;
   audit::LogConfig audit;
   token::TokenConfig token;

@@ -165,6 +165,7 @@ class Preparation {
                        {"service.base_url", toml_text(url("https", ports_.ssa_public))},
                        {"public.port", toml_number(ports_.ssa_public)},
                        {"registration.port", toml_number(ports_.ssa_registration)},
+                       {"metrics.port", toml_number(0)},
                        {"sam.port", toml_number(ports_.sam)},
                        {"sam.pinned_spki_sha256", toml_text(sam_pin_)},
                        {"sam.identity_thumbprint", toml_text(identity_thumbprint_)},

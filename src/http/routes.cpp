@@ -87,7 +87,7 @@ void Router::add(std::string_view method, std::string_view pattern, Access acces
   if (!pattern.starts_with('/')) panic("a pattern starts with a slash");
   std::vector<std::string> segments;
   for (const auto segment : split(pattern)) segments.emplace_back(segment);
-  routes_.push_back({std::string(method), std::move(segments), access, std::move(handler)});
+  routes_.push_back({std::string(method), std::string(pattern), std::move(segments), access, std::move(handler)});
 }
 
 void Router::add_unsupported(std::string_view method, std::string_view pattern) {
@@ -122,6 +122,14 @@ Response Router::serve(const Route& route, const Request& request, const PathPar
 }
 
 Response Router::dispatch(const Request& request) const {
+  const auto begun = std::chrono::steady_clock::now();
+  std::string_view pattern;
+  auto given = answer(request, pattern);
+  if (observer_) observer_(pattern, given.status, std::chrono::steady_clock::now() - begun);
+  return given;
+}
+
+Response Router::answer(const Request& request, std::string_view& pattern) const {
   if (std::find(known_methods.begin(), known_methods.end(), request.method) == known_methods.end()) {
     return error_answer(501, "not_implemented", "This HTTP method is not known here");
   }
@@ -131,6 +139,7 @@ Response Router::dispatch(const Request& request) const {
   for (const auto& route : routes_) {
     PathParameters parameters;
     if (!fits(route.segments, path, parameters)) continue;
+    pattern = route.pattern;
     if (route.method == wanted) return serve(route, request, parameters);
     allowed += (allowed.empty() ? "" : ", ") + route.method;
   }

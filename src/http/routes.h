@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,8 @@ class PathParameters {
 using RouteHandler = std::function<Response(const Request&, const PathParameters&)>;
 using PrincipalHandler = std::function<Response(const Request&, const PathParameters&, const Principal&)>;
 using Authorise = std::function<Result<Principal>(const Request&)>;
+/// Learns of each answer: the pattern of the route, empty when no route was there, and how long it took. Never the path: that is the caller's.
+using Observer = std::function<void(std::string_view pattern, unsigned status, std::chrono::steady_clock::duration took)>;
 /// Turns what an authorise callback refused into an answer (CSC has its own words); error_answer(error) without one.
 using RefusalAnswer = std::function<Response(const Request&, const Error&)>;
 
@@ -60,6 +63,7 @@ class Router {
   void authorise_with(Access access, Authorise authorise, RefusalAnswer refusal = {});
   /// The answer to paths that no line knows, below this prefix; elsewhere it is 404.
   void answer_unknown(std::string_view prefix, Response answer);
+  void observe_with(Observer observer) { observer_ = std::move(observer); }
 
   /// HEAD is answered as GET; the server leaves the body out. Never throws.
   [[nodiscard]] Response dispatch(const Request& request) const;
@@ -69,6 +73,7 @@ class Router {
  private:
   struct Route {
     std::string method;
+    std::string pattern;
     std::vector<std::string> segments;
     Access access;
     PrincipalHandler handler;  ///< empty: not offered
@@ -77,11 +82,13 @@ class Router {
     Authorise authorise;
     RefusalAnswer refusal;
   };
+  [[nodiscard]] Response answer(const Request& request, std::string_view& pattern) const;
   [[nodiscard]] Response serve(const Route& route, const Request& request, const PathParameters& parameters) const;
   [[nodiscard]] Response unknown(std::string_view path) const;
   std::vector<Route> routes_;
   std::array<Guard, 7> guards_;
   std::vector<std::pair<std::string, Response>> unknown_;
+  Observer observer_;
 };
 
 /// {"error":…,"error_description":…} with this status.

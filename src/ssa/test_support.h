@@ -209,7 +209,10 @@ class FakeSam final : public protocol::SamService {
       return Error{ErrorCode::not_found, "not integrated"};
     return R"({"index":)" + std::to_string(index) + "}";
   }
-  Result<std::string> status() override { return std::string("{}"); }
+  Result<std::string> status() override {
+    if (failure) return *failure;
+    return status_text;
+  }
   Result<std::string> public_keys() override {
     if (failure) return *failure;
     const auto jwk = [](const crypto::SoftwareKey& key) { return must(json::parse(must(crypto::encode_jwk(key.public_key())))); };
@@ -226,6 +229,7 @@ class FakeSam final : public protocol::SamService {
   std::shared_ptr<crypto::SoftwareKey> sap_key = must(crypto::SoftwareKey::generate());
   std::string sad_type = "intaglio-sad+jwt";
   std::function<void(json::Value&)> change_sad;
+  std::string status_text = "{}";
   std::optional<Error> failure;           ///< every call is refused with it
   std::optional<std::size_t> stop_after;  ///< a batch stops after so many signatures
   bool one_too_few = false;               ///< a signature less than asked, and no word of it
