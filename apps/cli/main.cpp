@@ -36,9 +36,17 @@ CLI::Option* add_id_token_program(CLI::App& app, std::optional<std::filesystem::
       ->type_name("PROGRAM");
 }
 
+/// After --pin-file, in whose place it stands.
+void add_signerpass(CLI::App& app, bool& asked, std::optional<std::filesystem::path>& file, const std::string& what) {
+  auto* pin = app.get_option("--pin-file");
+  app.add_flag("--signerpass", asked, "a signerpass instead of the PIN; it is asked for")->excludes(pin);
+  app.add_option("--signerpass-file", file, "for scripts: " + what)->type_name("FILE")->excludes(pin);
+}
+
 void add_factors(CLI::App& app, FactorOptions& factors) {
   app.add_option("--pin-file", factors.pin_file, "for scripts: read the PIN from this file, mode 0600; else it is asked for")
       ->type_name("FILE");
+  add_signerpass(app, factors.signerpass, factors.signerpass_file, "read the signerpass from this file, mode 0600");
   auto* seed =
       app.add_option("--otp-seed-file", factors.otp_seed_file, "for scripts: compute the one-time code from this base32 seed, mode 0600")
           ->type_name("FILE");
@@ -151,6 +159,7 @@ void add_enrol(CLI::App& program, const Clock& clock) {
       ->type_name("FILE");
   app->add_option("--pin-file", options->pin_file, "for scripts: read the new PIN from this file, mode 0600; else it is asked for twice")
       ->type_name("FILE");
+  add_signerpass(*app, options->signerpass, options->signerpass_file, "read the new signerpass from this file, mode 0600");
   auto* seed = app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")
                    ->type_name("FILE");
   add_id_token_program(*app, options->id_token_program)->excludes(seed);
@@ -219,6 +228,21 @@ void add_signer(CLI::App& program, const Clock& clock) {
                   "for scripts: read the new PIN from this file, mode 0600; else it is asked for twice")
       ->type_name("FILE");
   pin->footer("\nExample:\n  intaglio signer change-pin --client client.toml --signer ada");
+  auto [pass, pass_options] =
+      add_change("change-signerpass", "Choose a new signerpass, with the PIN or signerpass that you have and a code");
+  pass_options->change_signerpass = true;
+  pass->add_option("--new-signerpass-file", pass_options->new_signerpass_file,
+                   "for scripts: read the new signerpass from this file, mode 0600; else it is asked for twice")
+      ->type_name("FILE");
+  pass->footer(
+      "\nWhoever has a PIN gets a signerpass in its place, and keeps his keys.\n\nExample:\n"
+      "  intaglio signer make-signerpass -o signerpass\n"
+      "  intaglio signer change-signerpass --client client.toml --signer ada --new-signerpass-file signerpass");
+  auto make_options = std::make_shared<MakeSignerpassOptions>();
+  auto* make = signer->add_subcommand("make-signerpass", "Make a signerpass by chance: ten letters and ten digits by turns, 80 bits");
+  make->add_option("-o,--output", make_options->output, "new file for it, mode 0600; else it is shown on the terminal")->type_name("FILE");
+  make->footer("\nExample:\n  intaglio signer make-signerpass -o signerpass");
+  make->callback([make_options] { chosen = [make_options] { return make_signerpass(*make_options); }; });
   auto [seed, seed_options] = add_change("change-seed", "Get a new seed for one-time codes, with PIN and a code of the old one");
   seed_options->change_seed = true;
   seed->add_option("--seed-file", seed_options->seed_file, "for scripts: keep the new TOTP seed (base32) in this new file, mode 0600")

@@ -9,6 +9,11 @@ Error malformed(std::string_view what) { return {ErrorCode::storage_unavailable,
 
 constexpr std::size_t max_list = 8 * 1024 * 1024;
 
+constexpr std::string_view signer_form = "signer/2", earlier_signer_form = "signer/1";
+
+/// How the kind of a verifier stands in a record.
+constexpr std::uint64_t pin_kind = 1, signerpass_kind = 2;
+
 }  // namespace
 
 bool is_enrolled(const SignerRecord& record) noexcept { return record.activation_digest.empty(); }
@@ -17,7 +22,7 @@ Secret encode(const SignerRecord& record) {
   Bytes out;
   // The seed is the one secret part: room is reserved so that the buffer never moves, and it is wiped at the end.
   out.reserve(1024 + record.identity.size());
-  append_field(out, std::string_view("signer/1"));
+  append_field(out, signer_form);
   append_field(out, record.id.text());
   append_field(out, record.incarnation);
   append_field(out, record.identity);
@@ -32,6 +37,9 @@ Secret encode(const SignerRecord& record) {
   append_field(out, record.pin ? ByteView(record.pin->salt) : ByteView());
   append_field(out, record.pin ? ByteView(record.pin->verifier) : ByteView());
   append_field(out, record.totp_seed.reveal());
+  append_field(out, record.pin && record.pin->kind == Factor::signerpass ? signerpass_kind : pin_kind);
+  append_field(out, std::uint64_t{record.pin ? record.pin->cost.memory_kib : 0});
+  append_field(out, std::uint64_t{record.pin ? record.pin->cost.passes : 0});
   Secret sealed_form(out);
   wipe(out);
   return sealed_form;
@@ -39,7 +47,9 @@ Secret encode(const SignerRecord& record) {
 
 Result<SignerRecord> parse_signer(ByteView encoded) {
   Fields in(encoded);
-  in.expect("signer/1");
+  const auto form = in.text(32);
+  // Records of before signerpasses hold PINs only, and no cost.
+  const bool earlier = form == earlier_signer_form;
   auto id = SignerId::parse(in.text(64));
   auto incarnation = in.bytes(16);
   auto identity = in.text(16 * 1024);
@@ -56,9 +66,20 @@ Result<SignerRecord> parse_signer(ByteView encoded) {
   auto seed = in.bytes(64);
   Secret kept(seed);
   wipe(seed);
-  if (!in.finished() || !id || has_pin > 1) return malformed("signer");
+  const auto kind = earlier ? pin_kind : in.number();
+  const auto memory_kib = earlier ? 0 : in.number();
+  const auto passes = earlier ? 0 : in.number();
+  constexpr std::uint64_t most_memory = 1024 * 1024, most_passes = 10;
+  const bool known = (earlier || form == signer_form) && (kind == pin_kind || kind == signerpass_kind);
+  if (!in.finished() || !known || !id || has_pin > 1 || memory_kib > most_memory || passes > most_passes) return malformed("signer");
   std::optional<PinVerifier> pin;
-  if (has_pin == 1) pin = PinVerifier{pin_version, std::move(salt), std::move(verifier)};
+  if (has_pin == 1) {
+    pin = PinVerifier{.kind = kind == pin_kind ? Factor::pin : Factor::signerpass,
+                      .cost = {static_cast<std::uint32_t>(memory_kib), static_cast<std::uint32_t>(passes)},
+                      .version = pin_version,
+                      .salt = std::move(salt),
+                      .verifier = std::move(verifier)};
+  }
   return SignerRecord{.id = std::move(*id),
                       .incarnation = std::move(incarnation),
                       .identity = std::move(identity),

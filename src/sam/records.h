@@ -7,13 +7,17 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/secret.h"
+#include "crypto/password_hash.h"
 #include "protocol/binding.h"
+#include "sam/policy/factor_set.h"
 
 /// What the SAM keeps, each as a sealed record in canonical fields.
 namespace intaglio::sam {
 
-/// The verifier of a PIN: useless without the HSM's pepper key.
+/// The verifier of a PIN, or of the signerpass that stands in its place: useless without the HSM's pepper key.
 struct PinVerifier {
+  Factor kind;              ///< pin or signerpass
+  crypto::Argon2Cost cost;  ///< that it was made with, whatever policy asks for by now; no memory: the policy's, in records of before
   std::uint64_t version;
   Bytes salt;      ///< 16 bytes
   Bytes verifier;  ///< 32 bytes

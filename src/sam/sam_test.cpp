@@ -204,9 +204,13 @@ class SamTest : public ::testing::Test {
                                       {"generate_until", "2030-12-31T23:59:59Z"},
                                       {"certify_until", "2030-12-31T23:59:59Z"},
                                       {"sign_until", "2030-12-31T23:59:59Z"}}});
+    // What policy asks for where the secret opens a key, and else.
+    const Value argon2 =
+        custody_ == "wrapped" ? Value{{"memory_kib", 64 * 1024}, {"passes", 3}} : Value{{"memory_kib", 19 * 1024}, {"passes", 2}};
     return json::encode(
         {{"id", "test"},
          {"demo", true},
+         {"argon2", argon2},
          {"epoch", 1},
          {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
          {"profiles", Value::array({{{"name", profile_},
@@ -291,6 +295,7 @@ class SamTest : public ::testing::Test {
 
   struct Message {
     std::string pin{}, otp{}, activation_code{}, new_pin{};
+    std::string_view pin_type = "pin", new_pin_type = "new-pin";  ///< or "signerpass", "new-signerpass"
     protocol::Terms terms{"terms", "1", "en"};
     std::string act = "typed-yes";
     std::string id = *crypto::random_id();
@@ -306,13 +311,13 @@ class SamTest : public ::testing::Test {
     const auto kid = statement.at("kid").get<std::string>();
     const auto consent = protocol::consent_digest(opened.transaction, message.terms, message.act);
     Value factors = Value::array();
-    const auto add = [&](const char* type, const std::string& value) {
+    const auto add = [&](std::string_view type, const std::string& value) {
       if (!value.empty()) factors.push_back({{"type", type}, {"value", value}});
     };
-    add("pin", message.pin);
+    add(message.pin_type, message.pin);
     add("totp", message.otp);
     add("activation-code", message.activation_code);
-    add("new-pin", message.new_pin);
+    add(message.new_pin_type, message.new_pin);
     Value payload = {{"id", message.id},
                      {"ticket", opened.ticket},
                      {"terms", {{"id", message.terms.id}, {"version", message.terms.version}, {"language", message.terms.language}}},
@@ -1870,13 +1875,138 @@ TEST(LockShares, GiveTheLockTogetherAndNothingAlone) {
 TEST_F(SamTest, AProfileInWrappedCustodyNeedsASecretOfTheSigners) {
   auto document = *json::parse(policy_document(8, 10, 100));
   document["profiles"][0]["custody"] = "wrapped";
+  document["argon2"] = {{"memory_kib", 64 * 1024}, {"passes", 3}};
   EXPECT_TRUE(Policy::parse(json::encode(document)));
   document["profiles"][0]["factors"] = Value::array({Value::array({"pin", "totp"}), Value::array({"passkey"})});
   const auto without_pin = Policy::parse(json::encode(document));
   expect_refused(without_pin, ErrorCode::configuration);
-  EXPECT_NE(without_pin.error().detail.find("wrapped custody needs the factor pin"), std::string::npos);
+  EXPECT_NE(without_pin.error().detail.find("wrapped custody needs the factor pin or signerpass"), std::string::npos);
   document["profiles"][0]["custody"] = "nowhere";
   expect_refused(Policy::parse(json::encode(document)), ErrorCode::configuration);
+}
+
+TEST_F(SamTest, ASecretThatOpensAKeyOrIsToWithstandASearchCostsMoreForEachGuess) {
+  const auto parse = [this](const Value& factors, const char* custody, int memory_kib, int passes) {
+    auto document = *json::parse(policy_document(8, 10, 100));
+    document["profiles"][0]["factors"] = factors;
+    document["profiles"][0]["custody"] = custody;
+    document["argon2"] = {{"memory_kib", memory_kib}, {"passes", passes}};
+    document["signerpass"] = {{"least_bits", 60}};
+    return Policy::parse(json::encode(document));
+  };
+  const Value pin = {"pin", "totp"}, signerpass = {"signerpass", "totp"};
+  EXPECT_TRUE(parse(pin, "resident", 19 * 1024, 2));
+  for (const auto& [factors, custody] : {std::pair(pin, "wrapped"), std::pair(signerpass, "resident"), std::pair(signerpass, "wrapped")}) {
+    EXPECT_TRUE(parse(factors, custody, 64 * 1024, 3));
+    expect_refused(parse(factors, custody, 64 * 1024 - 1, 3), ErrorCode::configuration);
+    expect_refused(parse(factors, custody, 64 * 1024, 2), ErrorCode::configuration);
+  }
+}
+
+TEST_F(SamTest, APolicyThatTakesASignerpassSaysHowStrongItIs) {
+  auto document = *json::parse(policy_document(8, 10, 100));
+  document["profiles"][0]["factors"] = {"signerpass", "totp"};
+  document["argon2"] = {{"memory_kib", 64 * 1024}, {"passes", 3}};
+  expect_refused(Policy::parse(json::encode(document)), ErrorCode::configuration);
+  for (const auto bits : {59, 129}) {
+    document["signerpass"] = {{"least_bits", bits}};
+    expect_refused(Policy::parse(json::encode(document)), ErrorCode::configuration);
+  }
+  for (const auto bits : {60, 128}) {
+    document["signerpass"] = {{"least_bits", bits}};
+    EXPECT_TRUE(Policy::parse(json::encode(document)));
+  }
+  document["signerpass"]["most_bits"] = 70;
+  expect_refused(Policy::parse(json::encode(document)), ErrorCode::configuration);
+}
+
+/// A policy that takes a PIN or a signerpass, in this order or alone.
+void take_signerpass(Value& document, const Value& factors) {
+  document["profiles"][0]["factors"] = factors;
+  document["argon2"] = {{"memory_kib", 64 * 1024}, {"passes", 3}};
+  document["signerpass"] = {{"least_bits", 60}};
+}
+const Value either_secret = Value::array({Value::array({"pin", "totp"}), Value::array({"signerpass", "totp"})});
+constexpr const char* chance = "k7d3-q9x2-m4b8-r6t1-w5z0";
+
+TEST_F(SamTest, ASignerpassIsEnrolledInThePlaceOfThePinAndApproves) {
+  use_policy([](Value& document) { take_signerpass(document, {"signerpass", "totp"}); });
+  const auto code = create_signer("alice");
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto enrol_as = [&](const std::string& secret, std::string_view type) {
+    const auto opened = *sam_->open_enrolment({.signer = *SignerId::parse("alice"), .client_id = "sca", .client_name = "SCA"});
+    return sam_->enrol_factors(
+        sap_message(protocol::Purpose::enrol, opened,
+                    {.activation_code = code, .new_pin = secret, .new_pin_type = type, .answer_key = &device->public_key()}));
+  };
+  // More often than the code may be tried: a rule costs no try.
+  for (const auto* weak : {"correct horse battery staple", "493817", "482915730164", "k7d3-q9x2-m4", "Kennwort", "ada-k7d3"})
+    expect_refused(enrol_as(weak, "new-signerpass"), ErrorCode::invalid_request);
+  expect_refused(enrol_as("493817", "new-pin"), ErrorCode::invalid_request);
+  const auto enrolled = enrol_as(chance, "new-signerpass");
+  ASSERT_TRUE(enrolled) << enrolled.error().detail;
+  const Signer alice{*SignerId::parse("alice"), chance, seed_of(*device, *enrolled), *KeyId::parse("none")};
+  const auto key = [&](std::string_view type) {
+    const auto opened = *sam_->open_key_generation(
+        {.signer = alice.id, .algorithm = crypto::KeyAlgorithm::p256, .profile = profile_, .client_id = "sca", .client_name = "SCA"});
+    return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = chance, .otp = otp(alice), .pin_type = type}));
+  };
+  expect_refused(key("pin"), ErrorCode::authentication_failed);
+  EXPECT_TRUE(key("signerpass"));
+}
+
+TEST_F(SamTest, AMessageHoldsOneSecretThatTheSignerKnows) {
+  use_policy([](Value& document) { take_signerpass(document, either_secret); });
+  const auto alice = enrolled_without_key("alice");
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto with = [](const char* type) {
+    return [type](Value& payload) { payload["factors"].push_back({{"type", type}, {"value", chance}}); };
+  };
+  expect_refused(
+      change(alice,
+             {.pin = alice.pin, .otp = otp(alice), .new_pin = "739104", .answer_key = &device->public_key(), .tamper = with("signerpass")}),
+      ErrorCode::invalid_request);
+  expect_refused(change(alice, {.pin = alice.pin,
+                                .otp = otp(alice),
+                                .new_pin = "739104",
+                                .answer_key = &device->public_key(),
+                                .tamper = with("new-signerpass")}),
+                 ErrorCode::invalid_request);
+}
+
+TEST_F(WrappedSamTest, TC6_AKeyComesUnderASignerpassAndNotBackUnderAPinThatItsProfileDoesNotTake) {
+  use_policy([](Value& document) { take_signerpass(document, either_secret); });
+  auto alice = enrolled_signer("alice");
+  const auto under_pin = row_of(alice.key);
+  const auto device = *crypto::SoftwareKey::generate();
+  const auto to_signerpass = change(
+      alice,
+      {.pin = alice.pin, .otp = otp(alice), .new_pin = chance, .new_pin_type = "new-signerpass", .answer_key = &device->public_key()});
+  ASSERT_TRUE(to_signerpass) << to_signerpass.error().detail;
+  EXPECT_GT(row_of(alice.key)->version, under_pin->version);
+  alice.pin = chance;
+  const auto approve_as = [&](std::string_view type) {
+    return sam_->authorise(
+        sap_message(protocol::Purpose::sign, *open_for(alice, {"contract"}), {.pin = alice.pin, .otp = otp(alice), .pin_type = type}));
+  };
+  auto authorised = approve_as("signerpass");
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  EXPECT_FALSE(sam_->sign(request(alice, *authorised, {"contract"}))->stopped);
+
+  // The key's profile takes signerpasses alone from now on; another one takes PINs.
+  use_policy([](Value& document) {
+    take_signerpass(document, {"signerpass", "totp"});
+    auto other = document["profiles"][0];
+    other["name"] = "of-pins";
+    other["factors"] = {"pin", "totp"};
+    document["profiles"].push_back(other);
+  });
+  expect_refused(
+      change(alice, {.pin = chance, .otp = otp(alice), .new_pin = "739104", .pin_type = "signerpass", .answer_key = &device->public_key()}),
+      ErrorCode::invalid_request);
+  authorised = approve_as("signerpass");
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  EXPECT_FALSE(sam_->sign(request(alice, *authorised, {"contract"}))->stopped);
 }
 
 TEST(PinRules, AcceptAnOrdinaryPin) {

@@ -19,18 +19,20 @@ Status change_factors(const ChangeFactorsOptions& options, const Clock& clock) {
   if (auto checked = check_transaction(opened->transaction, asked, clock.now()); !checked) return checked;
   progress.step("change of factors opened; the SAM is the pinned one");
 
-  const bool script = options.yes || (options.factors.from_files() && (!options.change_pin || options.new_pin_file));
+  const bool script = options.yes || (options.factors.from_files() && (!options.change_pin || options.new_pin_file) &&
+                                      (!options.change_signerpass || options.new_signerpass_file));
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
   const auto act = act_of(script);
   auto factors = collect_factors(options.factors, binding_of(*opened, settings->terms, act), clock, progress);
   if (!factors) return factors.error();
   auto shown = factors->shown();
-  std::optional<Secret> new_pin;
-  if (options.change_pin) {
-    auto chosen = choose_pin(options.new_pin_file, "--new-pin-file");
+  std::optional<Secret> new_known;
+  if (options.change_pin || options.change_signerpass) {
+    auto chosen = options.change_signerpass ? choose_signerpass(options.new_signerpass_file, "--new-signerpass-file")
+                                            : choose_pin(options.new_pin_file, "--new-pin-file");
     if (!chosen) return chosen.error();
-    new_pin.emplace(std::move(*chosen));
-    shown.push_back({"new-pin", &*new_pin});
+    new_known.emplace(std::move(*chosen));
+    shown.push_back({options.change_signerpass ? "new-signerpass" : "new-pin", &*new_known});
   }
   auto id_token = options.new_id_token_program
                       ? ask_identity_provider(*options.new_id_token_program, binding_of(*opened, settings->terms, act))
@@ -43,7 +45,7 @@ Status change_factors(const ChangeFactorsOptions& options, const Clock& clock) {
   if (!answer) {
     return because(answer.error(), "the change of factors",
                    "check PIN and one-time code (three failures lock the signer for 15 minutes), and choose a PIN that is not a well-known "
-                   "one");
+                   "one, or a signerpass that was made by chance");
   }
   auto seed = open_answer(*answer, *message, "intaglio-factors-answer+jwe", options.change_seed);
   if (!seed) return seed.error();

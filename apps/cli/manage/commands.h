@@ -15,12 +15,14 @@ struct EnrolOptions {
   std::filesystem::path client_file;
   std::string signer;
   std::optional<std::filesystem::path> code_file, pin_file;
+  bool signerpass = false;  ///< chosen instead of a PIN
+  std::optional<std::filesystem::path> signerpass_file;
   std::optional<std::filesystem::path> seed_file;  ///< where the TOTP seed is kept for scripts, mode 0600
   std::optional<std::filesystem::path> id_token_program;  ///< links an identity instead of asking for a seed
   bool no_qr = false;
   bool yes = false;  ///< for scripts; implied when all secrets come from files
 };
-/// `intaglio enrol`: activation code and a new PIN for the first factors; the TOTP seed comes back sealed and is shown as QR code, or the
+/// `intaglio enrol`: activation code and a new PIN or signerpass for the first factors; the TOTP seed comes back sealed and is shown as QR code, or the
 /// person who signs in at the identity provider is linked.
 Status enrol(const EnrolOptions& options, const Clock& clock);
 
@@ -37,16 +39,23 @@ Status new_key(const NewKeyOptions& options, const Clock& clock);
 struct ChangeFactorsOptions {
   std::filesystem::path client_file;
   std::string signer;
-  bool change_pin = false, change_seed = false;  ///< one of them, or new_id_token_program, at least
-  std::optional<std::filesystem::path> new_pin_file;
+  /// One of them, or new_id_token_program, at least; not both of the first two.
+  bool change_pin = false, change_signerpass = false, change_seed = false;
+  std::optional<std::filesystem::path> new_pin_file, new_signerpass_file;
   std::optional<std::filesystem::path> new_id_token_program;  ///< the person who signs in there is linked from now on
   std::optional<std::filesystem::path> seed_file;  ///< where the new TOTP seed is kept for scripts, mode 0600
-  FactorOptions factors;                           ///< the ones that the signer has
+  FactorOptions factors;  ///< the ones that the signer has
   bool no_qr = false;
   bool yes = false;  ///< for scripts; implied when all secrets come from files
 };
-/// `intaglio signer change-pin`, `change-seed`, `change-identity`: new factors with the ones that the signer has.
+/// `intaglio signer change-pin`, `change-signerpass`, `change-seed`, `change-identity`: new factors with the ones that the signer has.
 Status change_factors(const ChangeFactorsOptions& options, const Clock& clock);
+
+struct MakeSignerpassOptions {
+  std::optional<std::filesystem::path> output;  ///< a new file of mode 0600; else the terminal
+};
+/// `intaglio signer make-signerpass`: ten letters and ten digits by turns, by chance: 80 bits.
+Status make_signerpass(const MakeSignerpassOptions& options);
 
 struct ChangeKeyOptions {
   std::filesystem::path client_file;

@@ -13,8 +13,9 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   if (auto free = check_seed_file(options.seed_file); !free) return free;
   auto code = secret_from(options.code_file, "Activation code", "--code-file");
   if (!code) return code.error();
-  auto pin = choose_pin(options.pin_file, "--pin-file");
-  if (!pin) return pin.error();
+  const bool signerpass = options.signerpass || options.signerpass_file;
+  auto known = signerpass ? choose_signerpass(options.signerpass_file, "--signerpass-file") : choose_pin(options.pin_file, "--pin-file");
+  if (!known) return known.error();
 
   auto service = Service::sign_in(*settings, clock);
   if (!service) return service.error();
@@ -24,10 +25,10 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   if (auto checked = check_transaction(opened->transaction, AskedEnrolment{options.signer, settings->client_id}, clock.now()); !checked)
     return checked;
   progress.step("enrolment opened; the SAM is the pinned one");
-  const bool script = options.yes || (options.code_file && options.pin_file);
+  const bool script = options.yes || (options.code_file && (options.pin_file || options.signerpass_file));
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
   const auto act = act_of(script);
-  std::vector<Factor> factors{{"activation-code", &*code}, {"new-pin", &*pin}};
+  std::vector<Factor> factors{{"activation-code", &*code}, {signerpass ? "new-signerpass" : "new-pin", &*known}};
   auto id_token = options.id_token_program ? ask_identity_provider(*options.id_token_program, binding_of(*opened, settings->terms, act))
                                            : Result<Secret>(Secret());
   if (!id_token) return id_token.error();
@@ -37,7 +38,8 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer)
     return because(answer.error(), "enrolment",
-                   "check the activation code (5 tries, 7 days) and choose a PIN that is not a well-known one");
+                   "check the activation code (5 tries, 7 days) and choose a PIN that is not a well-known one, or a signerpass that was "
+                   "made by chance");
   auto seed = open_answer(*answer, *message, "intaglio-enrol-answer+jwe", /*with_seed=*/!options.id_token_program);
   if (!seed) return seed.error();
   progress.step("factors set for signer " + options.signer);

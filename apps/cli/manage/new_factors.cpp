@@ -16,6 +16,26 @@ Status check_pin(const Secret& pin) {
   return problem(ErrorCode::invalid_request, "a PIN has 6 to 12 digits", "choose another one; nothing was sent");
 }
 
+Status check_signerpass(const Secret& signerpass) {
+  const auto text = signerpass.reveal();
+  const bool printable = std::all_of(text.begin(), text.end(), [](std::uint8_t c) { return c >= 0x20 && c <= 0x7e; });
+  if (printable && text.size() >= 12 && text.size() <= 128 && text.front() != ' ' && text.back() != ' ') return {};
+  return problem(ErrorCode::invalid_request, "a signerpass has 12 to 128 letters, digits and signs of ASCII, and no space at its ends",
+                 "make one with `intaglio signer make-signerpass`; nothing was sent");
+}
+
+/// The secret of the file, or the one that was typed twice.
+Result<Secret> choose(const std::optional<std::filesystem::path>& file, std::string_view option, std::string_view prompt,
+                      const std::string& name) {
+  auto secret = secret_from(file, prompt, option);
+  if (!secret || file) return secret;
+  auto again = ask_secret("The same " + name + " again");
+  if (!again) return again.error();
+  if (!same_secret(secret->reveal(), again->reveal()))
+    return problem(ErrorCode::invalid_request, "the two differ", "run the command again; nothing was sent");
+  return secret;
+}
+
 /// Everything but letters, digits and -._~ as %XX (RFC 3986, 2.3).
 std::string percent_encoded(std::string_view text) {
   std::string out;
@@ -58,16 +78,17 @@ Status show_qr_code(const Seed& seed) {
 }  // namespace
 
 Result<Secret> choose_pin(const std::optional<std::filesystem::path>& file, std::string_view option) {
-  auto pin = secret_from(file, "New PIN (6 to 12 digits)", option);
+  auto pin = choose(file, option, "New PIN (6 to 12 digits)", "PIN");
   if (!pin) return pin;
-  if (!file) {
-    auto again = ask_secret("The same PIN again");
-    if (!again) return again.error();
-    if (!same_secret(pin->reveal(), again->reveal()))
-      return problem(ErrorCode::invalid_request, "the two PINs differ", "run the command again; nothing was sent");
-  }
   if (auto checked = check_pin(*pin); !checked) return checked.error();
   return pin;
+}
+
+Result<Secret> choose_signerpass(const std::optional<std::filesystem::path>& file, std::string_view option) {
+  auto signerpass = choose(file, option, "New signerpass", "signerpass");
+  if (!signerpass) return signerpass;
+  if (auto checked = check_signerpass(*signerpass); !checked) return checked.error();
+  return signerpass;
 }
 
 Status check_seed_file(const std::optional<std::filesystem::path>& seed_file) {

@@ -13,6 +13,9 @@ namespace intaglio::cli {
 /// A new PIN of the right form: asked twice, or from the file that `option` names.
 [[nodiscard]] Result<Secret> choose_pin(const std::optional<std::filesystem::path>& file, std::string_view option);
 
+/// A new signerpass of the right form: asked twice, or from the file that `option` names. Whether it is strong enough the SAM says.
+[[nodiscard]] Result<Secret> choose_signerpass(const std::optional<std::filesystem::path>& file, std::string_view option);
+
 /// Before anything is sent: the file for the seed does not exist yet.
 Status check_seed_file(const std::optional<std::filesystem::path>& seed_file);
 

@@ -62,16 +62,19 @@ Result<Secret> computed_code(const std::filesystem::path& seed_file, const Facto
 }  // namespace
 
 Result<Factors> collect_factors(const FactorOptions& options, ByteView binding, const Clock& clock, const Progress& progress) {
-  auto pin = secret_from(options.pin_file, "PIN", "--pin-file");
-  if (!pin) return pin.error();
+  const bool signerpass = options.signerpass || options.signerpass_file;
+  const std::string_view known_type = signerpass ? "signerpass" : "pin";
+  auto known = signerpass ? secret_from(options.signerpass_file, "Signerpass", "--signerpass-file")
+                          : secret_from(options.pin_file, "PIN", "--pin-file");
+  if (!known) return known.error();
   if (options.id_token_program) {
     auto token = ask_identity_provider(*options.id_token_program, binding);
     if (!token) return token.error();
-    return Factors{std::move(*pin), "id-token", std::move(*token)};
+    return Factors{known_type, std::move(*known), "id-token", std::move(*token)};
   }
   auto totp = options.otp_seed_file ? computed_code(*options.otp_seed_file, options, clock, progress) : ask_secret("One-time code");
   if (!totp) return totp.error();
-  return Factors{std::move(*pin), "totp", std::move(*totp)};
+  return Factors{known_type, std::move(*known), "totp", std::move(*totp)};
 }
 
 }  // namespace intaglio::cli

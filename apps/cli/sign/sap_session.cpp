@@ -58,22 +58,21 @@ Result<Statement> verify_statement(std::string_view compact, const crypto::Publi
   return Statement{std::move(*kid), std::move(*key)};
 }
 
-/// Whether the text may stand between quotes of JSON as it is.
-bool is_plain(ByteView value) {
-  return !value.empty() && std::all_of(value.begin(), value.end(), [](std::uint8_t c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
-  });
+bool is_printable(ByteView value) {
+  return !value.empty() && std::all_of(value.begin(), value.end(), [](std::uint8_t c) { return c >= 0x20 && c <= 0x7e; });
 }
+/// What may not stand between quotes of JSON as it is (RFC 8259, 7), of what is printable.
+constexpr bool is_escaped(std::uint8_t c) noexcept { return c == '"' || c == '\\'; }
 
 /// The payload with its secrets, in memory of the pool alone.
 Result<Secret> payload_of(const std::string& without_factors, const std::vector<Factor>& factors) {
   std::size_t length = without_factors.size() + 16;
   for (const auto& factor : factors) {
-    if (!is_plain(factor.value->reveal())) {
-      return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits, - . and _ only",
+    if (!is_printable(factor.value->reveal())) {
+      return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits and signs of ASCII only",
                      "enter it again");
     }
-    length += factor.type.size() + factor.value->size() + 32;
+    length += factor.type.size() + 2 * factor.value->size() + 32;
   }
   auto payload = Secret::of_size(length);
   std::size_t used = 0;
@@ -87,7 +86,10 @@ Result<Secret> payload_of(const std::string& without_factors, const std::vector<
   bool first = true;
   for (const auto& factor : factors) {
     put(as_bytes(std::string(first ? "" : ",") + "{\"type\":\"" + std::string(factor.type) + "\",\"value\":\""));
-    put(factor.value->reveal());
+    for (const auto& c : factor.value->reveal()) {
+      if (is_escaped(c)) put(as_bytes("\\"));
+      put(ByteView(&c, 1));
+    }
     put(as_bytes("\"}"));
     first = false;
   }

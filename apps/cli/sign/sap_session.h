@@ -26,8 +26,8 @@ Status ask_to_agree(const ClientSettings& settings, bool script);
 /// What was done, in the words that the SAM's policy knows.
 [[nodiscard]] std::string_view act_of(bool script);
 
-/// One factor of a SAP message: "pin", "totp", "id-token", "activation-code", "new-pin", "new-id-token". The value: letters, digits, - . and
-/// _ only.
+/// One factor of a SAP message: "pin", "signerpass", "totp", "id-token", "activation-code", "new-pin", "new-signerpass", "new-id-token". The
+/// value: printable ASCII.
 struct Factor {
   std::string_view type;
   const Secret* value;

@@ -32,6 +32,7 @@ Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
   }
   return core.factors.verify(*signer, message.id, transaction.expires,
                              ShownFactors{.pin = message.pin.clone(),
+                                          .secret_kind = message.secret_kind,
                                           .totp = message.totp.clone(),
                                           .passkey = message.passkey,
                                           .id_token = message.id_token,

@@ -10,6 +10,7 @@
 #include "sam/authorise/wrapped_keys.h"
 #include "sam/authority/registration.h"
 #include "sam/authority/voiding.h"
+#include "sam/factors/signerpass.h"
 
 /// What a signer changes with the factors that he has: the factors themselves, and the state of his keys.
 namespace intaglio::sam {
@@ -35,13 +36,13 @@ std::uint64_t pin_version(const SignerRecord& signer) noexcept { return signer.p
 Status make_factors(Core& core, const SapMessage& message, const FactorsProven& proven, NewFactors& made) {
   const auto& signer = proven.signer();
   if (!message.new_pin.empty()) {
-    auto pin = core.factors.make_pin(signer.id, message.new_pin, pin_version(signer) + 1);
+    auto pin = core.factors.make_pin(signer.id, message.new_secret_kind, message.new_pin, pin_version(signer) + 1);
     if (!pin) return pin.error();
     auto resealed = reseal_keys(core, proven, *pin);
     if (!resealed) return resealed.error();
     made.pin = std::move(pin->verifier);
     made.keys = *std::move(resealed);
-    made.kinds.add(Factor::pin);
+    made.kinds.add(message.new_secret_kind);
   }
   if (message.new_seed) {
     auto seed = crypto::random_secret(totp_seed_bytes);
@@ -117,10 +118,11 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
   };
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
   if (message->new_pin.empty() && !message->new_seed && !message->new_passkey && !message->drop_passkeys && !message->new_id_token)
-    return refuse({ErrorCode::invalid_request, "new-pin, new-passkey, new-id-token, new_seed or drop_passkeys is needed"});
-  // The rules for a PIN, a passkey and an ID token are public and are checked first, so that a bad one costs no attempt.
+    return refuse({ErrorCode::invalid_request, "new-pin, new-signerpass, new-passkey, new-id-token, new_seed or drop_passkeys is needed"});
+  // The rules for a PIN, a signerpass, a passkey and an ID token are public and are checked first, so that a bad one costs no attempt.
   if (!message->new_pin.empty()) {
-    if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
+    if (auto checked = check_new_secret(core.policy, message->new_secret_kind, message->new_pin, transaction.signer); !checked)
+      return refuse(checked.error());
   }
   NewFactors made;
   made.drop_passkeys = message->drop_passkeys;

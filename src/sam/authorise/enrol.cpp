@@ -4,6 +4,7 @@
 #include "sam/authorise/authorise.h"
 #include "sam/authorise/factors_answer.h"
 #include "sam/authorise/linked_identity.h"
+#include "sam/factors/signerpass.h"
 
 namespace intaglio::sam {
 namespace {
@@ -37,7 +38,7 @@ Bytes code_digest(ByteView salt, const Secret& code) {
 /// one.
 FactorSet enrolled_kinds(const SapMessage& message) {
   FactorSet kinds;
-  if (!message.new_pin.empty()) kinds.add(Factor::pin);
+  if (!message.new_pin.empty()) kinds.add(message.new_secret_kind);
   if (message.new_seed || (!message.new_passkey && !message.new_id_token)) kinds.add(Factor::totp);
   if (message.new_passkey) kinds.add(Factor::passkey);
   if (message.new_id_token) kinds.add(Factor::id_token);
@@ -98,8 +99,9 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
   // The rules for factors are public and are checked before the code, so that a bad PIN costs no try.
   const auto kinds = enrolled_kinds(*message);
-  if (kinds.has(Factor::pin) || !kinds.has(Factor::passkey)) {
-    if (auto checked = check_new_pin(message->new_pin); !checked) return refuse(checked.error());
+  if (kinds.has_knowledge() || !kinds.has(Factor::passkey)) {
+    if (auto checked = check_new_secret(core.policy, message->new_secret_kind, message->new_pin, transaction.signer); !checked)
+      return refuse(checked.error());
   }
   std::optional<Passkey> passkey;
   if (message->new_passkey) {
@@ -121,7 +123,7 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
   auto right = try_code(core, *signer, *message, normalised(message->activation_code));
   if (!right) return refuse(right.error());
   // Same work whether or not the code was right (TC-11).
-  auto verifier = core.factors.make_verifier(*signer, message->new_pin, /*version=*/1);
+  auto verifier = core.factors.make_verifier(*signer, message->new_secret_kind, message->new_pin, /*version=*/1);
   if (!verifier) return refuse(verifier.error());
   auto seed = kinds.has(Factor::totp) ? crypto::random_secret(totp_seed_bytes) : Result<Secret>(Secret());
   if (!seed) return refuse(seed.error());
@@ -143,7 +145,7 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     parsed->activation_digest.clear();
     parsed->activation_salt.clear();
     parsed->activation_tries_left = 0;
-    if (kinds.has(Factor::pin)) parsed->pin = *verifier;
+    if (kinds.has_knowledge()) parsed->pin = *verifier;
     parsed->totp_seed = seed->clone();
     const auto encoded = encode(*parsed);
     if (auto updated = core.factors.signers().update(write, signer->text(), (*record)->version, encoded.reveal()); !updated) return updated;

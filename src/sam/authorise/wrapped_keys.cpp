@@ -5,8 +5,8 @@
 namespace intaglio::sam {
 namespace {
 
-/// Policy names the PIN in every combination of a profile with wrapped custody; without one nothing opens.
-Error without_pin() { return {ErrorCode::authentication_failed, "wrapped custody needs the PIN"}; }
+/// Policy names PIN or signerpass in every combination of a profile with wrapped custody; without one nothing opens.
+Error without_pin() { return {ErrorCode::authentication_failed, "wrapped custody needs PIN or signerpass"}; }
 Error without_vault() { return {ErrorCode::unsupported, "no token of this SAM serves wrapped custody"}; }
 
 /// A key in wrapped custody with its record.
@@ -82,6 +82,12 @@ Result<std::vector<ResealedKey>> reseal_keys(Core& core, const FactorsProven& pr
   for (const auto& [record, stored] : keys) {
     if (core.locked_vault == nullptr) return without_vault();
     if (!proven.pin()) return without_pin();
+    // A key must not come under a secret that is easier to search than its profile allows.
+    const auto* const profile = core.policy.profile(record.profile);
+    const auto takes = [&](FactorSet combination) { return combination.has(pin.verifier.kind); };
+    const bool taken = profile == nullptr || std::any_of(profile->factors.begin(), profile->factors.end(), takes);
+    if (refused_by("sam.change.key-takes-secret", !taken))
+      return Error{ErrorCode::invalid_request, "the profile of one of the signer's keys takes no such secret"};
     auto expected = crypto::PublicKey::parse_spki(record.spki);
     if (!expected) return expected.error();
     const auto old_lock = core.factors.make_lock(signer, record.id, *proven.pin());

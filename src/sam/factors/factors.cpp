@@ -127,7 +127,7 @@ Status check_new_pin(const Secret& pin) {
 
 FactorSet Factors::held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, bool linked) const {
   FactorSet held;
-  if (signer.pin) held.add(Factor::pin);
+  if (signer.pin) held.add(signer.pin->kind);
   if (!signer.totp_seed.empty()) held.add(Factor::totp);
   const bool usable = std::any_of(passkeys.begin(), passkeys.end(), [this](const Passkey& passkey) { return passkeys_.may_use(passkey); });
   if (usable) held.add(Factor::passkey);
@@ -142,7 +142,7 @@ bool reaches_a_profile(const Policy& policy, FactorSet factors) noexcept {
 
 FactorSet ShownFactors::kinds() const noexcept {
   FactorSet kinds;
-  if (!pin.empty()) kinds.add(Factor::pin);
+  if (!pin.empty()) kinds.add(secret_kind);
   if (!totp.empty()) kinds.add(Factor::totp);
   if (passkey) kinds.add(Factor::passkey);
   if (id_token) kinds.add(Factor::id_token);
@@ -170,8 +170,9 @@ Status Factors::consume(storage::Transaction& transaction, std::string_view kind
   return {};
 }
 
-Result<Factors::EvaluatedPin> Factors::evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const {
-  auto stretched = crypto::argon2id(pin, salt, policy_.argon2);
+Result<Factors::EvaluatedPin> Factors::evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt,
+                                                    crypto::Argon2Cost cost) const {
+  auto stretched = crypto::argon2id(pin, salt, cost);
   if (!stretched) return stretched.error();
   Bytes input;
   input.reserve(256);
@@ -185,16 +186,18 @@ Result<Factors::EvaluatedPin> Factors::evaluate_pin(const SignerId& signer, std:
   return EvaluatedPin{{version, *std::move(stretched)}, *std::move(mac)};
 }
 
-Result<NewPin> Factors::make_pin(const SignerId& signer, const Secret& pin, std::uint64_t version) const {
+Result<NewPin> Factors::make_pin(const SignerId& signer, Factor kind, const Secret& pin, std::uint64_t version) const {
   auto salt = crypto::random_bytes(16);
   if (!salt) return salt.error();
-  auto evaluated = evaluate_pin(signer, version, pin, *salt);
+  auto evaluated = evaluate_pin(signer, version, pin, *salt, policy_.argon2);
   if (!evaluated) return evaluated.error();
-  return NewPin{{version, std::move(*salt), to_bytes(evaluated->mac.reveal())}, std::move(evaluated->stretched)};
+  return NewPin{
+      {.kind = kind, .cost = policy_.argon2, .version = version, .salt = std::move(*salt), .verifier = to_bytes(evaluated->mac.reveal())},
+      std::move(evaluated->stretched)};
 }
 
-Result<PinVerifier> Factors::make_verifier(const SignerId& signer, const Secret& pin, std::uint64_t version) const {
-  auto made = make_pin(signer, pin, version);
+Result<PinVerifier> Factors::make_verifier(const SignerId& signer, Factor kind, const Secret& pin, std::uint64_t version) const {
+  auto made = make_pin(signer, kind, pin, version);
   if (!made) return made.error();
   return std::move(made->verifier);
 }
@@ -337,13 +340,17 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   // From here the work is the same for everyone: one Argon2id, one HMAC in the token.
   const bool has_pin = charged.signer && charged.signer->pin;
   const ByteView salt = has_pin ? ByteView(charged.signer->pin->salt) : ByteView(no_salt);
-  auto evaluated = evaluate_pin(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt);
+  const bool own_cost = has_pin && charged.signer->pin->cost.memory_kib != 0;
+  auto evaluated = evaluate_pin(signer, has_pin ? charged.signer->pin->version : 0, shown.pin, salt,
+                                own_cost ? charged.signer->pin->cost : policy_.argon2);
   if (!evaluated) {
     // Our own failure is not the signer's: the attempt goes back.
     if (charged.signer) uncharge(signer, charged.possession_shown);
     return evaluated.error();
   }
-  const bool pin_matched = has_pin && same_secret(evaluated->mac.reveal(), charged.signer->pin->verifier);
+  // A secret that is shown as what it is not would let its record say so of the approval.
+  const bool other_kind = has_pin && refused_by("sam.factors.kind", charged.signer->pin->kind != shown.secret_kind);
+  const bool pin_matched = has_pin && !other_kind && same_secret(evaluated->mac.reveal(), charged.signer->pin->verifier);
 
   const Error failed{ErrorCode::authentication_failed, "a factor is wrong, or there is no such signer"};
   if (!charged.signer) return failed;
@@ -351,11 +358,11 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   if (refused_by("sam.factors.totp", kinds.has(Factor::totp) && !charged.totp_matched)) return failed;
   if (refused_by("sam.factors.passkey", kinds.has(Factor::passkey) && !charged.passkey)) return failed;
   if (refused_by("sam.factors.id-token", kinds.has(Factor::id_token) && !charged.identity)) return failed;
-  if (refused_by("sam.factors.pin", kinds.has(Factor::pin) && !pin_matched)) return failed;
+  if (refused_by("sam.factors.pin", kinds.has_knowledge() && !pin_matched)) return failed;
   if (refused_by("sam.factors.combination", !suffices(kinds, charged.held, demand))) return failed;
-  forget_node_failure(signer, /*all=*/!has_pin || kinds.has(Factor::pin));
+  forget_node_failure(signer, /*all=*/!has_pin || kinds.has_knowledge());
   return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey), std::move(charged.identity),
-                       kinds.has(Factor::pin) ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
+                       kinds.has_knowledge() ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
 }
 
 Result<CurrentSigner> Factors::find_current(storage::Transaction& transaction, const FactorsProven& proven) const {
@@ -398,7 +405,7 @@ Status Factors::give_back(storage::Transaction& transaction, const FactorsProven
   if (!state) return state.error();
   state->locked_until = 0;
   // A passkey alone gives its own attempt back and no more: it must not refill the guesses at a PIN that other profiles ask for.
-  if (refused_by("sam.factors.refill", proven.signer().pin && !proven.shown().has(Factor::pin))) {
+  if (refused_by("sam.factors.refill", proven.signer().pin && !proven.shown().has_knowledge())) {
     if (state->failures > 0) --state->failures;
   } else {
     state->failures = 0;

@@ -27,7 +27,9 @@ class Pepper {
 
 /// What a SAP message shows. Empty secrets mean "not shown" and are evaluated all the same (TC-11).
 struct ShownFactors {
-  Secret pin, totp;
+  Secret pin;          ///< or a signerpass
+  Factor secret_kind;  ///< as what it is shown: pin or signerpass
+  Secret totp;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<std::string> id_token;  ///< compact JWS
   crypto::Sha256Digest binding;         ///< what a passkey must have signed, and what an ID token must answer
@@ -41,7 +43,7 @@ struct PasskeyProof {
   evidence::webauthn::AssertionResponse response;
 };
 
-/// A PIN after Argon2id: what verifier and locks are made of, in one evaluation. Kept for as long as one request takes.
+/// A PIN or signerpass after Argon2id: what verifier and locks are made of, in one evaluation. Kept for as long as one request takes.
 struct StretchedPin {
   std::uint64_t version;  ///< of the verifier that belongs to it
   Secret value;
@@ -58,7 +60,7 @@ class FactorsProven {
   [[nodiscard]] FactorSet shown() const noexcept { return shown_; }  ///< each of them was right
   [[nodiscard]] const std::optional<PasskeyProof>& passkey() const noexcept { return passkey_; }
   [[nodiscard]] const std::optional<IdentityProof>& identity() const noexcept { return identity_; }
-  /// The PIN of this evaluation; none when none was shown.
+  /// PIN or signerpass of this evaluation; none when none was shown.
   [[nodiscard]] const std::optional<StretchedPin>& pin() const noexcept { return pin_; }
   FactorsProven(FactorsProven&&) noexcept = default;
 
@@ -106,10 +108,10 @@ class Factors {
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
   Status give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents, const Profile& profile) const;
 
-  /// Verifier for a new PIN; same cost as an evaluation.
-  [[nodiscard]] Result<PinVerifier> make_verifier(const SignerId& signer, const Secret& pin, std::uint64_t version) const;
+  /// Verifier for a new PIN or signerpass, as `kind` says, at the policy's cost; the same work as an evaluation.
+  [[nodiscard]] Result<PinVerifier> make_verifier(const SignerId& signer, Factor kind, const Secret& pin, std::uint64_t version) const;
   /// The same with what locks are made of.
-  [[nodiscard]] Result<NewPin> make_pin(const SignerId& signer, const Secret& pin, std::uint64_t version) const;
+  [[nodiscard]] Result<NewPin> make_pin(const SignerId& signer, Factor kind, const Secret& pin, std::uint64_t version) const;
   /// The signer's half of what opens this key in wrapped custody (TC-6): HKDF(HMAC(PEPPER_L, "lock/1" | signer | key | version |
   /// stretched PIN)), 32 bytes. Stored nowhere.
   [[nodiscard]] Result<Secret> make_lock(const SignerId& signer, const KeyId& key, const StretchedPin& pin) const;
@@ -130,7 +132,8 @@ class Factors {
     StretchedPin stretched;
     Secret mac;
   };
-  [[nodiscard]] Result<EvaluatedPin> evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt) const;
+  [[nodiscard]] Result<EvaluatedPin> evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt,
+                                                  crypto::Argon2Cost cost) const;
   [[nodiscard]] bool over_node_cap(const SignerId& signer);
   void forget_node_failure(const SignerId& signer, bool all);
   void uncharge(const SignerId& signer, bool possession_shown);

@@ -41,6 +41,7 @@ class IdentitiesTest : public testing::FactorsTest {
                                 const std::optional<Demand>& demand = {}) {
     return factors_->verify(id, *crypto::random_id(), clock_->now() + std::chrono::minutes(5),
                             ShownFactors{.pin = pin.empty() ? Secret() : Secret(as_bytes(pin)),
+                                         .secret_kind = Factor::pin,
                                          .totp = {},
                                          .passkey = std::move(passkey),
                                          .id_token = token,

@@ -9,8 +9,11 @@
 namespace intaglio::sam {
 namespace {
 
-constexpr std::array<std::pair<Factor, std::string_view>, 4> all{
-    {{Factor::pin, "pin"}, {Factor::totp, "totp"}, {Factor::passkey, "passkey"}, {Factor::id_token, "id-token"}}};
+constexpr std::array<std::pair<Factor, std::string_view>, 5> all{{{Factor::pin, "pin"},
+                                                                  {Factor::signerpass, "signerpass"},
+                                                                  {Factor::totp, "totp"},
+                                                                  {Factor::passkey, "passkey"},
+                                                                  {Factor::id_token, "id-token"}}};
 
 Error wrong(const std::string& why) { return {ErrorCode::configuration, "factors: " + why}; }
 
@@ -24,10 +27,10 @@ Result<FactorSet> FactorSet::parse_combination(const std::vector<std::string>& n
     if (set.has(known->first)) return wrong("\"" + name + "\" stands twice in a combination");
     set.add(known->first);
   }
-  const bool two_categories = names.size() == 2 && set.has(Factor::pin);
+  const bool two_categories = names.size() == 2 && set.has(Factor::pin) != set.has(Factor::signerpass);
   const bool passkey_alone = names.size() == 1 && set.has(Factor::passkey);
   if (refused_by("sam.policy.categories", !two_categories && !passkey_alone))
-    return wrong("a combination is the PIN with a factor of another category, or the passkey alone");
+    return wrong("a combination is PIN or signerpass with a factor of another category, or the passkey alone");
   return set;
 }
 

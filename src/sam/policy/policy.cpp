@@ -93,8 +93,10 @@ Result<Profile> parse_profile(const Value& object) {
   const auto mode = custody::parse_mode(*custody);
   if (!mode) return wrong("profile " + *name + ": " + mode.error().detail);
   // What opens the key is a secret that the signer knows, in every combination (TC-6).
-  const bool always_pin = std::all_of(factors->begin(), factors->end(), [](FactorSet combination) { return combination.has(Factor::pin); });
-  if (*mode == custody::Mode::wrapped && !always_pin) return wrong("profile " + *name + ": wrapped custody needs the factor pin");
+  const bool always_known =
+      std::all_of(factors->begin(), factors->end(), [](FactorSet combination) { return combination.has_knowledge(); });
+  if (*mode == custody::Mode::wrapped && !always_known)
+    return wrong("profile " + *name + ": wrapped custody needs the factor pin or signerpass");
 
   const std::int64_t least_limit = testing_build ? 0 : 1;
   auto max_documents = bounded(object, "max_documents", 1, static_cast<std::int64_t>(protocol::max_documents));
@@ -133,6 +135,23 @@ Result<Profile> parse_profile(const Value& object) {
                  .qualified = false};
 }
 
+/// Where the signer's secret opens a key, or is said to withstand a search, a guess costs the second row of RFC 9106, section 4, at least.
+Status check_search_cost(const Policy& policy) {
+  constexpr std::uint32_t memory_kib = 64 * 1024, passes = 3;
+  const bool enough = policy.argon2.memory_kib >= memory_kib && policy.argon2.passes >= passes;
+  for (const auto& profile : policy.profiles()) {
+    const bool takes_signerpass = std::any_of(profile.factors.begin(), profile.factors.end(),
+                                              [](FactorSet combination) { return combination.has(Factor::signerpass); });
+    const bool searched = profile.custody == custody::Mode::wrapped || takes_signerpass;
+    if (refused_by("sam.policy.search-cost", searched && !enough)) {
+      return wrong("profile " + profile.name +
+                   ": argon2 must be 65536 memory_kib and 3 passes at least where custody is wrapped or a "
+                   "signerpass is taken");
+    }
+  }
+  return {};
+}
+
 /// "destroy", which is meant where nothing is said, or {"retain_inactive_days": N}.
 Result<std::optional<std::chrono::days>> parse_revoked_keys(const Value& root) {
   const auto* revoked = json::member(root, "revoked_keys");
@@ -149,9 +168,10 @@ Result<Policy> Policy::parse(std::string_view document) {
   auto parsed = json::parse(document, {.max_bytes = 1024 * 1024, .max_depth = 8, .max_members = 4096});
   if (!parsed) return wrong(parsed.error().detail);
   const auto& root = *parsed;
-  if (auto checked = only_members(root, "the document",
-                                  {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2",
-                                   "totp_issuer", "passkeys", "identity_providers", "operators", "ca_anchors", "revoked_keys"});
+  if (auto checked =
+          only_members(root, "the document",
+                       {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2", "totp_issuer",
+                        "passkeys", "signerpass", "identity_providers", "operators", "ca_anchors", "revoked_keys"});
       !checked) {
     return checked.error();
   }
@@ -183,6 +203,12 @@ Result<Policy> Policy::parse(std::string_view document) {
     if (!providers) return providers.error();
     policy.identity_providers_ = std::move(*providers);
   }
+  if (const auto* signerpass = json::member(root, "signerpass"); signerpass != nullptr) {
+    if (auto checked = only_members(*signerpass, "signerpass", {"least_bits"}); !checked) return checked.error();
+    auto least = bounded(*signerpass, "least_bits", 60, 128);
+    if (!least) return least.error();
+    policy.signerpass_least_bits = static_cast<std::uint32_t>(*least);
+  }
   const auto* profiles = json::member(root, "profiles");
   if (profiles == nullptr || !profiles->is_array() || profiles->empty()) return wrong("profiles must be a list");
   for (const auto& object : *profiles) {
@@ -194,6 +220,8 @@ Result<Policy> Policy::parse(std::string_view document) {
     };
     if (asks_for(Factor::passkey) && !policy.passkeys_)
       return wrong("profile " + profile->name + " asks for passkeys, which the document does not set up");
+    if (asks_for(Factor::signerpass) && !policy.signerpass_least_bits)
+      return wrong("profile " + profile->name + " asks for a signerpass, which the document does not set up");
     if (asks_for(Factor::id_token) && policy.identity_providers_.empty())
       return wrong("profile " + profile->name + " asks for ID tokens, and the document names no identity provider");
     policy.profiles_.push_back(std::move(*profile));
@@ -236,6 +264,7 @@ Result<Policy> Policy::parse(std::string_view document) {
     if (!passes) return passes.error();
     policy.argon2 = {static_cast<std::uint32_t>(*memory), static_cast<std::uint32_t>(*passes)};
   }
+  if (auto checked = check_search_cost(policy); !checked) return checked.error();
 
   auto kept = parse_revoked_keys(root);
   if (!kept) return kept.error();

@@ -57,12 +57,14 @@ Status take_factor(const json::Value& factor, std::string_view type, SapPayload&
   if (type == "new-passkey") return put_factor(message.new_passkey, parse_registration(factor), message.new_passkey.has_value());
   if (type == "id-token") return put_factor(message.id_token, parse_token(factor), message.id_token.has_value());
   if (type == "new-id-token") return put_factor(message.new_id_token, parse_token(factor), message.new_id_token.has_value());
-  Secret* place = type == "pin"               ? &message.pin
-                  : type == "totp"            ? &message.totp
-                  : type == "activation-code" ? &message.activation_code
-                  : type == "new-pin"         ? &message.new_pin
-                                              : nullptr;
+  Secret* place = type == "pin" || type == "signerpass"           ? &message.pin
+                  : type == "totp"                                ? &message.totp
+                  : type == "activation-code"                     ? &message.activation_code
+                  : type == "new-pin" || type == "new-signerpass" ? &message.new_pin
+                                                                  : nullptr;
   if (place == nullptr) return malformed("a factor of unknown type");
+  if (type == "signerpass") message.secret_kind = Factor::signerpass;
+  if (type == "new-signerpass") message.new_secret_kind = Factor::signerpass;
   return put_factor(*place, take_secret(factor, "value", 256), !place->empty());
 }
 
@@ -161,6 +163,8 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
                      .new_passkey = {},
                      .id_token = {},
                      .new_id_token = {},
+                     .secret_kind = Factor::pin,
+                     .new_secret_kind = Factor::pin,
                      .new_seed = false,
                      .drop_passkeys = false,
                      .answer_key = {}};
@@ -243,6 +247,8 @@ Result<SapMessage> read_message(Core& core, protocol::Purpose purpose, std::stri
                     .new_passkey = std::move(payload->new_passkey),
                     .id_token = std::move(payload->id_token),
                     .new_id_token = std::move(payload->new_id_token),
+                    .secret_kind = payload->secret_kind,
+                    .new_secret_kind = payload->new_secret_kind,
                     .new_seed = payload->new_seed,
                     .drop_passkeys = payload->drop_passkeys,
                     .answer_key = std::move(payload->answer_key)};

@@ -25,6 +25,7 @@ struct SapPayload {
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
   std::optional<std::string> id_token, new_id_token;  ///< compact JWS, at most 16 KiB
+  Factor secret_kind, new_secret_kind;                ///< what `pin` and `new_pin` are: PIN or signerpass
   bool new_seed;       ///< a TOTP seed is made
   bool drop_passkeys;  ///< factors: the passkeys of before end
   std::optional<crypto::PublicKey> answer_key;
@@ -42,6 +43,7 @@ struct SapMessage {
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
   std::optional<std::string> id_token, new_id_token;
+  Factor secret_kind, new_secret_kind;
   bool new_seed, drop_passkeys;
   std::optional<crypto::PublicKey> answer_key;
 };

@@ -90,6 +90,8 @@ class FactorsTest : public ::testing::Test {
         {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
         {"activation", {{"tries", 5}, {"days", 7}}},
         {"totp_issuer", "Test"},
+        {"argon2", argon2_},
+        {"signerpass", {{"least_bits", 60}}},
         {"passkeys", passkey_rules_},
         {"identity_providers", Value::array({provider_.document()})},
         {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
@@ -103,7 +105,7 @@ class FactorsTest : public ::testing::Test {
   /// A record as an enrolment leaves it.
   void enrol(const SignerId& id, bool pin, bool seed, const std::optional<SoftPasskey>& passkey, std::uint8_t incarnation = 1) {
     std::optional<PinVerifier> verifier;
-    if (pin) verifier = *factors_->make_verifier(id, Secret(as_bytes(pin_)), 1);
+    if (pin) verifier = *factors_->make_verifier(id, secret_kind_, Secret(as_bytes(pin_)), 1);
     SignerRecord record{.id = id,
                         .incarnation = Bytes(16, incarnation),
                         .identity = "{}",
@@ -143,6 +145,7 @@ class FactorsTest : public ::testing::Test {
                                 const std::string& totp = {}, const std::optional<Demand>& demand = {}) {
     return factors_->verify(id, *crypto::random_id(), clock_->now() + std::chrono::minutes(5),
                             ShownFactors{.pin = pin.empty() ? Secret() : Secret(as_bytes(pin)),
+                                         .secret_kind = secret_kind_,
                                          .totp = totp.empty() ? Secret() : Secret(as_bytes(totp)),
                                          .passkey = std::move(passkey),
                                          .id_token = std::nullopt,
@@ -189,8 +192,10 @@ class FactorsTest : public ::testing::Test {
   const Value both_ = Value::array({profile("both", Value::array({Value::array({"pin", "passkey"}), Value::array({"pin", "totp"})}))});
   Value passkey_rules_ = {
       {"rp_id", evidence::test::rp_id}, {"origins", Value::array({evidence::test::origin})}, {"backup_eligible", false}};
+  Value argon2_ = {{"memory_kib", 19 * 1024}, {"passes", 2}};
   const SignerId alice_ = *SignerId::parse("alice");
-  const std::string pin_ = "493817";
+  std::string pin_ = "493817";
+  Factor secret_kind_ = Factor::pin;  ///< what `pin_` is enrolled and shown as
   std::filesystem::path folder_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(*parse_utc("2026-11-20T12:00:00Z"));
   std::shared_ptr<crypto::SoftwareKey> checkpoint_ = *crypto::SoftwareKey::generate();

@@ -1,7 +1,7 @@
 /* What whoever has the token's PIN can ask of it, command by command on standard input; an answer a line: hex, or "refused STEP CKR".
  *   decrypt KEY IV AAD BYTES      AES-GCM under the key with this CKA_ID
  *   hmac KEY BYTES                HMAC-SHA-256
- *   argon2id SECRET SALT          not the token's: 19 MiB, 2 passes, 1 lane
+ *   argon2id SECRET SALT COST     not the token's, 1 lane; the cost: KiB and passes, 4 bytes each
  *   open MASTER KEYPASS INNER     unwraps the keypass under the master key, with it a P-256 key, and reads that
  * usage: token_user MODULE LABEL PIN */
 #include <argon2.h>
@@ -74,7 +74,11 @@ static void hmac(void) {
 
 static void stretch(void) {
   CK_BYTE out[32];
-  if (argon2id_hash_raw(2, 19 * 1024, 1, word[0].at, word[0].length, word[1].at, word[1].length, out, sizeof out) != ARGON2_OK) exit(5);
+  const CK_BYTE* c = word[2].at;
+  if (word[2].length != 8) exit(5);
+  const unsigned kib = (unsigned)c[0] << 24 | (unsigned)c[1] << 16 | (unsigned)c[2] << 8 | c[3];
+  const unsigned passes = (unsigned)c[4] << 24 | (unsigned)c[5] << 16 | (unsigned)c[6] << 8 | c[7];
+  if (argon2id_hash_raw(passes, kib, 1, word[0].at, word[0].length, word[1].at, word[1].length, out, sizeof out) != ARGON2_OK) exit(5);
   tell(out, sizeof out);
 }
 

@@ -93,12 +93,18 @@ export class Thief {
     const [, id, owner, holder, , algorithm, spki, profile] = this.record('keys', credential);
     const [, , policyVersion, blob, locked] = this.record('wrapped_keys', credential);
     const signer = this.record('signers', owner.toString());
-    return { id, owner, holder, algorithm, spki, profile, policyVersion, blob, locked, pinVersion: signer[11], salt: signer[12], verifier: signer[13] };
+    return { id, owner, holder, algorithm, spki, profile, policyVersion, blob, locked, pinVersion: signer[11], salt: signer[12], verifier: signer[13],
+      cost: Buffer.concat([signer[16].subarray(4), signer[17].subarray(4)]) };
   }
 
-  /** The locks that PINs give, made as the SAM makes them. */
-  locksOf(key, pins) {
-    const stretched = this.token(pins.map((pin) => ['argon2id', Buffer.from(pin), key.salt]));
+  /** PINs or signerpasses after Argon2id. */
+  stretchedOf(key, secrets) {
+    return this.token(secrets.map((secret) => ['argon2id', Buffer.from(secret), key.salt, key.cost]));
+  }
+
+  /** The locks that PINs or signerpasses give, made as the SAM makes them. */
+  locksOf(key, secrets) {
+    const stretched = this.stretchedOf(key, secrets);
     const macs = this.token(stretched.map((value) => ['hmac', 'pepper-lock', fields('lock/1', key.owner, key.id, key.pinVersion, value)]));
     return macs.map((mac) => Buffer.from(hkdfSync('sha256', mac, Buffer.alloc(0), 'intaglio/lock/1', 32)));
   }

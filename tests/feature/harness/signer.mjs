@@ -9,11 +9,12 @@ import { Officer } from './officer.mjs';
 export const identityOf = (signer) => ({ givenName: 'Ada', surname: 'Lovelace', country: 'NO', serialNumber: `PNONO-${signer}`.slice(0, 60) });
 
 export class Signer {
-  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. `identity` {provider, person}: an ID token is. */
-  constructor(client, id, { pin = '482915730164', passkey, identity, profile = 'direct-resident' } = {}) {
+  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. `identity` {provider, person}: an ID token is. A `signerpass` takes the place of the PIN. */
+  constructor(client, id, { signerpass, pin = signerpass ?? '482915730164', passkey, identity, profile = 'direct-resident' } = {}) {
     this.client = client;
     this.id = id;
-    this.pin = pin && client.system.secret('a PIN', pin);
+    this.knownType = signerpass ? 'signerpass' : 'pin';
+    this.pin = pin && client.system.secret('a PIN or signerpass', pin);
     this.passkey = passkey;
     this.identity = identity;
     this.profile = profile;
@@ -108,7 +109,7 @@ export class Signer {
 
   /** The factors that approve `opened`: the passkey where the signer uses one, with the PIN unless it stands alone; PIN and ID token, then a promise; else PIN and one-time password. */
   factors(opened) {
-    const pin = { type: 'pin', value: this.pin };
+    const pin = { type: this.knownType, value: this.pin };
     if (this.identity) return this.idToken(opened).then((value) => [pin, { type: 'id-token', value }]);
     if (!this.passkey) return [pin, { type: 'totp', value: this.otp() }];
     const answer = this.passkey.answer(this.bindingOf(opened));
@@ -119,7 +120,7 @@ export class Signer {
   async enrol(code) {
     const opened = await this.openEnrolment();
     this.client.system.secret('an activation code', code);
-    const factors = [{ type: 'activation-code', value: code }, ...(this.pin ? [{ type: 'new-pin', value: this.pin }] : [])];
+    const factors = [{ type: 'activation-code', value: code }, ...(this.pin ? [{ type: `new-${this.knownType}`, value: this.pin }] : [])];
     if (this.passkey) factors.push(this.passkey.register(this.bindingOf(opened)));
     if (this.identity) factors.push({ type: 'new-id-token', value: await this.idToken(opened) });
     const message = await this.message(opened, factors);
@@ -136,10 +137,10 @@ export class Signer {
     return this;
   }
 
-  /** Replaces the PIN or the seed, adds a passkey, ends the passkeys of before, links another person: with the factors that the signer has. */
-  async changeFactors({ pin, seed = false, passkey, dropPasskeys = false, person }) {
+  /** Replaces the PIN, by a signerpass where that is given, or the seed, adds a passkey, ends the passkeys of before, links another person: with the factors that the signer has. */
+  async changeFactors({ pin, signerpass, seed = false, passkey, dropPasskeys = false, person }) {
     const opened = await this.openFactors();
-    const factors = [...await this.factors(opened), ...(pin ? [{ type: 'new-pin', value: pin }] : [])];
+    const factors = [...await this.factors(opened), ...(pin ? [{ type: 'new-pin', value: pin }] : []), ...(signerpass ? [{ type: 'new-signerpass', value: signerpass }] : [])];
     if (person) factors.push({ type: 'new-id-token', value: await this.idToken(opened, person) });
     if (passkey) factors.push(passkey.register(this.bindingOf(opened)));
     const changes = { ...(seed ? { new_seed: true } : {}), ...(dropPasskeys ? { drop_passkeys: true } : {}) };
@@ -147,7 +148,7 @@ export class Signer {
     const { answer } = good('change factors', await this.submit(message));
     const told = await this.unseal(answer, 'intaglio-factors-answer+jwe');
     if ((told.totp_seed !== undefined) !== seed) throw new Error('a seed that was not asked for, or none');
-    if (pin) this.pin = pin;
+    if (pin || signerpass) Object.assign(this, { pin: this.client.system.secret('a new PIN or signerpass', pin ?? signerpass), knownType: signerpass ? 'signerpass' : 'pin' });
     if (person) this.identity = { ...this.identity, person };
     if (seed) this.seed = parseBase32(told.totp_seed);
     return this;
@@ -200,10 +201,10 @@ export class Signer {
 export const documentsOf = (...texts) => texts.map((text) => ({ digest: digestOf('sha256', text), label: `label of ${text}`.slice(0, 200) }));
 
 /** A signed-in client, an officer and a signer with a certified key. */
-export async function signerOf(system, { id = 'alice', pin, passkey, identity, profile, ...rest } = {}) {
+export async function signerOf(system, { id = 'alice', pin, signerpass, passkey, identity, profile, ...rest } = {}) {
   const client = await new Client(system).signIn();
   const officer = new Officer(system);
-  const signer = await new Signer(client, id, { pin, passkey, identity, profile }).ready({ officer, ...rest });
+  const signer = await new Signer(client, id, { pin, signerpass, passkey, identity, profile }).ready({ officer, ...rest });
   return { client, officer, signer };
 }
 
