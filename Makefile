@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone prints them. Bare Debian 12 is enough: each installs what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format bench mutation fuzz faults nightly build clean
+.PHONY: help demo up test pages lint format bench mutation fuzz faults nightly build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ up: ## the services in the foreground, with the commands to try; Ctrl-C stops th
 
 test: ## unit tests, feature tests against the real processes, lint
 	@tools/ci/test
+
+pages: ## the signer's pages: types, unit tests, the bundle in build/web and its digest
+	@tools/dev/install identity && tools/ci/web
 
 lint: ## rooms, house rules, format, clang-tidy of changed files, release binaries
 	@tools/dev/install build demo test && tools/ci/build release && INTAGLIO_RESULTS=build/results tools/ci/lint

@@ -1,0 +1,92 @@
+// /sic/v1/approvals (api/sic/README.md), and what its refusals mean to a signer.
+export interface Opened {
+  readonly ticket: string;
+  readonly transaction: string;
+  readonly sapStatement: string;
+}
+
+/** Why the service did not do it, in the few ways that differ for a signer. */
+export type Reason =
+  | 'link-used' | 'wrong-factor' | 'locked' | 'expired' | 'finished' | 'answered' | 'limit' | 'unavailable' | 'no-answer' | 'refused';
+
+export class Refusal extends Error {
+  readonly reason: Reason;
+
+  constructor(reason: Reason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/** One request waits no longer than the SSA waits for the SAM, and some. */
+const patience = 30000;
+
+function reasonOf(status: number, body: unknown): Reason {
+  const { error, error_description: told } = (body ?? {}) as { error?: unknown; error_description?: unknown };
+  if (error === 'invalid_authentication_data') return 'wrong-factor';
+  if (status === 401) return 'finished';
+  if (status === 429) return 'limit';
+  if (status >= 500) return 'unavailable';
+  if (told === 'Credential locked') return 'locked';
+  if (told === 'The transaction is expired') return 'expired';
+  if (told === 'Invalid parameter ticket') return 'answered';
+  if (told === 'Invalid parameter handle') return 'link-used';
+  return 'refused';
+}
+
+export class Service {
+  readonly #api: string;
+  #bearer = '';
+
+  constructor(api: string) {
+    this.#api = api;
+  }
+
+  async #post(path: string, body: object): Promise<Record<string, unknown>> {
+    let status: number;
+    let told: unknown;
+    try {
+      const answer = await fetch(this.#api + path, {
+        method: 'POST', mode: 'cors', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer', cache: 'no-store', signal: AbortSignal.timeout(patience),
+        headers: { 'Content-Type': 'application/json', ...(this.#bearer ? { Authorization: `Bearer ${this.#bearer}` } : {}) },
+        body: JSON.stringify(body),
+      });
+      status = answer.status;
+      told = await answer.json();
+    } catch {
+      throw new Refusal('no-answer');
+    }
+    if (status !== 200) throw new Refusal(reasonOf(status, told));
+    if (typeof told !== 'object' || told === null) throw new Refusal('refused');
+    return told as Record<string, unknown>;
+  }
+
+  /** Exchanges the one-time handle; the bearer stays in this object. */
+  async open(handle: string): Promise<Opened> {
+    const { bearer, ticket, transaction, sapStatement } = await this.#post('/sic/v1/approvals', { handle }) as Partial<Record<keyof Opened | 'bearer', unknown>>;
+    if (typeof bearer !== 'string' || typeof ticket !== 'string' || typeof transaction !== 'string' || typeof sapStatement !== 'string') throw new Refusal('refused');
+    this.#bearer = bearer;
+    return { ticket, transaction, sapStatement };
+  }
+
+  approve(message: string): Promise<string> {
+    return this.#decide('/sic/v1/approvals/messages', { message });
+  }
+
+  decline(): Promise<string> {
+    return this.#decide('/sic/v1/approvals/refusals', {});
+  }
+
+  /** From here on nobody can decide with what this page holds. */
+  forget(): void {
+    this.#bearer = '';
+  }
+
+  async #decide(path: string, body: object): Promise<string> {
+    const { redirect } = await this.#post(path, body) as { redirect?: unknown };
+    // A registered address is https, http to this machine, or a scheme of an application: never one that runs in this page.
+    if (typeof redirect !== 'string' || !URL.canParse(redirect) || /^(?:javascript|data|blob|vbscript|about|file):/i.test(new URL(redirect).protocol)) throw new Refusal('refused');
+    this.forget();
+    return redirect;
+  }
+}

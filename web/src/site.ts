@@ -1,0 +1,45 @@
+// What a deployment says of itself, beside the bundle: whom this page talks to, whose key it seals to, which terms it shows.
+import type { JWK } from 'jose';
+
+export type FactorType = 'pin' | 'totp' | 'passkey';
+
+export interface Site {
+  /** Where the API is: https, without a path. */
+  readonly api: string;
+  readonly provider: string;
+  readonly rpId: string;
+  /** The pinned identity key of the SAM. */
+  readonly samIdentity: JWK;
+  readonly terms: { readonly id: string; readonly version: string; readonly texts: Readonly<Record<string, string>> };
+  /** For each signing profile, the combinations of factors that suffice. */
+  readonly factors: Readonly<Record<string, readonly (readonly FactorType[])[]>>;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (value: unknown, most = 4096): value is string => typeof value === 'string' && value.length > 0 && value.length <= most;
+const isCombination = (value: unknown): value is FactorType[] =>
+  Array.isArray(value) && value.length > 0 && value.every((factor) => factor === 'pin' || factor === 'totp' || factor === 'passkey') && new Set(value).size === value.length;
+
+/** site.json; throws when a member is missing or is not what it should be. */
+export function parseSite(value: unknown): Site {
+  const wrong = (what: string): never => { throw new Error(`site.json: ${what}`); };
+  if (!isObject(value)) return wrong('no object');
+  const { api, provider, rp_id: rpId, sam_identity: key, terms, factors } = value as Record<string, unknown> & { api?: unknown };
+  if (!isText(api, 300) || !/^https:\/\/[A-Za-z0-9.:[\]-]+$/.test(api)) return wrong('api is no https origin');
+  if (!isText(provider, 255)) return wrong('provider');
+  if (!isText(rpId, 255)) return wrong('rp_id');
+  if (!isObject(key) || key['kty'] !== 'EC' || key['crv'] !== 'P-256' || !isText(key['x'], 64) || !isText(key['y'], 64)) return wrong('sam_identity is no P-256 JWK');
+  if (!isObject(terms) || !isText(terms['id'], 256) || !isText(terms['version'], 256) || !isObject(terms['texts'])) return wrong('terms');
+  const texts = Object.entries(terms['texts']);
+  if (texts.length === 0 || !texts.every((entry): entry is [string, string] => isText(entry[1], 65536))) return wrong('terms.texts');
+  if (!isObject(factors) || Object.keys(factors).length === 0) return wrong('factors');
+  const combinations: Record<string, FactorType[][]> = {};
+  for (const [profile, list] of Object.entries(factors)) {
+    if (!Array.isArray(list) || list.length === 0 || !list.every(isCombination)) return wrong(`factors of ${profile}`);
+    combinations[profile] = list;
+  }
+  return {
+    api, provider, rpId, samIdentity: { kty: 'EC', crv: 'P-256', x: key['x'] as string, y: key['y'] as string },
+    terms: { id: terms['id'], version: terms['version'], texts: Object.fromEntries(texts) }, factors: combinations,
+  };
+}
