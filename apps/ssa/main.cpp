@@ -20,6 +20,8 @@
 #include "ssa/lying_sam.h"
 #include "ssa/node_state.h"
 #include "ssa/service.h"
+#include "ssa/signer/page_origin.h"
+#include "ssa/signer/pages.h"
 
 namespace intaglio::apps::ssa {
 namespace {
@@ -205,7 +207,24 @@ Status serve(Settings settings) {
   endpoints.add_routes(registration_router);
   registration_router.observe_with(watch.metrics.observer("registration"));
 
-  auto public_server = http::Server::start(settings.public_listener, public_router.handler());
+  http::Router pages_router;
+  std::unique_ptr<http::Server> pages_server;
+  std::string pages_digest = "none";
+  if (settings.pages_listener) {
+    const auto pages = intaglio::ssa::signer::Pages::load(settings.pages);
+    if (!pages) return pages.error();
+    pages->add_routes(pages_router);
+    pages_digest = pages->digest();
+    auto started = http::Server::start(*settings.pages_listener, pages_router.handler());
+    if (!started) return started.error();
+    pages_server = std::move(*started);
+  }
+
+  auto public_server = http::Server::start(
+      settings.public_listener,
+      settings.approval_page.empty()
+          ? public_router.handler()
+          : intaglio::ssa::signer::with_page_origin(public_router.handler(), intaglio::ssa::signer::origin_of(settings.approval_page)));
   if (!public_server) return public_server.error();
   auto registration_server = http::Server::start(settings.registration_listener, registration_router.handler());
   if (!registration_server) return registration_server.error();
@@ -218,6 +237,8 @@ Status serve(Settings settings) {
   log::info("ready", {{"public_port", std::to_string((*public_server)->port())},
                       {"registration_port", std::to_string((*registration_server)->port())},
                       {"metrics_port", metrics_server ? std::to_string(metrics_server->port()) : "none"},
+                      {"pages_port", pages_server ? std::to_string(pages_server->port()) : "none"},
+                      {"pages_sha256", pages_digest},
                       {"clock", settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"token", opened->token->description()}});
 
@@ -226,6 +247,7 @@ Status serve(Settings settings) {
     push_revocation_data(*opened);
   } while (sigtimedwait(&signals, nullptr, &interval) < 0);
   log::info("stopping");
+  if (pages_server) pages_server->stop(stop_grace);
   (*public_server)->stop(stop_grace);
   (*registration_server)->stop(stop_grace);
   if (metrics_server) metrics_server->stop(stop_grace);

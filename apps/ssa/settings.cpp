@@ -69,6 +69,32 @@ void read_listeners(config::Document& document, Settings& settings) {
   }
 }
 
+/// After [service] and [sam], which the pages must agree with.
+void read_pages(config::Document& document, Settings& settings, bool described) {
+  const bool served = document.root().has("pages");
+  auto section = document.section(
+      "pages", "The signer's pages on an origin of their own: TLS 1.3; leave the whole table out when another host serves them.");
+  if (!served && !described) return;
+  auto& listener = settings.pages_listener.emplace();
+  listener.address = section.text("address", "Address to listen on.", "127.0.0.1");
+  listener.port = section.port("port", "Port; 0 lets the system choose.", 8449);
+  listener.certificate_chain_file = section.path("certificate_chain", "Certificate chain, PEM.").string();
+  listener.private_key_file = section.path("private_key", "Its private key, PEM, mode 0600.").string();
+  listener.max_body_bytes = 1024;
+  listener.max_connections = 1024;
+  listener.workers = 4;
+  auto& pages = settings.pages;
+  pages.folder = section.path("folder", "The bundle that web/build.mjs made.");
+  pages.site = section.path("site", "site.json of this deployment.");
+  pages.bundle_sha256 = section.text("bundle_sha256", "Hex SHA-256 of the bundle's SHA256SUMS, as published; empty: any bundle.", "");
+  pages.api = settings.service.description.base_url;
+  pages.identity_thumbprint = settings.service.identity_thumbprint;
+  const auto digest = parse_hex(pages.bundle_sha256);
+  if (!pages.bundle_sha256.empty() && (!digest || encode_hex(*digest) != pages.bundle_sha256 || digest->size() != 32)) {
+    section.refuse("bundle_sha256", "must be 64 hex digits in lower case");
+  }
+}
+
 void read_stores(config::Document& document, Settings& settings) {
   settings.database = document.section("database", "The database of this process alone.").path("path", "SQLite file, mode 0600.");
   auto audit = document.section("audit", "The append-only log of this node.");
@@ -167,7 +193,7 @@ void read_clients(config::Document& document, Settings& settings) {
   }
 }
 
-Settings read(config::Document& document) {
+Settings read(config::Document& document, bool described) {
   Settings settings{};
   auto root = document.root();
   settings.name = root.text("name", "Name of this node in logs.");
@@ -179,6 +205,7 @@ Settings read(config::Document& document) {
   read_listeners(document, settings);
   read_stores(document, settings);
   read_sam(document, settings);
+  read_pages(document, settings, described);
   read_pki(document, settings);
   auto oauth = document.section("oauth", "The authorization server for signature applications.");
   settings.access_token_life = oauth.seconds("access_token_seconds", "Life of an access token.", {60, 86400}, 3600);
@@ -207,7 +234,7 @@ Settings read(config::Document& document) {
 Result<Settings> load_settings(const std::filesystem::path& path) {
   auto document = config::Document::open(path, "intaglio-ssa");
   if (!document) return document.error();
-  auto settings = read(*document);
+  auto settings = read(*document, /*described=*/false);
   if (auto finished = document->finish(); !finished) return finished.error();
   settings.effective = document->effective();
   return settings;
@@ -215,7 +242,7 @@ Result<Settings> load_settings(const std::filesystem::path& path) {
 
 std::string describe_settings() {
   auto document = config::Document::blank("intaglio-ssa");
-  const auto settings = read(document);
+  const auto settings = read(document, /*described=*/true);
   return document.describe();
 }
 

@@ -13,6 +13,7 @@
 #include "outbound/http_client.h"
 #include "protocol/wire.h"
 #include "ssa/service.h"
+#include "ssa/signer/pages.h"
 #include "token/token.h"
 
 namespace intaglio::apps::ssa {
@@ -24,6 +25,8 @@ struct Settings {
   intaglio::ssa::ServiceConfig service;
   http::ListenerConfig public_listener, registration_listener;
   std::optional<http::ListenerConfig> metrics_listener;  ///< none: no figures are shown
+  std::optional<http::ListenerConfig> pages_listener;  ///< none: the signer's pages are served elsewhere, or not at all
+  intaglio::ssa::signer::PagesConfig pages;
   std::filesystem::path database;
   audit::LogConfig audit;
   token::TokenConfig token;
