@@ -35,15 +35,17 @@ int main(int count, char** words) {
   CLI::App options("Prepares and runs the services of one instance on this machine: tokens, identities, configuration, start order.",
                    "intaglio-up");
   std::string run = "run", token_name;
-  up::Places places{.binaries = own_path().parent_path(), .deploy = {}, .module = "/usr/lib/softhsm/libsofthsm2.so", .policy = {}};
+  up::Places places{
+      .binaries = own_path().parent_path(), .deploy = {}, .module = "/usr/lib/softhsm/libsofthsm2.so", .policy = {}, .pages = {}};
   bool init_only = false, free_ports = false, with_parent = false;
   options.add_option("--run", run, "The instance's folder; made when it is not there")->capture_default_str();
   options.add_flag("--init-only", init_only, "Prepare the folder and end");
-  options.add_flag("--free-ports", free_ports, "Any free ports instead of 8443 to 8447");
+  options.add_flag("--free-ports", free_ports, "Any free ports instead of 8443 to 8449");
   options.add_flag("--with-parent", with_parent, "Stop when the process that started this one ends");
   options.add_option("--bin", places.binaries, "Folder of the services' programs");
   options.add_option("--deploy", places.deploy, "Folder of examples, profiles and policies");
   options.add_option("--policy", places.policy, "Policy document to complete, instead of the example");
+  options.add_option("--pages", places.pages, "Bundle of the signer's pages (tools/ci/web --build), to be served and codes with it");
   options.add_option("--module", places.module, "SoftHSM's PKCS#11 library")->capture_default_str();
   options.add_option("--initialise-token", token_name, "Used by this program itself: one token, in a process of its own")->group("");
   options.set_version_flag("--version", "intaglio-up 0.1.0");
@@ -53,6 +55,7 @@ int main(int count, char** words) {
   if (places.deploy.empty()) places.deploy = find_deploy(places.binaries);
   places.deploy = std::filesystem::absolute(places.deploy);
   places.binaries = std::filesystem::absolute(places.binaries);
+  if (!places.pages.empty()) places.pages = std::filesystem::absolute(places.pages);
 
   up::RunFolder folder(run);
   if (!token_name.empty()) {

@@ -16,6 +16,7 @@ struct Places {
   std::filesystem::path deploy;    ///< examples/, profiles/, policies/
   std::filesystem::path module;    ///< SoftHSM's PKCS#11 library
   std::filesystem::path policy;    ///< the policy document to complete; empty: examples/policy.json
+  std::filesystem::path pages{};   ///< the bundle of the signer's pages; empty: they are not served
 };
 
 /// Told after each step: what was done, in words for a terminal.

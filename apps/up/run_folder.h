@@ -10,7 +10,7 @@ namespace intaglio::up {
 
 /// The loopback ports of one instance.
 struct Ports {
-  std::uint16_t sam = 0, ssa_public = 0, ssa_registration = 0, pki_internal = 0, pki_public = 0, sam_management = 0;
+  std::uint16_t sam = 0, ssa_public = 0, ssa_registration = 0, pki_internal = 0, pki_public = 0, sam_management = 0, ssa_pages = 0;
 };
 
 /// The folder of one instance: tokens, secrets, TLS identities, configuration, databases, logs. Everything below it was made
@@ -40,7 +40,7 @@ class RunFolder {
   int lock_ = -1;
 };
 
-/// The usual ports when all of them are free, else five that are; always the latter when `any`.
+/// The usual ports when all of them are free, else as many that are; always the latter when `any`.
 [[nodiscard]] Result<Ports> choose_ports(bool any);
 
 }  // namespace intaglio::up

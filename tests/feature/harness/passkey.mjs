@@ -29,7 +29,9 @@ export function cbor(value) {
 const flag = { present: 0x01, verified: 0x04, backupEligible: 0x08, attested: 0x40 };
 
 export class Passkey {
-  constructor({ counts = true } = {}) {
+  /** `at`: the origin of another page, and the host of it. */
+  constructor({ counts = true, at = { origin, rpId } } = {}) {
+    this.at = at;
     ({ privateKey: this.privateKey, publicKey: this.publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' }));
     this.id = randomBytes(32);
     this.counter = 0;
@@ -47,7 +49,7 @@ export class Passkey {
   }
 
   #clientData(type, challenge, changes) {
-    return Buffer.from(JSON.stringify({ type, challenge: challenge.toString('base64url'), origin, crossOrigin: false, ...changes }));
+    return Buffer.from(JSON.stringify({ type, challenge: challenge.toString('base64url'), origin: this.at.origin, crossOrigin: false, ...changes }));
   }
 
   #authenticatorData(flags, rp, credential = Buffer.alloc(0)) {
@@ -57,7 +59,7 @@ export class Passkey {
   }
 
   /** navigator.credentials.create(): the factor `new-passkey`. */
-  register(challenge, { client = {}, rp = rpId, flags = flag.present | flag.verified } = {}) {
+  register(challenge, { client = {}, rp = this.at.rpId, flags = flag.present | flag.verified } = {}) {
     const { x, y } = this.publicKey.export({ format: 'jwk' });
     const key = cbor(new Map([[1, 2], [3, -7], [-1, 1], [-2, Buffer.from(x, 'base64url')], [-3, Buffer.from(y, 'base64url')]]));
     const length = Buffer.alloc(2);
@@ -71,7 +73,7 @@ export class Passkey {
   }
 
   /** navigator.credentials.get(): the factor `passkey`. `verified: false` leaves the person unverified; `more` adds flags, `tail` bytes to the authenticator data. */
-  answer(challenge, { client = {}, rp = rpId, verified = true, id = this.id, more = 0, tail } = {}) {
+  answer(challenge, { client = {}, rp = this.at.rpId, verified = true, id = this.id, more = 0, tail } = {}) {
     if (this.counts) this.counter += 1;
     const clientData = this.#clientData('webauthn.get', challenge, client);
     const data = this.#authenticatorData(flag.present | (verified ? flag.verified : 0) | more, rp, tail);

@@ -120,11 +120,12 @@ export class System {
    *   environment        {sam|pki|ssa: {NAME: value}}: variables of the test flavour
    *   start              services to start, in this order
    *   folder             parent folder of the instance, for example a small tmpfs
+   *   pages              the bundle of the signer's pages, to be served
    */
-  static async start({ policy, configure = {}, environment = {}, start = startOrder, folder = tmpdir() } = {}) {
+  static async start({ policy, configure = {}, environment = {}, start = startOrder, folder = tmpdir(), pages } = {}) {
     const system = new System(mkdtempSync(path.join(folder, 'intaglio-test-')));
     try {
-      system.#prepare(policy);
+      system.#prepare(policy, pages);
       for (const [name, change] of Object.entries(configure)) system.configure(name, change);
       for (const name of start) await system.startService(name, environment[name]);
     } catch (error) {
@@ -161,7 +162,7 @@ export class System {
     renameSync(this.path('clock.new'), this.path('clock'));
   }
 
-  #prepare(policy) {
+  #prepare(policy, pages) {
     const words = ['--run', this.path('.'), '--init-only', '--free-ports', '--bin', binaries, '--deploy', path.join(repository, 'deploy')];
     if (policy) {
       const document = JSON.parse(readFileSync(path.join(repository, 'deploy/examples/policy.json'), 'utf8'));
@@ -169,12 +170,14 @@ export class System {
       writeFileSync(file, JSON.stringify(policy(document) ?? document));
       words.push('--policy', file);
     }
+    if (pages) words.push('--pages', pages);
     const result = run(path.join(binaries, 'intaglio-up'), words);
     rmSync(`${this.root}.policy.json`, { force: true });
     if (result.status !== 0) throw new Error(`intaglio-up --init-only ended with ${result.status}:\n${result.stdout}${result.stderr}`);
     this.ports = JSON.parse(readFileSync(this.path('up.json'), 'utf8')).ports;
     this.publicUrl = `https://127.0.0.1:${this.ports.ssa_public}`;
     this.registrationUrl = `https://127.0.0.1:${this.ports.ssa_registration}`;
+    this.pagesUrl = `https://localhost:${this.ports.ssa_pages}`;
     this.pkiUrl = `http://127.0.0.1:${this.ports.pki_public}`;
     this.setClock('0');
     this.samIdentity = JSON.parse(this.read('pki/sam-identity.json'));
