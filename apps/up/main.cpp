@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "pages.h"
 #include "supervisor.h"
 
 namespace {
@@ -40,7 +41,7 @@ int main(int count, char** words) {
   bool init_only = false, free_ports = false, with_parent = false;
   options.add_option("--run", run, "The instance's folder; made when it is not there")->capture_default_str();
   options.add_flag("--init-only", init_only, "Prepare the folder and end");
-  options.add_flag("--free-ports", free_ports, "Any free ports instead of 8443 to 8449");
+  options.add_flag("--free-ports", free_ports, "Any free ports instead of 8443 to 8450");
   options.add_flag("--with-parent", with_parent, "Stop when the process that started this one ends");
   options.add_option("--bin", places.binaries, "Folder of the services' programs");
   options.add_option("--deploy", places.deploy, "Folder of examples, profiles and policies");
@@ -74,6 +75,12 @@ int main(int count, char** words) {
   if (!prepared) return refused(prepared.error());
   if (*prepared) {
     progress("the instance in " + folder.root().string() + " is there already");
+    const auto paged = places.pages.empty() ? intaglio::Result<bool>(true) : up::has_pages(folder);
+    if (!paged) return refused(paged.error());
+    if (!*paged) {
+      if (auto added = up::add_pages(folder, **prepared, places); !added) return refused(added.error());
+      progress("the signer's pages were added to it");
+    }
   } else {
     const auto ports = up::choose_ports(free_ports);
     if (!ports) return refused(ports.error());

@@ -1,6 +1,5 @@
 #include "preparation.h"
 
-#include <algorithm>
 #include <array>
 
 #include "base/bytes.h"
@@ -10,6 +9,7 @@
 #include "crypto/random.h"
 #include "crypto/signer.h"
 #include "json/json.h"
+#include "pages.h"
 #include "template.h"
 #include "tls_identities.h"
 #include "token/token.h"
@@ -171,7 +171,6 @@ class Preparation {
                        {"sam.pinned_spki_sha256", toml_text(sam_pin_)},
                        {"sam.identity_thumbprint", toml_text(identity_thumbprint_)},
                        {"pki.base_url", toml_text(url("https", ports_.pki_internal))},
-                       {"oauth.approval_page", toml_text(places_.pages.empty() ? "" : page_origin() + "/approve")},
                        {"clients.id", toml_text("demo")},
                        {"clients.spki", toml_text(client_spki_)}};
     const Settings client{{"service.base_url", toml_text(url("https", ports_.ssa_public))},
@@ -184,7 +183,6 @@ class Preparation {
                              {"operator.id", toml_text("ra-1")},
                              {"sam.identity_jwk", toml_text(identity_jwk_)}};
     if (auto written = fill("ssa.toml", ssa, "config/ssa.toml"); !written) return written;
-    if (auto written = places_.pages.empty() ? Status() : write_pages(); !written) return written;
     if (auto written = fill("client.toml", client, "clients/demo/client.toml"); !written) return written;
     for (const auto& user : privileged_users) {
       const Settings admin{{"sam.port", toml_number(ports_.sam_management)},
@@ -196,51 +194,6 @@ class Preparation {
   }
 
  private:
-  /// WebAuthn knows hosts by name: pages stand on localhost, the API on 127.0.0.1.
-  [[nodiscard]] std::string page_origin() const { return "https://localhost:" + std::to_string(ports_.ssa_pages); }
-
-  /// The combinations of factors of a profile that a page can ask for; an identity provider is not yet among them.
-  [[nodiscard]] static Value combinations_of(const Value& factors) {
-    auto list = factors.is_array() && !factors.empty() && factors.front().is_string() ? Value::array({factors}) : factors;
-    auto offered = Value::array();
-    for (const auto& combination : list) {
-      if (std::ranges::find(combination, "id-token") == combination.end()) offered.push_back(combination);
-    }
-    return offered;
-  }
-
-  /// ssa.toml with the table of ssa-pages.toml, and site.json: whom the pages call, whose key they pin, what they show.
-  [[nodiscard]] Status write_pages() const {
-    const auto policy = read_document(folder_.at("config/policy.json"));
-    if (!policy) return policy.error();
-    auto site = read_document(places_.deploy / "examples/site.json");
-    if (!site) return site.error();
-    auto identity = json::parse(identity_jwk_);
-    if (!identity) return identity.error();
-    (*site)["api"] = url("https", ports_.ssa_public);
-    (*site)["sam_identity"] = std::move(*identity);
-    (*site)["terms"]["id"] = terms_id_;
-    (*site)["terms"]["version"] = terms_version_;
-    (*site)["factors"] = Value::object();
-    for (const auto& profile : policy->at("profiles")) {
-      const auto offered = combinations_of(profile.at("factors"));
-      if (!offered.empty()) (*site)["factors"][profile.value("name", "")] = offered;
-    }
-    if ((*site)["factors"].empty())
-      return Error{ErrorCode::configuration, "--pages: no profile of the policy has factors that a page can ask for"};
-    if (auto written = write_file_durably(folder_.at("config/site.json"), as_bytes(site->dump(2) + "\n"), 0644); !written) return written;
-    const Settings pages{{"pages.port", toml_number(ports_.ssa_pages)}, {"pages.folder", toml_text(places_.pages.string())}};
-    if (auto written = fill("ssa-pages.toml", pages, "config/ssa-pages.toml"); !written) return written;
-    const auto service = read_file(folder_.at("config/ssa.toml"), max_document_bytes);
-    const auto table = read_file(folder_.at("config/ssa-pages.toml"), max_document_bytes);
-    if (!service) return service.error();
-    if (!table) return table.error();
-    std::error_code ignored;
-    std::filesystem::remove(folder_.at("config/ssa-pages.toml"), ignored);
-    return write_file_durably(folder_.at("config/ssa.toml"), as_bytes(std::string(as_text(*service)) + "\n" + std::string(as_text(*table))),
-                              0600);
-  }
-
   [[nodiscard]] std::filesystem::path log() const { return folder_.at("logs/preparation.log"); }
   [[nodiscard]] std::filesystem::path softhsm_settings(std::string_view name) const {
     return folder_.at("tokens/" + std::string(name) + ".conf");
@@ -285,7 +238,7 @@ class Preparation {
       (*policy)["ca_anchors"].push_back(encode_base64(*der));
     }
     if (!places_.pages.empty() && !policy->contains("passkeys") && policy->at("profiles").dump().find("\"passkey\"") != std::string::npos) {
-      (*policy)["passkeys"] = {{"rp_id", "localhost"}, {"origins", Value::array({page_origin()})}, {"backup_eligible", false}};
+      (*policy)["passkeys"] = {{"rp_id", "localhost"}, {"origins", Value::array({page_origin(ports_)})}, {"backup_eligible", false}};
     }
     const auto& terms = policy->at("terms").front();
     terms_id_ = terms.value("id", "");
@@ -367,6 +320,10 @@ Status prepare(const RunFolder& folder, const Ports& ports, const Places& places
   for (const auto& step : steps) {
     if (auto done = (work.*step.act)(); !done) return done;
     progress(step.done);
+  }
+  if (!places.pages.empty()) {
+    if (auto added = add_pages(folder, ports, places); !added) return added;
+    progress("the signer's pages");
   }
   return folder.mark_prepared(ports);
 }

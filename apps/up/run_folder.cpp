@@ -27,7 +27,8 @@ constexpr Ports usual{.sam = 8447,
                       .pki_internal = 8445,
                       .pki_public = 8446,
                       .sam_management = 8448,
-                      .ssa_pages = 8449};
+                      .ssa_pages = 8449,
+                      .application = 8450};
 
 /// A bound socket on the loopback address holds its port until it ends, so that no port is chosen twice.
 class HeldPort {
@@ -57,11 +58,11 @@ class HeldPort {
 Result<Ports> hold(const Ports& wanted) {
   const HeldPort sam(wanted.sam), ssa_public(wanted.ssa_public), ssa_registration(wanted.ssa_registration);
   const HeldPort pki_internal(wanted.pki_internal), pki_public(wanted.pki_public), sam_management(wanted.sam_management);
-  const HeldPort ssa_pages(wanted.ssa_pages);
+  const HeldPort ssa_pages(wanted.ssa_pages), application(wanted.application);
   const Ports held{sam.number(),        ssa_public.number(),     ssa_registration.number(), pki_internal.number(),
-                   pki_public.number(), sam_management.number(), ssa_pages.number()};
+                   pki_public.number(), sam_management.number(), ssa_pages.number(),        application.number()};
   if (held.sam == 0 || held.ssa_public == 0 || held.ssa_registration == 0 || held.pki_internal == 0 || held.pki_public == 0 ||
-      held.sam_management == 0 || held.ssa_pages == 0) {
+      held.sam_management == 0 || held.ssa_pages == 0 || held.application == 0) {
     return Error{ErrorCode::configuration, "a port is taken"};
   }
   return held;
@@ -102,7 +103,7 @@ Result<std::optional<Ports>> RunFolder::prepared() const {
   const auto& ports = state->at("ports");
   const auto port = [&](const char* name) { return static_cast<std::uint16_t>(ports.value(name, 0)); };
   return std::optional(Ports{port("sam"), port("ssa_public"), port("ssa_registration"), port("pki_internal"), port("pki_public"),
-                             port("sam_management"), port("ssa_pages")});
+                             port("sam_management"), port("ssa_pages"), port("application")});
 }
 
 Status RunFolder::start_over() const {
@@ -126,7 +127,8 @@ Status RunFolder::mark_prepared(const Ports& ports) const {
                                {"pki_internal", ports.pki_internal},
                                {"pki_public", ports.pki_public},
                                {"sam_management", ports.sam_management},
-                               {"ssa_pages", ports.ssa_pages}}}};
+                               {"ssa_pages", ports.ssa_pages},
+                               {"application", ports.application}}}};
   return write_file_durably(at(state_file), as_bytes(json::encode(state) + "\n"), 0644);
 }
 

@@ -11,6 +11,7 @@ namespace intaglio::up {
 /// The loopback ports of one instance.
 struct Ports {
   std::uint16_t sam = 0, ssa_public = 0, ssa_registration = 0, pki_internal = 0, pki_public = 0, sam_management = 0, ssa_pages = 0;
+  std::uint16_t application = 0;  ///< to which the client `demo` lets codes come back
 };
 
 /// The folder of one instance: tokens, secrets, TLS identities, configuration, databases, logs. Everything below it was made

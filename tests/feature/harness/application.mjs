@@ -27,7 +27,7 @@ export class Application {
 
   /** ssa.toml with this application's address at the client. */
   registered(text) {
-    return text.replace('redirect_uris = []', `redirect_uris = ["${this.address}"]`);
+    return text.replace(/^redirect_uris = .*$/m, `redirect_uris = ["${this.address}"]`);
   }
 
   async connect(system, client) {
