@@ -16,7 +16,7 @@ for (const name of readdirSync(path.join(web, 'pages'))) writeFileSync(path.join
 await build({
   absWorkingDir: web, entryPoints: ['src/approve.ts'], outdir: target, bundle: true, format: 'esm', platform: 'browser', target: ['es2023'],
   // Readers compare the bundle with the sources: it keeps its names and lines.
-  minify: false, legalComments: 'inline', charset: 'utf8', sourcemap: false, logLevel: 'warning',
+  preserveSymlinks: true, minify: false, legalComments: 'inline', charset: 'utf8', sourcemap: false, logLevel: 'warning',
 });
 writeFileSync(path.join(target, 'licences.txt'), `jose, in approve.js:\n\n${readFileSync(path.join(web, '../node_modules/jose/LICENSE.md'), 'utf8')}`);
 const names = readdirSync(target).sort();

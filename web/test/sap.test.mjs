@@ -72,6 +72,32 @@ describe('the transaction', () => {
   };
   for (const [what, bytes] of Object.entries(wrong)) it(`is refused with ${what}`, () => assert.throws(() => parseTransaction(bytes), NotATransaction));
 
+  it('that was damaged anywhere is refused as such, or is another one that is encoded to the same octets', () => {
+    // xorshift32: the same damage in each run.
+    let state = 0x2545f491;
+    const random = (below) => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return (state >>> 0) % below;
+    };
+    let taken = 0;
+    for (let round = 0; round < 20000; round += 1) {
+      const bytes = octets(signing[round % signing.length].expected.transaction);
+      for (let times = random(3); times >= 0; times -= 1) bytes[random(bytes.length)] = random(256);
+      let read;
+      try {
+        read = parseTransaction(bytes);
+      } catch (error) {
+        assert.ok(error instanceof NotATransaction, `${error.stack}\n${hex(bytes)}`);
+        continue;
+      }
+      assert.equal(hex(encodeTransaction(read)), hex(bytes));
+      taken += 1;
+    }
+    assert.ok(taken > 1000 && taken < 19000, `${taken} were read`);
+  });
+
   it('with a number beyond what a page can hold exactly is refused', () => {
     const bytes = encoded({});
     const epoch = 4 + 4 + 4 + 16 + 4;

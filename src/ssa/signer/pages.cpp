@@ -131,7 +131,7 @@ Result<Pages> Pages::load(const PagesConfig& config) {
 void Pages::add_routes(http::Router& router) const {
   for (const auto& file : files_) {
     const http::Response answer{200, file.type, file.body, headers_};
-    const auto serve = [answer](const http::Request&, const http::PathParameters&) { return answer; };
+    const auto serve = [answer](const http::Request&, const http::PathParameters&) -> http::Response { return http::Response(answer); };
     router.add("GET", "/" + file.name, http::Access::anonymous, http::RouteHandler(serve));
     if (const std::string_view name(file.name); name.ends_with(".html")) {
       router.add("GET", "/" + std::string(name.substr(0, name.size() - 5)), http::Access::anonymous, http::RouteHandler(serve));

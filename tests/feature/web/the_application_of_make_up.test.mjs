@@ -4,12 +4,17 @@ import { spawn } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { Browser } from '../harness/browser.mjs';
 import { signerOf } from '../harness/signer.mjs';
-import { System, repository, until } from '../harness/system.mjs';
+import { System, binaries, repository, run, until } from '../harness/system.mjs';
 
 describe('the application of make up', () => {
   let system, browser, alice;
   before(async () => {
-    system = await System.start({ pages: `${repository}/build/web` });
+    // An instance that `make demo` made has no pages; the first `make up` gives it some.
+    system = await System.start({ start: [] });
+    const added = () => run(`${binaries}/intaglio-up`, ['--run', system.root, '--init-only', '--pages', `${repository}/build/web`, '--deploy', `${repository}/deploy`]);
+    assert.match(added().stdout, /the signer's pages were added to it/);
+    assert.doesNotMatch(added().stdout, /pages/);
+    for (const name of ['sam', 'pki', 'ssa']) await system.startService(name);
     alice = (await signerOf(system)).signer;
     browser = await Browser.start(system);
   });

@@ -66,11 +66,12 @@ describe('the page', () => {
     for (const form of forms) assert.ok(!all.includes(form), `${form} was sent`);
   }
 
-  /** A hostile service: the answer to the exchange of the handle is changed on its way. */
-  const lying = (change) => async (tab) => {
-    await tab.devtools.send('Fetch.enable', { patterns: [{ urlPattern: '*/sic/v1/approvals', requestStage: 'Response' }] });
+  /** A hostile service: the answer of one call is changed on its way, or, without a change, lost. */
+  const lying = (change, path = '/sic/v1/approvals') => async (tab) => {
+    await tab.devtools.send('Fetch.enable', { patterns: [{ urlPattern: `*${path}`, requestStage: 'Response' }] });
     tab.devtools.on('Fetch.requestPaused', async ({ requestId, request, responseStatusCode, responseHeaders }) => {
       if (request.method !== 'POST') return tab.devtools.send('Fetch.continueRequest', { requestId });
+      if (!change) return tab.devtools.send('Fetch.failRequest', { requestId, errorReason: 'ConnectionReset' });
       const { body, base64Encoded } = await tab.devtools.send('Fetch.getResponseBody', { requestId });
       const answer = JSON.parse(base64Encoded ? Buffer.from(body, 'base64').toString() : body);
       const changed = JSON.stringify(await change(answer) ?? answer);
@@ -299,6 +300,42 @@ describe('the page', () => {
     await tab.heads(/^The request was refused$/);
     assert.equal(tab.messages().length, 1);
     await tab.close();
+  });
+
+  it('goes to no address that would run in the page', async () => {
+    for (const redirect of ['javascript:document.title="taken"', ' JavaScript:0', 'data:text/html,taken', 'blob:x', 'nowhere', null]) {
+      const { tab } = await ask(alice, { prepare: lying(() => ({ redirect }), '/sic/v1/approvals/refusals') });
+      await tab.press('decline');
+      await tab.heads(/^The request was refused$/);
+      assert.equal(new URL(tab.page.url()).origin, system.pagesUrl, redirect);
+      await tab.close();
+    }
+  });
+
+  it('signs once when the connection is lost before the approval, and when it is lost after', async () => {
+    const { tab, checks } = await ask(alice);
+    await tab.fill({ factors: 'pin-totp', pin: alice.pin, totp: alice.otp() });
+    await tab.page.setOfflineMode(true);
+    await tab.press('sign');
+    assert.match(await tab.alert(), /There was no answer.*nothing is signed twice/);
+    await tab.page.setOfflineMode(false);
+    await tab.fill({ pin: alice.pin, totp: alice.otp() });
+    await tab.press('sign');
+    await signs(alice, tab, checks, ['the contract']);
+    await tab.close();
+
+    const { tab: lost } = await ask(alice, { prepare: lying(undefined, '/sic/v1/approvals/messages') });
+    const before = system.auditEvents('sam').filter(({ type }) => type === 'authorisation.granted').length;
+    await lost.fill({ factors: 'pin-totp', pin: alice.pin, totp: alice.otp() });
+    await lost.press('sign');
+    assert.match(await lost.alert(), /There was no answer/);
+    await lost.devtools.send('Fetch.disable');
+    await lost.fill({ pin: alice.pin, totp: alice.otp() });
+    await lost.press('sign');
+    await lost.heads(/^(This approval has ended|Your approval arrived)$/);
+    assert.match(await lost.text(), /Look into the application/);
+    assert.equal(system.auditEvents('sam').filter(({ type }) => type === 'authorisation.granted').length, before + 1);
+    await lost.close();
   });
 
   it('speaks Greek to who reads Greek, and the language of the terms is part of what is approved', async () => {
