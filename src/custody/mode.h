@@ -6,8 +6,9 @@
 
 namespace intaglio::custody {
 
-/// Where the keys of a signing profile are (trust-core, section 3): objects of the token, or rows of the database under two locks.
-enum class Mode : std::uint8_t { resident = 1, wrapped = 2 };
+/// Where the keys of a signing profile are (trust-core, section 3): objects of the token, rows of the database under two locks, or objects
+/// of one session of the token.
+enum class Mode : std::uint8_t { resident = 1, wrapped = 2, one_time = 3 };
 
 [[nodiscard]] std::string_view name_of(Mode mode) noexcept;
 /// As a policy document names it; `invalid_request` for anything else.

@@ -2,6 +2,7 @@
 
 #include "token/detail/activated_object.h"
 #include "token/detail/mechanisms.h"
+#include "token/detail/one_time_object.h"
 #include "token/detail/state.h"
 
 namespace intaglio::token {
@@ -112,6 +113,12 @@ Status Token::destroy(const SignerKey& key) {
 
 SignOutcome Token::sign_for_activation(const SignerKey& key, crypto::SignatureSuite suite, ByteView digest) {
   if (!state_) return {std::nullopt, SignRefusal{not_offered(), true}};
+  if (key.one_time_) {
+    const auto object = key.one_time_->lock();
+    if (!object || object->token.get() != this)
+      return {std::nullopt, SignRefusal{{ErrorCode::not_found, "the one-time key has ended"}, true}};
+    return state_->signatures.sign_one_time(*object, key.public_.algorithm(), suite, digest);
+  }
   if (!key.activated_) return state_->signatures.sign(key.handle_, key.public_.algorithm(), suite, digest);
   const auto object = key.activated_->lock();
   if (!object || object->token.get() != this) {

@@ -44,7 +44,8 @@ enum class KeyPurpose { signer, service_signature, key_agreement, hmac, data_enc
 
 namespace detail {
 struct ActivatedObject;
-}
+struct OneTimeObject;
+}// namespace detail
 
 /// A key found in the token: its handle is kept, so that no search happens per request. Two types, so that nothing but
 /// `Token::sign_for_activation` can use a signer's key.
@@ -65,12 +66,15 @@ class SignerKey {
  private:
   friend class Token;
   friend class KeyWrapping;
+  friend class OneTimeKey;
   SignerKey(Bytes id, unsigned long handle, crypto::PublicKey key) : id_(std::move(id)), handle_(handle), public_(std::move(key)) {}
   Bytes id_;
   unsigned long handle_;
   crypto::PublicKey public_;
   /// Of a key that was unwrapped (token/wrapping.h): gone when its ActivatedKey ended. Nothing for keys that stay in the token.
   std::optional<std::weak_ptr<detail::ActivatedObject>> activated_;
+  /// Of a key for one session (token/one_time.h): gone when its OneTimeKey ended. Nothing for others.
+  std::optional<std::weak_ptr<detail::OneTimeObject>> one_time_;
 };
 
 /// How sure the token is that it did nothing (TC-4). Definite: C_SignInit refused, or never called.
@@ -146,6 +150,7 @@ class Token : public std::enable_shared_from_this<Token> {
  private:
   friend Result<std::vector<ProbeLine>> probe(Token& token, bool quick);
   friend class KeyWrapping;
+  friend class OneTimeKey;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -94,7 +94,7 @@ TEST_F(SealedKeys, LeaveATombstoneThatNothingReplaces) {
 }
 
 TEST(CustodyMode, HasAName) {
-  for (const auto mode : {Mode::resident, Mode::wrapped}) EXPECT_EQ(*parse_mode(name_of(mode)), mode);
+  for (const auto mode : {Mode::resident, Mode::wrapped, Mode::one_time}) EXPECT_EQ(*parse_mode(name_of(mode)), mode);
   for (const auto* name : {"", "Resident", "one_time"}) EXPECT_EQ(code_of(parse_mode(name)), ErrorCode::invalid_request);
 }
 

@@ -233,6 +233,18 @@ Result<std::size_t> Keys::count(bool stored) {
   return found->size();
 }
 
+Result<std::size_t> Keys::count_with_id(ByteView id) {
+  if (auto ready = connection_.ensure_login(); !ready) return ready.error();
+  const std::lock_guard lock(connection_.objects());
+  auto session = OwnSession::open(connection_, OwnSession::Access::read_only);
+  if (!session) return session.error();
+  Template wanted;
+  wanted.bytes(CKA_ID, id);
+  auto found = search(session->handle(), std::move(wanted), SIZE_MAX);
+  if (!found) return found.error();
+  return found->size();
+}
+
 Status Keys::rebind_all() {
   for (const auto number : table_.numbers()) {
     const auto old = table_.entry(number);

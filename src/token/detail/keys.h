@@ -19,6 +19,8 @@ class Keys {
   Status destroy(unsigned long number);
   /// Objects that are kept in the token, or that end with their sessions.
   [[nodiscard]] Result<std::size_t> count(bool stored = true);
+  /// Objects of every kind with this CKA_ID, stored or not.
+  [[nodiscard]] Result<std::size_t> count_with_id(ByteView id);
   /// The cached keys under their new handles; a key that is gone or whose public key differs loses its handle.
   Status rebind_all();
 

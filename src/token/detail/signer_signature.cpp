@@ -111,4 +111,30 @@ SignOutcome SignerSignatures::sign_activated(ActivatedObject& key, crypto::KeyAl
   return refused(error_of("C_SignInit", done.result), connection_.profile().is_definite(done.result));
 }
 
+SignOutcome SignerSignatures::sign_one_time(OneTimeObject& key, crypto::KeyAlgorithm algorithm, crypto::SignatureSuite suite,
+                                            ByteView digest) {
+  if (auto checked = check_signable(algorithm, suite, digest); !checked) return refused(checked.error(), true);
+  if (injected_fault().fault == Fault::definite) return refused(error_of("C_SignInit", CKR_KEY_FUNCTION_NOT_PERMITTED), true);
+  const std::lock_guard lock(key.use);
+  CK_RV result = CKR_OK;
+  std::optional<SignOutcome> outcome;
+  {
+    auto lease = connection_.lease();
+    if (!lease) return refused(lease.error(), true);
+    // While the lease is out no new login comes between, after which the handle could be another's.
+    if (!key.session || key.session->is_void() || key.failed) return refused({ErrorCode::not_found, "the one-time key has ended"}, true);
+    auto done = attempt(*lease, key.own, algorithm, suite, digest);
+    result = done.result;
+    outcome = std::move(done.outcome);
+  }
+  if (result == CKR_OK) {
+    connection_.ended_well();
+  } else {
+    key.failed = true;
+    connection_.ended_badly(result);
+  }
+  if (outcome) return *std::move(outcome);
+  return refused(error_of("C_SignInit", result), connection_.profile().is_definite(result));
+}
+
 }  // namespace intaglio::token::detail
