@@ -147,6 +147,8 @@ void Service::route() {
   };
   internal_.add("POST", "/pki/v1/certificates", Access::peer_certificate,
                 plain([this](const http::Request& request) { return issue(request); }));
+  internal_.add("POST", "/pki/v1/short-term-certificates", Access::peer_certificate,
+                plain([this](const http::Request& request) { return issue_short_term(request); }));
   internal_.add("POST", "/pki/v1/revocations", Access::peer_certificate,
                 plain([this](const http::Request& request) { return revoke(request); }));
   internal_.add("GET", "/pki/v1/crl", Access::peer_certificate, plain([this](const http::Request&) { return list_for_peers(); }));
@@ -188,6 +190,21 @@ http::Response Service::issue(const http::Request& request) {
   auto csr = parse_base64(*csr_text);
   if (!csr) return http::error_answer(csr.error());
   auto certificate = authority_->issue({*operator_request, *assertion, *csr});
+  if (!certificate) return http::error_answer(certificate.error());
+  return http::json_answer(certificates_json({&*certificate, &authority_->issuer().certificate}));
+}
+
+http::Response Service::issue_short_term(const http::Request& request) {
+  auto body = json::parse(request.body);
+  if (!body) return http::error_answer(body.error());
+  auto assertion = json::text_member(*body, "keyAssertion", 64 * 1024);
+  auto csr_text = json::text_member(*body, "csr", 64 * 1024);
+  for (const auto* each : {&assertion, &csr_text}) {
+    if (!*each) return http::error_answer(each->error());
+  }
+  auto csr = parse_base64(*csr_text);
+  if (!csr) return http::error_answer(csr.error());
+  auto certificate = authority_->issue_short_term({*assertion, *csr});
   if (!certificate) return http::error_answer(certificate.error());
   return http::json_answer(certificates_json({&*certificate, &authority_->issuer().certificate}));
 }

@@ -57,6 +57,7 @@ class Service {
   Service(OperatorGate gate, Publications publications, std::chrono::seconds ocsp_cache, Environment environment);
   void route();
   [[nodiscard]] http::Response issue(const http::Request& request);
+  [[nodiscard]] http::Response issue_short_term(const http::Request& request);
   [[nodiscard]] http::Response revoke(const http::Request& request);
   [[nodiscard]] http::Response list_for_peers() const;
   [[nodiscard]] http::Response published_list() const;

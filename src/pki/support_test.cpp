@@ -48,7 +48,8 @@ TestPki::TestPki(UnixTime start) : clock(std::make_shared<ManualClock>(start)) {
 
 AuthorityConfig TestPki::authority_config() const {
   std::map<std::string, Profile, std::less<>> profiles;
-  for (const std::string name : {"natural-person", "natural-person-mixed"}) profiles.emplace(name, load_profile(name));
+  for (const std::string name : {"natural-person", "natural-person-mixed", "natural-person-short-term"})
+    profiles.emplace(name, load_profile(name));
   return {std::move(profiles),   *crypto::AlgorithmPolicy::parse(file("/deploy/policies/algorithms-2026.json")),
           sam_key->public_key(), std::chrono::hours(24),
           "http://pki.example",  false};

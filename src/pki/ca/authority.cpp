@@ -19,6 +19,8 @@ struct Authority::Subject {
 
 namespace {
 
+/// A session of the SAM's lasts two minutes at most.
+constexpr std::chrono::seconds longest_session{300};
 constexpr std::chrono::days responder_validity{365};
 constexpr std::chrono::days responder_renewal{30};
 /// ecdsa-with-SHA256 (RFC 5758, 3.2)
@@ -99,9 +101,13 @@ Status Authority::check_assertion(std::string_view assertion, const Subject& sub
   if (refused_by("pki.assertion.identity", !std::ranges::equal(*identity, subject.identity.digest))) {
     return Error{ErrorCode::not_authorised, "the SAM holds another identity record than the operator's request"};
   }
-  const std::int64_t age = unix_seconds(environment_.clock->now()) - std::clamp<std::int64_t>(*iat, 0, std::int64_t{1} << 40);
+  return check_age(*iat, config_.assertion_max_age);
+}
+
+Status Authority::check_age(std::int64_t iat, std::chrono::seconds longest) const {
+  const std::int64_t age = unix_seconds(environment_.clock->now()) - std::clamp<std::int64_t>(iat, 0, std::int64_t{1} << 40);
   constexpr std::int64_t tolerated_ahead = 60;
-  if (refused_by("pki.assertion.age", age > config_.assertion_max_age.count() || age < -tolerated_ahead)) {
+  if (refused_by("pki.assertion.age", age > longest.count() || age < -tolerated_ahead)) {
     return Error{ErrorCode::not_authorised, "the SAM's assertion is too old, or of the future"};
   }
   return {};
@@ -122,6 +128,9 @@ Result<Authority::Subject> Authority::check_issue(const OperatorRequest& request
   if (!identity) return identity.error();
   const auto profile = config_.profiles.find(*profile_name);
   if (profile == config_.profiles.end()) return Error{ErrorCode::unsupported, "there is no certificate profile of that name"};
+  // What nobody revokes is for keys that do not outlive their session.
+  if (refused_by("pki.issue.short_term", profile->second.short_term))
+    return Error{ErrorCode::unsupported, "short-term certificates are for one-time keys"};
 
   if (refused_by("pki.issue.csr_digest", !std::ranges::equal(*csr_digest, crypto::sha256(material.csr)))) {
     return Error{ErrorCode::not_authorised, "the operator signed for another CSR"};
@@ -131,17 +140,60 @@ Result<Authority::Subject> Authority::check_issue(const OperatorRequest& request
   Subject subject{std::move(*signer), std::move(*key_id), std::move(*identity), &profile->second, std::move(csr->key)};
   if (auto agreed = check_assertion(material.key_assertion, subject); !agreed) return agreed.error();
   if (auto same = check_subject(csr->subject_der, subject.identity); !same) return same.error();
+  if (auto fit = check_key(subject); !fit) return fit.error();
+  return subject;
+}
 
+Status Authority::check_key(const Subject& subject) const {
   const auto& algorithms = subject.profile->key_algorithms;
   if (refused_by("pki.issue.profile_algorithm",
                  std::find(algorithms.begin(), algorithms.end(), subject.key.algorithm()) == algorithms.end())) {
     return Error{ErrorCode::algorithm_refused, "the profile does not certify keys of this algorithm"};
   }
-  if (auto allowed = config_.policy.may_certify(subject.key.algorithm(), environment_.clock->now()); !allowed) return allowed.error();
+  return config_.policy.may_certify(subject.key.algorithm(), environment_.clock->now());
+}
+
+Result<Authority::Subject> Authority::check_short_term(const ShortTermRequest& request, std::string& session) const {
+  if (auto trusted = environment_.clock->synchronised(); !trusted) return trusted.error();
+  auto verified = crypto::verify_jws(request.key_assertion, "intaglio-one-time-key+jwt", config_.sam_identity);
+  if (!verified) return Error{ErrorCode::not_authorised, "one-time key assertion: " + verified.error().detail};
+  auto payload = json::parse(*verified);
+  if (!payload) return payload.error();
+  auto signer = json::text_member(*payload, "signer", 64);
+  auto key = json::text_member(*payload, "key", 64);
+  auto profile_name = json::text_member(*payload, "profile", 64);
+  auto told_session = json::text_member(*payload, "session", 64);
+  auto spki = json::base64url_member(*payload, "spki_sha256", 32);
+  auto csr_digest = json::base64url_member(*payload, "csr_sha256", 32);
+  auto iat = json::integer_member(*payload, "iat");
+  const json::Value* record = json::member(*payload, "identity");
+  for (const auto* text : {&signer, &key, &profile_name, &told_session}) {
+    if (!*text) return text->error();
+  }
+  if (!spki) return spki.error();
+  if (!csr_digest) return csr_digest.error();
+  if (!iat) return iat.error();
+  if (record == nullptr) return Error{ErrorCode::invalid_request, "identity is missing"};
+  if (auto recent = check_age(*iat, longest_session); !recent) return recent.error();
+  auto identity = Identity::parse(*record);
+  if (!identity) return identity.error();
+  const auto profile = config_.profiles.find(*profile_name);
+  if (profile == config_.profiles.end() || refused_by("pki.short_term.profile", !profile->second.short_term))
+    return Error{ErrorCode::unsupported, "there is no short-term certificate profile of that name"};
+  if (refused_by("pki.short_term.csr_digest", !std::ranges::equal(*csr_digest, crypto::sha256(request.csr))))
+    return Error{ErrorCode::not_authorised, "the SAM asserts another CSR"};
+  auto csr = crypto::parse_csr(request.csr);
+  if (!csr) return csr.error();
+  Subject subject{std::move(*signer), std::move(*key), std::move(*identity), &profile->second, std::move(csr->key)};
+  if (refused_by("pki.short_term.spki", !std::ranges::equal(*spki, subject.key.thumbprint())))
+    return Error{ErrorCode::not_authorised, "the CSR's key is not the one that the SAM asserts"};
+  if (auto same = check_subject(csr->subject_der, subject.identity); !same) return same.error();
+  if (auto fit = check_key(subject); !fit) return fit.error();
+  session = *std::move(told_session);
   return subject;
 }
 
-UnixTime Authority::end_of(std::chrono::days validity, crypto::KeyAlgorithm key, UnixTime begin) const {
+UnixTime Authority::end_of(std::chrono::seconds validity, crypto::KeyAlgorithm key, UnixTime begin) const {
   // The last second is part of the validity (RFC 5280, 4.1.2.5).
   const UnixTime wanted = std::min<UnixTime>(begin + validity - std::chrono::seconds(1), issuer_.facts.not_after);
   const auto allowed = [&](UnixTime at) { return !config_.policy.suites_for(key, at).empty(); };
@@ -175,12 +227,16 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
   if (refused_by("pki.issue.issuer_valid", now < issuer_.facts.not_before || content.not_after <= now)) {
     return Error{ErrorCode::certificate_invalid, "the issuing CA or the key's algorithm leaves no validity"};
   }
-  content.extensions = {authority_key_identifier(*issuer_.facts.subject_key_id),
-                        subject_key_identifier(subject.key),
-                        key_usage(subject.profile->key_usage),
-                        certificate_policies(subject.profile->policies),
-                        crl_distribution_point(config_.public_url + "/crl/issuing.crl"),
-                        authority_information_access(config_.public_url + "/ocsp", config_.public_url + "/ca/issuing.cer")};
+  content.extensions = {authority_key_identifier(*issuer_.facts.subject_key_id), subject_key_identifier(subject.key),
+                        key_usage(subject.profile->key_usage), certificate_policies(subject.profile->policies)};
+  const std::string own_certificate = config_.public_url + "/ca/issuing.cer";
+  if (subject.profile->short_term) {
+    content.extensions.push_back(authority_information_access("", own_certificate));
+    content.extensions.push_back(validity_assured_short_term());
+  } else {
+    content.extensions.push_back(crl_distribution_point(config_.public_url + "/crl/issuing.crl"));
+    content.extensions.push_back(authority_information_access(config_.public_url + "/ocsp", own_certificate));
+  }
   if (!subject.profile->extended_key_usage.empty()) content.extensions.push_back(extended_key_usage(subject.profile->extended_key_usage));
   if (auto statements = qc_statements(subject.profile->qc, subject.identity.serial_number))
     content.extensions.push_back(std::move(*statements));
@@ -244,6 +300,29 @@ Result<crypto::Certificate> Authority::issue(const IssueRequest& request) {
                               certificate->not_after(),  environment_.clock->now(),
                               to_bytes(spki_digest),     certificate->der()};
   if (auto stored = store(row, *certificate); !stored) return refuse(stored.error());
+  return certificate;
+}
+
+Result<crypto::Certificate> Authority::issue_short_term(const ShortTermRequest& request) {
+  std::string session;
+  auto subject = check_short_term(request, session);
+  auto certificate = subject ? certify(*subject) : Result<crypto::Certificate>(subject.error());
+  if (certificate) {
+    const IssuedCertificate row{certificate->serial_hex(),
+                                "signer",
+                                subject->profile->name,
+                                subject->signer,
+                                subject->key_id,
+                                "sam",
+                                session,
+                                certificate->not_before(),
+                                certificate->not_after(),
+                                environment_.clock->now(),
+                                to_bytes(subject->key.thumbprint()),
+                                certificate->der()};
+    if (auto stored = store(row, *certificate); !stored) certificate = stored.error();
+  }
+  if (!certificate) record_refusal("sam", subject ? subject->key_id : std::string(), certificate.error());
   return certificate;
 }
 

@@ -28,6 +28,12 @@ struct IssueRequest {
   ByteView csr;                       ///< PKCS#10, DER
 };
 
+/// For a key of one session: the SAM alone says whose it is.
+struct ShortTermRequest {
+  std::string_view key_assertion;  ///< JWS typ intaglio-one-time-key+jwt by the SAM identity key
+  ByteView csr;                    ///< PKCS#10, DER
+};
+
 /// Issues and revokes certificates. A certificate exists for the world when its row and its audit entry are durable.
 class Authority {
  public:
@@ -38,6 +44,9 @@ class Authority {
   /// Refused unless operator, SAM and CSR agree on signer, key and identity, the key was never certified, profile and algorithm
   /// policy allow it, and the linter finds nothing. Every refusal is audited.
   [[nodiscard]] Result<crypto::Certificate> issue(const IssueRequest& request);
+  /// Refused unless the SAM's assertion and the CSR agree on key and identity, the assertion is of this moment, its profile is short-term,
+  /// the key was never certified, and as above. Every refusal is audited.
+  [[nodiscard]] Result<crypto::Certificate> issue_short_term(const ShortTermRequest& request);
   /// `operator_request`: op revoke-certificate with key, serial, reason. not_found: not issued here for this key; conflict: revoked
   /// before. The list that shows it is the publisher's.
   Status revoke(std::string_view operator_request);
@@ -53,11 +62,14 @@ class Authority {
   Authority(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment,
             std::shared_ptr<crypto::SoftwareKey> rehearsal);
   [[nodiscard]] Result<Subject> check_issue(const OperatorRequest& request, const IssueRequest& material) const;
+  [[nodiscard]] Result<Subject> check_short_term(const ShortTermRequest& request, std::string& session) const;
+  [[nodiscard]] Status check_age(std::int64_t iat, std::chrono::seconds longest) const;
+  [[nodiscard]] Status check_key(const Subject& subject) const;
   Status record_revocation(const OperatorRequest& request, const std::string& key);
   [[nodiscard]] Status check_assertion(std::string_view assertion, const Subject& subject) const;
   [[nodiscard]] Result<crypto::Certificate> certify_unit(const crypto::PublicKey& key, const UnitProfile& profile) const;
   [[nodiscard]] Result<crypto::Certificate> certify(const Subject& subject) const;
-  [[nodiscard]] UnixTime end_of(std::chrono::days validity, crypto::KeyAlgorithm key, UnixTime begin) const;
+  [[nodiscard]] UnixTime end_of(std::chrono::seconds validity, crypto::KeyAlgorithm key, UnixTime begin) const;
   Status store(const IssuedCertificate& row, const crypto::Certificate& certificate);
   void record_refusal(std::string_view actor, std::string_view key, const Error& error);
 

@@ -136,6 +136,8 @@ ExtensionFacts authority_information_access(std::string_view ocsp, std::string_v
   return extension("1.3.6.1.5.5.7.1.1", false, der::sequence(descriptions));
 }
 
+ExtensionFacts validity_assured_short_term() { return extension(oid_short_term, false, der::null()); }
+
 ExtensionFacts ocsp_no_check() { return extension("1.3.6.1.5.5.7.48.1.5", false, der::null()); }
 
 std::vector<std::string> expected_qc_statements(const QcProfile& profile, std::string_view serial_number) {

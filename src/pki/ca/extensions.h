@@ -19,6 +19,7 @@ inline constexpr std::string_view oid_qc_disclosure = "0.4.0.1862.1.5";
 inline constexpr std::string_view oid_qc_type = "0.4.0.1862.1.6";
 inline constexpr std::string_view oid_ocsp_signing = "1.3.6.1.5.5.7.3.9";
 inline constexpr std::string_view oid_time_stamping = "1.3.6.1.5.5.7.3.8";
+inline constexpr std::string_view oid_short_term = "0.4.0.194121.2.1";  ///< EN 319 412-1, 5.2: validity-assured-short-term
 inline constexpr std::string_view oid_any_policy = "2.5.29.32.0";
 
 /// Two arcs or more, each a number, the first ones within X.660.
@@ -45,6 +46,8 @@ inline constexpr std::string_view oid_any_policy = "2.5.29.32.0";
 /// Empty texts are left out.
 [[nodiscard]] crypto::ExtensionFacts authority_information_access(std::string_view ocsp, std::string_view ca_issuers);
 [[nodiscard]] crypto::ExtensionFacts ocsp_no_check();  ///< RFC 6960, 4.2.2.2.1
+/// Nobody revokes the certificate, as it ends before anyone could (EN 319 412-1, 5.2); NULL, not critical.
+[[nodiscard]] crypto::ExtensionFacts validity_assured_short_term();
 /// What the profile states for this serialNumber; nothing when that is nothing.
 [[nodiscard]] std::optional<crypto::ExtensionFacts> qc_statements(const QcProfile& profile, std::string_view serial_number);
 /// The same as identifiers, for the linter.

@@ -159,14 +159,27 @@ bool not_a_ca(const CertificateFacts& c, const LintContext&) {
   return c.extension("2.5.29.19") == nullptr && (!c.key_usage || (!has(*c.key_usage, "keyCertSign") && !has(*c.key_usage, "cRLSign")));
 }
 
-bool distribution_points(const CertificateFacts& c, const LintContext&) {
+bool distribution_points(const CertificateFacts& c, const LintContext& context) {
+  if (context.profile.short_term) return c.extension(oid_distribution) == nullptr;
   return present_not_critical(c, oid_distribution) &&
          std::any_of(c.crl_distribution_points.begin(), c.crl_distribution_points.end(), is_http);
 }
 
-bool access_addresses(const CertificateFacts& c, const LintContext&) {
-  return present_not_critical(c, oid_access) && std::any_of(c.ocsp_addresses.begin(), c.ocsp_addresses.end(), is_http) &&
+bool access_addresses(const CertificateFacts& c, const LintContext& context) {
+  const bool answered = std::any_of(c.ocsp_addresses.begin(), c.ocsp_addresses.end(), is_http);
+  const bool needs_none = context.profile.short_term && c.ocsp_addresses.empty();
+  return present_not_critical(c, oid_access) && (context.profile.short_term ? needs_none : answered) &&
          std::any_of(c.ca_issuers.begin(), c.ca_issuers.end(), is_http);
+}
+
+bool short_term_is_stated(const CertificateFacts& c, const LintContext& context) {
+  if (!context.profile.short_term) return c.extension(oid_short_term) == nullptr;
+  const ExtensionFacts* extension = c.extension(oid_short_term);
+  return extension != nullptr && !extension->critical && extension->value == Bytes{0x05, 0x00};
+}
+
+bool short_term_is_short(const CertificateFacts& c, const LintContext& context) {
+  return !context.profile.short_term || c.not_after - c.not_before <= std::chrono::hours(24);
 }
 
 bool extended_usage(const CertificateFacts& c, const LintContext& context) {
@@ -225,8 +238,10 @@ const std::vector<LintRule>& lint_rules() {
       {"certificatePolicies are the profile's", "EN 319 412-2, 4.3.3", policies_of_profile},
       {"no policy mappings, name or policy constraints", "EN 319 412-2, 4.3", no_ca_extensions},
       {"it is no authority: no basicConstraints, keyCertSign or cRLSign", "RFC 5280, 4.2.1.9", not_a_ca},
-      {"a CRL is reachable over http", "EN 319 412-2, GEN-4.3.11-4", distribution_points},
-      {"OCSP and the issuer's certificate are reachable over http", "EN 319 412-2, 4.4.1", access_addresses},
+      {"a CRL is reachable over http, unless nobody revokes", "EN 319 412-2, GEN-4.3.11-4", distribution_points},
+      {"the issuer's certificate is reachable over http, and OCSP unless nobody revokes", "EN 319 412-2, 4.4.1", access_addresses},
+      {"validity-assured-short-term stands where nobody revokes, and only there", "EN 319 412-1, 5.2", short_term_is_stated},
+      {"what nobody revokes lasts a day at most", "EN 319 412-1, 5.2", short_term_is_short},
       {"extKeyUsage is the profile's", "EN 319 412-2, 4.3.10", extended_usage},
       {"QcStatements are the profile's", "EN 319 412-5, 5", statements_of_profile},
       {"nothing claims to be qualified that is not", "EN 319 412-5, 4.2.1 and 4.2.2", no_false_claim},

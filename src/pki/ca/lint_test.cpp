@@ -89,8 +89,17 @@ TEST_F(Lint, NoticesTheBreachOfEveryRule) {
   expect_broken("it is no authority", [](auto& c, auto&) { c.extensions.push_back({"2.5.29.19", false, {}}); });
   expect_broken("it is no authority", [](auto& c, auto&) { c.key_usage = {"nonRepudiation", "keyCertSign"}; });
   expect_broken("a CRL is reachable over http", [](auto& c, auto&) { c.crl_distribution_points = {"ldap://pki.example/x"}; });
-  expect_broken("OCSP and the issuer's certificate are reachable over http", [](auto& c, auto&) { c.ocsp_addresses.clear(); });
-  expect_broken("OCSP and the issuer's certificate are reachable over http", [](auto& c, auto&) { c.ca_issuers.clear(); });
+  expect_broken("the issuer's certificate is reachable over http", [](auto& c, auto&) { c.ocsp_addresses.clear(); });
+  expect_broken("the issuer's certificate is reachable over http", [](auto& c, auto&) { c.ca_issuers.clear(); });
+  expect_broken("a CRL is reachable over http", [](auto&, auto& p) { p.short_term = true; });
+  expect_broken("the issuer's certificate is reachable over http", [](auto&, auto& p) { p.short_term = true; });
+  expect_broken("validity-assured-short-term stands", [](auto& c, auto&) { c.extensions.push_back(validity_assured_short_term()); });
+  expect_broken("validity-assured-short-term stands", [](auto&, auto& p) { p.short_term = true; });
+  expect_broken("validity-assured-short-term stands", [](auto& c, auto& p) {
+    p.short_term = true;
+    c.extensions.push_back({std::string(oid_short_term), true, Bytes{0x05, 0x00}});
+  });
+  expect_broken("what nobody revokes lasts a day at most", [](auto&, auto& p) { p.short_term = true; });
   expect_broken("extKeyUsage is the profile's", [](auto& c, auto&) { c.extended_key_usage = {"1.3.6.1.5.5.7.3.2"}; });
   expect_broken("extKeyUsage is the profile's",
                 [](auto& c, auto& p) { c.extended_key_usage = p.extended_key_usage = {std::string(oid_ocsp_signing)}; });

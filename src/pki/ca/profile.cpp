@@ -107,8 +107,8 @@ Result<Profile> parse_profile(std::string_view name, std::string_view text, bool
   auto object = json::parse(text);
   if (!object) return Error{ErrorCode::configuration, "certificate profile " + std::string(name) + ": " + object.error().detail};
   Members members(*object, std::string(name),
-                  {"about", "subject", "serial_number", "key_algorithms", "validity_days", "key_usage", "extended_key_usage", "policies",
-                   "qc_statements"});
+                  {"about", "subject", "serial_number", "key_algorithms", "validity_days", "short_term_minutes", "key_usage",
+                   "extended_key_usage", "policies", "qc_statements"});
   Profile profile{};
   profile.name = name;
   for (const std::string& attribute : members.texts("subject")) {
@@ -124,7 +124,11 @@ Result<Profile> parse_profile(std::string_view name, std::string_view text, bool
     if (!parsed) members.refuse("key algorithm " + algorithm + " is not known");
     if (parsed) profile.key_algorithms.push_back(*parsed);
   }
-  profile.validity = std::chrono::days(members.number("validity_days", 1, 3660));
+  profile.short_term = json::member(*object, "short_term_minutes") != nullptr;
+  if (profile.short_term && json::member(*object, "validity_days") != nullptr)
+    members.refuse("it has validity_days and short_term_minutes");
+  profile.validity = profile.short_term ? std::chrono::seconds(std::chrono::minutes(members.number("short_term_minutes", 5, 24 * 60)))
+                                        : std::chrono::seconds(std::chrono::days(members.number("validity_days", 1, 3660)));
   profile.key_usage = members.texts("key_usage");
   if (profile.key_usage.empty() || !encode_key_usage(profile.key_usage)) members.refuse("key_usage is empty or holds an unknown name");
   profile.extended_key_usage = members.texts("extended_key_usage");

@@ -28,8 +28,10 @@ struct Profile {
   std::vector<std::string> subject;  ///< attribute types in the order in which they are written, dotted
   bool natural_semantics_only;       ///< serialNumber must have the form of EN 319 412-1, 5.1.3
   std::vector<crypto::KeyAlgorithm> key_algorithms;
-  std::chrono::days validity;
-  std::vector<std::string> key_usage;           ///< names of RFC 5280, 4.2.1.3
+  std::chrono::seconds validity;
+  /// Never revoked: valid for a day at most, with the extension validity-assured-short-term and without revocation data (EN 319 412-1, 5.2).
+  bool short_term;
+  std::vector<std::string> key_usage;  ///< names of RFC 5280, 4.2.1.3
   std::vector<std::string> extended_key_usage;  ///< dotted
   std::vector<crypto::PolicyFacts> policies;
   QcProfile qc;
