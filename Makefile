@@ -6,7 +6,7 @@ SHELL := /bin/bash
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## packages, build, services, one signer, one signed PDF, verified by other programs; then stops (PROFILE=direct-wrapped: keys in wrapped custody; PROFILE=delegated-wrapped: with an identity provider)
+demo: ## packages, build, services, one signer, one signed PDF, verified by other programs; then stops (PROFILE=direct-wrapped: keys in wrapped custody; PROFILE=delegated-wrapped: with an identity provider; PROFILE=one-time: a key and a certificate for one signature)
 	@tools/demo
 
 up: ## the services in the foreground, with the commands to try; Ctrl-C stops them

@@ -72,9 +72,15 @@ void add_sign(CLI::App& program, const Clock& clock) {
   app->add_option("-o,--output", options->pdf.output, "where the signed PDF goes; default FILE.signed.pdf")
       ->type_name("OUT.pdf")
       ->excludes(digest);
-  app->add_option("--credential", signing.credential, "the credential to sign with, as `intaglio key new` printed it")
-      ->required()
-      ->type_name("ID");
+  auto* which = app->add_option_group("which key");
+  which->add_option("--credential", signing.credential, "the credential to sign with, as `intaglio key new` printed it")->type_name("ID");
+  which
+      ->add_option("--session", signing.session_profile,
+                   "a signing profile with one-time custody: the key is made for this signature alone, for the person who signs in at the "
+                   "identity provider")
+      ->type_name("PROFILE")
+      ->excludes(digest);
+  which->require_option(1);
   add_client(*app, signing.client_file);
   app->add_option(
       "--suite", signing.suite,
@@ -93,6 +99,7 @@ Examples:
   intaglio sign contract.pdf --credential cred-1 --client client.toml
   intaglio sign contract.pdf -o signed.pdf --credential cred-1 --client client.toml --reason "I agree" \
       --yes --pin-file pin --otp-seed-file seed
+  intaglio sign contract.pdf --session one-time --id-token-program ./sign-in --client client.toml
   intaglio sign --digest 3a6e…  --digest 77f0…  --credential cred-1 --client client.toml)");
   app->callback([options, digest, &clock] {
     chosen = [options, many = digest->count() > 0, &clock] {

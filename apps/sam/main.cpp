@@ -16,6 +16,7 @@
 #include "crypto/random.h"
 #include "custody/resident/vault.h"
 #include "json/json.h"
+#include "one_time_custody.h"
 #include "protocol/wire.h"
 #include "sam/authorise/kept_approval.h"
 #include "sam/management/management.h"
@@ -241,6 +242,7 @@ void end_at_the_latest_in(std::chrono::seconds patience) {
 /// The modes of custody that the policy asks for, apart from resident. Refused when the tokens do not serve the policy.
 Result<std::optional<WrappedCustody>> open_custody(const Tokens& tokens, const intaglio::sam::Policy& policy) {
   if (auto checked = check_algorithms(tokens, policy); !checked) return checked.error();
+  if (auto checked = check_one_time_custody(tokens.signers, policy); !checked) return checked.error();
   if (!needs_wrapped_custody(policy)) return std::optional<WrappedCustody>();
   auto custody = open_wrapped_custody(tokens.own, /*make=*/false);
   if (!custody) return custody.error();
@@ -285,6 +287,8 @@ Status serve(Settings settings) {
   TokenAgreementKeys agreement_keys(opened->token);
   const TokenPepper pepper(opened->token, opened->keys->pepper, wrapped ? std::optional(wrapped->lock_pepper) : std::nullopt);
   custody::ResidentVault vault(tokens->signers);
+  std::optional<custody::OneTimeVault> one_time_vault;
+  if (served && needs_one_time_custody(*policy)) one_time_vault.emplace(tokens->signers, most_one_time_keys);
   intaglio::sam::Factors factors(*policy, *opened->database, *opened->log, opened->sealer, pepper, opened->clock);
   intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
                                   opened->clock);
@@ -303,7 +307,8 @@ Status serve(Settings settings) {
                                  .factors = factors,
                                  .sap_keys = sap_keys,
                                  .identity_key = opened->keys->identity,
-                                 .sad_key = opened->keys->sad};
+                                 .sad_key = opened->keys->sad,
+                                 .one_time_vault = one_time_vault ? &*one_time_vault : nullptr};
   auto sam = std::make_shared<intaglio::sam::Sam>(
       core, intaglio::sam::Surroundings{.token_facts = [tokens = *tokens] { return token_facts(tokens); },
                                         .token_signer_signatures = [tokens = *tokens] { return signer_signatures(tokens); },

@@ -194,9 +194,11 @@ Status serve(Settings settings) {
   }
   const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
   intaglio::ssa::Service service(
-      settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
-                         [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); },
-                         grants, authorization});
+      settings.service,
+      {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
+       [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); },
+       [authority = opened->authority](std::string_view assertion, ByteView csr) { return authority->issue_short_term(assertion, csr); },
+       grants, authorization});
   registration::Endpoints endpoints(
       {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
   Watch watch(settings, *opened);
@@ -245,6 +247,7 @@ Status serve(Settings settings) {
   const timespec interval{std::chrono::seconds(revocation_push_interval).count(), 0};
   do {
     push_revocation_data(*opened);
+    service.retry_reports();
   } while (sigtimedwait(&signals, nullptr, &interval) < 0);
   log::info("stopping");
   if (pages_server) pages_server->stop(stop_grace);

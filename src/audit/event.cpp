@@ -101,6 +101,11 @@ constexpr auto kinds = std::to_array<Kind>({
      {}},
     {EventType::timestamp_stopped, "timestamp.stopped", {"reason"}, {}},
     {EventType::timestamp_resumed, "timestamp.resumed", {}, {}},
+    {EventType::person_identified,
+     "person.identified",
+     {"authorisation", "session", "identity", "terms", "act", "profile", "client", "evidence"},
+     {}},
+    {EventType::certificate_orphaned, "certificate.orphaned", {"certificate", "serial", "not_after", "told_by"}, {"destroyed"}},
 });
 
 constexpr bool in_order() {
@@ -109,7 +114,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::timestamp_resumed) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::certificate_orphaned) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

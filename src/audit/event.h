@@ -56,6 +56,8 @@ enum class EventType {
   timestamp_issued,
   timestamp_stopped,
   timestamp_resumed,
+  person_identified,
+  certificate_orphaned,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

@@ -285,6 +285,16 @@ Result<Identity> verify_identification(const IssuerPolicy& policy, ByteView bind
   return identity;
 }
 
+Result<std::string> text_claim(const Identity& identity, std::string_view name) {
+  const auto parts = split(as_text(identity.evidence));
+  if (!parts) return parts.error();
+  const auto claims = parse_object(parts->payload, {.max_bytes = max_token, .max_depth = 6, .max_members = 256});
+  if (!claims) return claims.error();
+  auto value = json::text_member(*claims, name, max_subject);
+  if (!value || value->empty()) return refuse("it does not say " + std::string(name));
+  return value;
+}
+
 Result<Identity> verify_approval(const IssuerPolicy& policy, const Subject& linked, ByteView binding, std::string_view token,
                                  UnixTime now) {
   auto identity = verify_identification(policy, binding, token, now);

@@ -68,6 +68,9 @@ struct Identity {
 /// approved, never empty. Refused (`authentication_failed`) when anything differs from what this provider must answer.
 [[nodiscard]] Result<Identity> verify_identification(const IssuerPolicy& policy, ByteView binding, std::string_view token, UnixTime now);
 
+/// A claim of text that the token makes of the person beside `sub`, 1 to 255 bytes. Refused (`authentication_failed`) when it makes none.
+[[nodiscard]] Result<std::string> text_claim(const Identity& identity, std::string_view name);
+
 /// The same, of the person who was linked at enrolment.
 [[nodiscard]] Result<Identity> verify_approval(const IssuerPolicy& policy, const Subject& linked, ByteView binding, std::string_view token,
                                                UnixTime now);

@@ -152,9 +152,12 @@ Result<IdentityApproval> parse_identity_approval(ByteView encoded) {
 Result<protocol::Transaction> verify_approval(const IdentityApproval& approval) {
   auto transaction = protocol::parse_transaction(approval.transaction);
   if (!transaction) return refuse("T cannot be read");
-  if (refused_by("identity-approval.purpose", transaction->purpose != protocol::Purpose::sign)) return refuse("T approves no documents");
+  const bool begins_session = transaction->purpose == protocol::Purpose::one_time;
+  if (refused_by("identity-approval.purpose", transaction->purpose != protocol::Purpose::sign && !begins_session))
+    return refuse("T approves no documents");
   const auto consent = protocol::consent_digest(approval.transaction, approval.terms, approval.act);
-  const auto binding = protocol::binding_digest(approval.transaction, consent);
+  const auto binding = begins_session ? protocol::session_digest(*transaction, approval.terms, approval.act)
+                                      : protocol::binding_digest(approval.transaction, consent);
   const auto verified =
       id_token::verify_approval(approval.provider, {approval.provider.issuer, approval.subject}, binding, approval.token, approval.taken);
   if (refused_by("identity-approval.token", !verified)) return refuse(verified.error().detail);

@@ -30,7 +30,10 @@ class Deadline {
  public:
   template <typename Duration>
   void in(Duration duration) noexcept {
-    ticks_.store((std::chrono::steady_clock::now() + duration).time_since_epoch().count(), std::memory_order_relaxed);
+    at(std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(duration));
+  }
+  void at(std::chrono::steady_clock::time_point moment) noexcept {
+    ticks_.store(moment.time_since_epoch().count(), std::memory_order_relaxed);
   }
   void never() noexcept { ticks_.store(no_deadline, std::memory_order_relaxed); }
   [[nodiscard]] bool passed(std::chrono::steady_clock::time_point now) const noexcept {

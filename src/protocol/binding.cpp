@@ -19,6 +19,7 @@ constexpr auto purposes = std::to_array<std::pair<Purpose, std::string_view>>({
     {Purpose::factors, "factors"},
     {Purpose::suspend, "suspend"},
     {Purpose::destroy, "destroy"},
+    {Purpose::one_time, "one-time"},
 });
 
 Error refused(std::string_view what) { return {ErrorCode::invalid_request, "transaction: " + std::string(what)}; }
@@ -45,8 +46,10 @@ class Parser {
   Status status_;
 };
 
+bool approves_documents(Purpose purpose) noexcept { return purpose == Purpose::sign || purpose == Purpose::one_time; }
+
 Status check_suites(const Transaction& transaction) {
-  if (transaction.purpose != Purpose::sign && transaction.purpose != Purpose::key) {
+  if (!approves_documents(transaction.purpose) && transaction.purpose != Purpose::key) {
     return transaction.suites.empty() ? Status{} : refused("only a signature and a new key have suites");
   }
   if (transaction.purpose == Purpose::key) {
@@ -58,11 +61,13 @@ Status check_suites(const Transaction& transaction) {
     if (suite < 1 || suite > 9) return refused("unknown suite");
     if (std::exchange(seen[suite], true)) return refused("a suite twice");
   }
+  if (transaction.purpose == Purpose::one_time && transaction.suites.size() != 1)
+    return refused("exactly one suite for a key of one session");
   return transaction.suites.empty() ? refused("no suite") : Status{};
 }
 
 Status check_documents(const Transaction& transaction) {
-  if (transaction.purpose != Purpose::sign) {
+  if (!approves_documents(transaction.purpose)) {
     const bool none = transaction.hash == 0 && transaction.documents.empty();
     return none ? Status{} : refused("documents without a signature");
   }
@@ -83,6 +88,7 @@ Status check_names(const Transaction& transaction) {
   } else if (auto id = KeyId::parse(transaction.key); !id) {
     return id.error();
   }
+  if (transaction.purpose == Purpose::one_time && transaction.signer != transaction.key) return refused("nobody is known before a session");
   if (auto profile = check_text(transaction.profile, max_name_bytes, "profile"); !profile) return profile;
   if (auto client = check_text(transaction.client_id, max_name_bytes, "client id"); !client) return client;
   return check_text(transaction.client_name, max_name_bytes, "client name");
@@ -194,6 +200,25 @@ crypto::Sha256Digest binding_digest(ByteView transaction, const crypto::Sha256Di
   append_field(input, std::string_view("intaglio/binding/1"));
   append_field(input, transaction);
   append_field(input, ByteView(consent));
+  return crypto::sha256(input);
+}
+
+crypto::Sha256Digest session_digest(const Transaction& transaction, const Terms& terms, std::string_view act) {
+  Bytes input;
+  append_field(input, std::string_view("intaglio/session/1"));
+  append_field(input, std::uint64_t{transaction.documents.size()});
+  for (const auto& document : transaction.documents) {
+    append_field(input, document.digest);
+    append_field(input, document.label);
+  }
+  append_field(input, terms.id);
+  append_field(input, terms.version);
+  append_field(input, terms.language);
+  append_field(input, act);
+  append_field(input, transaction.client_id);
+  append_field(input, transaction.client_name);
+  append_field(input, transaction.profile);
+  append_field(input, transaction.nonce);
   return crypto::sha256(input);
 }
 

@@ -8,7 +8,7 @@
 /// T, consent and binding exactly as api/sap/README.md writes them down; vectors in tests/data/sap/.
 namespace intaglio::protocol {
 
-enum class Purpose { sign, enrol, key, factors, suspend, destroy };
+enum class Purpose { sign, enrol, key, factors, suspend, destroy, one_time };
 [[nodiscard]] std::string_view name_of(Purpose purpose) noexcept;  ///< "sign", "enrol", …
 [[nodiscard]] Result<Purpose> parse_purpose(std::string_view name);
 
@@ -18,12 +18,12 @@ struct Transaction {
   Bytes nonce;                 ///< SAM nonce, 16 bytes
   std::uint64_t epoch;
   UnixTime expires;
-  std::string signer;
-  std::string key;             ///< credential; for purpose key the id that the new key will have; empty for enrol and factors
-  Bytes certificate_digest;    ///< SHA-256 of the certificate, or empty
+  std::string signer;          ///< one-time: equal to key, since nobody is known yet
+  std::string key;  ///< credential; for purposes key and one-time the id that the new key will have; empty for enrol and factors
+  Bytes certificate_digest;  ///< SHA-256 of the certificate, or empty
   std::string profile;
-  std::uint8_t hash;           ///< crypto::HashAlgorithm; 0 when there are no documents
-  Bytes suites;                ///< one octet per crypto::SignatureSuite; for purpose key one octet crypto::KeyAlgorithm
+  std::uint8_t hash;  ///< crypto::HashAlgorithm; 0 when there are no documents
+  Bytes suites;  ///< one octet per crypto::SignatureSuite; for purpose key one octet crypto::KeyAlgorithm
   std::string client_id, client_name;
   std::vector<DocumentDigest> documents;
 };
@@ -39,6 +39,9 @@ struct Terms {
 [[nodiscard]] crypto::Sha256Digest consent_digest(ByteView transaction, const Terms& terms, std::string_view act);
 /// SHA-256("intaglio/binding/1" | T | consent)
 [[nodiscard]] crypto::Sha256Digest binding_digest(ByteView transaction, const crypto::Sha256Digest& consent);
+/// SHA-256("intaglio/session/1" | count | digest | label | … | terms id | version | language | act | client id | client name | profile |
+/// nonce), every part a field: what an identity provider answers when a session begins with it (purpose one-time).
+[[nodiscard]] crypto::Sha256Digest session_digest(const Transaction& transaction, const Terms& terms, std::string_view act);
 /// SHA-256("intaglio/list/1" | count | digest | label | …): the digest of the list that a SAD names.
 [[nodiscard]] crypto::Sha256Digest list_digest(const std::vector<DocumentDigest>& documents);
 

@@ -17,7 +17,7 @@ Bytes digest_of(crypto::HashAlgorithm hash, std::string_view text) { return cryp
 
 /// The results of one vector, by its name: the inputs stand here a second time, so that reader and file check each other.
 struct Vector {
-  Bytes transaction, consent, binding, list;
+  Bytes transaction, consent, binding, list, session;  ///< session: of purpose one-time
 };
 Vector vector_named(std::string_view name) {
   const auto file = read_file(INTAGLIO_SOURCE_DIR "/tests/data/sap/vectors.json", 1024 * 1024);
@@ -25,12 +25,15 @@ Vector vector_named(std::string_view name) {
   const auto text = as_text(*file);
   const auto start = text.find("\"name\": \"" + std::string(name) + "\"");
   const auto expected = text.find("\"expected\"", start);
+  const auto end = text.find('}', expected);
   const auto member = [&](std::string_view member_name) {
     const auto opening = "\"" + std::string(member_name) + "\": \"";
-    const auto value = text.find(opening, expected) + opening.size();
+    const auto found = text.find(opening, expected);
+    if (found == std::string_view::npos || found > end) return Bytes();
+    const auto value = found + opening.size();
     return hex(text.substr(value, text.find('"', value) - value));
   };
-  return {member("transaction"), member("consent"), member("binding"), member("list")};
+  return {member("transaction"), member("consent"), member("binding"), member("list"), member("session")};
 }
 
 Transaction one_document() {
@@ -93,6 +96,17 @@ Transaction key_generation() {
   return transaction;
 }
 
+Transaction one_time() {
+  auto transaction = one_document();
+  transaction.purpose = Purpose::one_time;
+  transaction.signer = transaction.key = "session-1";
+  transaction.certificate_digest.clear();
+  transaction.profile = "one-time";
+  transaction.suites = {7};
+  transaction.documents.push_back({digest_of(crypto::HashAlgorithm::sha256, "annex"), "Παράρτημα.pdf"});
+  return transaction;
+}
+
 void expect_vector(std::string_view name, const Transaction& transaction, const Terms& terms, std::string_view act) {
   SCOPED_TRACE(name);
   const auto expected = vector_named(name);
@@ -102,6 +116,8 @@ void expect_vector(std::string_view name, const Transaction& transaction, const 
   EXPECT_EQ(encode_hex(consent), encode_hex(expected.consent));
   EXPECT_EQ(encode_hex(binding_digest(encoded, consent)), encode_hex(expected.binding));
   EXPECT_EQ(encode_hex(list_digest(transaction.documents)), encode_hex(expected.list));
+  const auto session = session_digest(transaction, terms, act);
+  EXPECT_EQ(transaction.purpose == Purpose::one_time ? encode_hex(session) : "", encode_hex(expected.session));
   const auto parsed = parse_transaction(expected.transaction);
   ASSERT_TRUE(parsed) << parsed.error().detail;
   EXPECT_EQ(encode(*parsed), expected.transaction);
@@ -114,6 +130,42 @@ TEST(Binding, AgreesWithThePublishedVectors) {
   expect_vector("the same digest twice", twice_the_same(), terms, "");
   expect_vector("enrolment", enrolment(), terms, "typed-yes");
   expect_vector("key generation", key_generation(), terms, "typed-yes");
+  expect_vector("a session with a one-time key", one_time(), terms, "typed-yes");
+}
+
+TEST(Binding, OfASessionChangesWithEveryPartOfWhatThePersonApproved) {
+  const Terms terms{"t", "1", "en"};
+  const auto session = session_digest(one_time(), terms, "yes");
+  EXPECT_NE(session, session_digest(one_time(), {"t1", "", "en"}, "yes")) << "fields must not run into each other";
+  EXPECT_NE(session, session_digest(one_time(), terms, "no"));
+  const std::vector<std::function<void(Transaction&)>> changes = {[](Transaction& t) { t.documents.front().digest[0] ^= 1; },
+                                                                  [](Transaction& t) { t.documents.front().label += "x"; },
+                                                                  [](Transaction& t) { t.documents.pop_back(); },
+                                                                  [](Transaction& t) { std::swap(t.documents[0], t.documents[1]); },
+                                                                  [](Transaction& t) { t.client_id += "x"; },
+                                                                  [](Transaction& t) { t.client_name += "x"; },
+                                                                  [](Transaction& t) { t.profile += "x"; },
+                                                                  [](Transaction& t) { t.nonce[0] ^= 1; }};
+  for (const auto& change : changes) {
+    auto changed = one_time();
+    change(changed);
+    EXPECT_NE(session, session_digest(changed, terms, "yes"));
+  }
+}
+
+TEST(Transaction, OfASessionNamesNobodyAndOneSuite) {
+  const std::vector<std::function<void(Transaction&)>> spoils = {[](Transaction& t) { t.signer = "alice"; },
+                                                                 [](Transaction& t) {
+                                                                   t.suites = {7, 8};
+                                                                 },
+                                                                 [](Transaction& t) { t.suites.clear(); },
+                                                                 [](Transaction& t) { t.documents.clear(); }};
+  ASSERT_TRUE(parse_transaction(encode(one_time())));
+  for (const auto& spoil : spoils) {
+    auto spoilt = one_time();
+    spoil(spoilt);
+    EXPECT_FALSE(parse_transaction(encode(spoilt)));
+  }
 }
 
 TEST(Binding, ChangesWithEveryPartOfWhatTheSignerApproved) {

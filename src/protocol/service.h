@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +57,14 @@ struct OpenKeyChange {
   std::string client_id, client_name;
 };
 
+/// Documents that a person not known yet is to sign with a key of one session. The SAM chooses algorithm and suite by the profile.
+struct OpenOneTime {
+  std::string profile;
+  crypto::HashAlgorithm hash;
+  std::vector<DocumentDigest> documents;  ///< of the contents, not DTBS/R: those depend on a certificate that does not exist yet
+  std::string client_id, client_name;
+};
+
 struct Opened {
   std::string ticket;         ///< base64url, opaque
   Bytes transaction;          ///< T in clear, canonical fields (protocol/binding.h)
@@ -100,6 +109,21 @@ struct KeyGenerated {
   Bytes csr;                  ///< PKCS#10
   std::string key_assertion;  ///< JWS of the SAM identity key: signer, key, SPKI digest, identity digest, time (GEN-6.2.1-08)
 };
+/// The certificate of a one-time key, as its CA gave it.
+struct OneTimeCertificate {
+  std::vector<Bytes> certificates;  ///< DER, leaf first
+  std::string client_address;       ///< as told by the SSA; audited with that mark
+};
+/// An entry of the audit log.
+struct LogEntry {
+  std::string log;
+  std::uint64_t index;
+  crypto::Sha256Digest leaf;
+};
+struct OneTimeSigned {
+  SignAnswer answer;   ///< in the order of the documents: over the signed attributes of each (api/sap/README.md, 10)
+  LogEntry destroyed;  ///< the end of the key, which the token was searched for
+};
 struct CertificateBinding {
   std::string operator_request;    ///< JWS typ intaglio-ra+jwt over {op bind-certificate, key, certificate digest}
   std::vector<Bytes> certificates; ///< DER, leaf first
@@ -118,6 +142,18 @@ struct CredentialFacts {
   bool certificate_revoked;
   std::string profile;
   std::uint32_t max_documents;                 ///< CSC multisign
+};
+
+/// A session with a one-time key: a conversation over one connection, in this order, once. Ending it ends the key.
+class OneTimeSession {
+ public:
+  virtual ~OneTimeSession() = default;
+  /// SAP message, typ intaglio-sap-one-time+jwe: consent and identification. A key is made, with a request and an assertion of it.
+  [[nodiscard]] virtual Result<KeyGenerated> identify(std::string_view sap_message) = 0;
+  /// The SAM composes what is signed from each approved document and this certificate, signs, and destroys the key.
+  [[nodiscard]] virtual Result<OneTimeSigned> sign(const OneTimeCertificate& certificate) = 0;
+  /// When the session is over, whatever was done until then; whoever holds the connection closes it.
+  [[nodiscard]] virtual std::chrono::steady_clock::time_point ends() const = 0;
 };
 
 /// Everything that the SAM does for the SSA: the operations of EN 419 241-2 and no other.
@@ -139,6 +175,11 @@ class SamService {
   virtual Status change_key(std::string_view sap_message) = 0;
 
   [[nodiscard]] virtual Result<SignAnswer> sign(const SignRequest& request) = 0;
+
+  [[nodiscard]] virtual Result<Opened> open_one_time(const OpenOneTime& request) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<OneTimeSession>> begin_one_time() = 0;
+  /// A certificate that was issued for a one-time key whose session did not sign: recorded, with the proof that the key is destroyed.
+  [[nodiscard]] virtual Result<LogEntry> report_orphan(const KeyId& key, ByteView certificate) = 0;
 
   /// JWS of a registered RA operator, typ intaglio-ra+jwt, {op create-signer, …}.
   [[nodiscard]] virtual Result<SignerCreated> create_signer(std::string_view operator_request) = 0;

@@ -40,7 +40,7 @@ class Server {
  private:
   struct State;
   using TlsPeers = std::function<bool(const crypto::Sha256Digest&)>;
-  using Serving = std::function<Bytes(const crypto::Sha256Digest&, ByteView)>;
+  using Serving = std::function<Bytes(const crypto::Sha256Digest&, std::unique_ptr<OneTimeSession>&, ByteView)>;
   explicit Server(std::unique_ptr<State> state);
   [[nodiscard]] static Result<std::unique_ptr<Server>> open(const ServerConfig& config, TlsPeers peers, Serving serving);
   std::unique_ptr<State> state_;

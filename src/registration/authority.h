@@ -17,6 +17,8 @@ class CertificationAuthority {
   /// DER, leaf first. The operator's request and the SAM's assertion are verified there.
   [[nodiscard]] virtual Result<std::vector<Bytes>> issue(std::string_view operator_request, std::string_view key_assertion,
                                                          ByteView csr) = 0;
+  /// DER, leaf first, for a one-time key: on the SAM's word alone, which is verified there.
+  [[nodiscard]] virtual Result<std::vector<Bytes>> issue_short_term(std::string_view key_assertion, ByteView csr) = 0;
   /// The CRL that names the revoked certificate, DER.
   [[nodiscard]] virtual Result<Bytes> revoke(std::string_view operator_request) = 0;
   /// The CRL in force, DER.

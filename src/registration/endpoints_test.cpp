@@ -47,6 +47,9 @@ class FakeSam final : public protocol::SamService {
   Result<protocol::Enrolled> enrol_factors(std::string_view) override { return unexpected(); }
   Result<protocol::KeyGenerated> generate_key(std::string_view) override { return unexpected(); }
   Result<protocol::SignAnswer> sign(const protocol::SignRequest&) override { return unexpected(); }
+  Result<protocol::Opened> open_one_time(const protocol::OpenOneTime&) override { return unexpected(); }
+  Result<std::unique_ptr<protocol::OneTimeSession>> begin_one_time() override { return unexpected(); }
+  Result<protocol::LogEntry> report_orphan(const KeyId&, ByteView) override { return unexpected(); }
   Result<protocol::SignerCreated> create_signer(std::string_view request) override {
     calls.emplace_back(request);
     if (failure) return *failure;
@@ -114,6 +117,9 @@ class FakeAuthority final : public CertificationAuthority {
     issued.push_back({std::string(request), std::string(assertion), std::string(as_text(csr))});
     if (failure) return *failure;
     return std::vector<Bytes>{to_bytes("leaf"), to_bytes("issuer")};
+  }
+  Result<std::vector<Bytes>> issue_short_term(std::string_view, ByteView) override {
+    return Error{ErrorCode::internal, "a call that this test does not expect"};
   }
   Result<Bytes> revoke(std::string_view request) override {
     revoked.emplace_back(request);

@@ -43,25 +43,34 @@ Result<Bytes> crl_of(const Result<outbound::HttpAnswer>& answer) {
   return crl;
 }
 
+Result<std::vector<Bytes>> certificates_in(const Result<outbound::HttpAnswer>& answer) {
+  const auto body = body_of(answer);
+  if (!body) return body.error();
+  const Error malformed{ErrorCode::internal, "the PKI's answer holds no certificates"};
+  const auto* array = json::member(*body, "certificates");
+  if (array == nullptr || !array->is_array() || array->empty() || array->size() > max_chain) return malformed;
+  std::vector<Bytes> certificates;
+  for (const auto& element : *array) {
+    const auto* text = element.get_ptr<const json::Value::string_t*>();
+    auto der = parse_base64(text == nullptr ? "" : *text);
+    if (!der || der->empty()) return malformed;
+    certificates.push_back(std::move(*der));
+  }
+  return certificates;
+}
+
 class PkiClient final : public CertificationAuthority {
  public:
   PkiClient(outbound::HttpClient client, std::string base_url) : client_(std::move(client)), base_url_(std::move(base_url)) {}
 
   Result<std::vector<Bytes>> issue(std::string_view operator_request, std::string_view key_assertion, ByteView csr) override {
     const json::Value request{{"request", operator_request}, {"keyAssertion", key_assertion}, {"csr", encode_base64(csr)}};
-    const auto body = body_of(client_.post_json(base_url_ + "/pki/v1/certificates", json::encode(request)));
-    if (!body) return body.error();
-    const Error malformed{ErrorCode::internal, "the PKI's answer holds no certificates"};
-    const auto* array = json::member(*body, "certificates");
-    if (array == nullptr || !array->is_array() || array->empty() || array->size() > max_chain) return malformed;
-    std::vector<Bytes> certificates;
-    for (const auto& element : *array) {
-      const auto* text = element.get_ptr<const json::Value::string_t*>();
-      auto der = parse_base64(text == nullptr ? "" : *text);
-      if (!der || der->empty()) return malformed;
-      certificates.push_back(std::move(*der));
-    }
-    return certificates;
+    return certificates_in(client_.post_json(base_url_ + "/pki/v1/certificates", json::encode(request)));
+  }
+
+  Result<std::vector<Bytes>> issue_short_term(std::string_view key_assertion, ByteView csr) override {
+    const json::Value request{{"keyAssertion", key_assertion}, {"csr", encode_base64(csr)}};
+    return certificates_in(client_.post_json(base_url_ + "/pki/v1/short-term-certificates", json::encode(request)));
   }
 
   Result<Bytes> revoke(std::string_view operator_request) override {

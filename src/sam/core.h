@@ -36,6 +36,7 @@ struct Core {
   Factors& factors;
   SapKeys& sap_keys;
   std::shared_ptr<const crypto::Signer> identity_key, sad_key;
+  custody::KeyVault* one_time_vault = nullptr;  ///< null where no profile has one-time custody
   std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();  ///< filled at start
 
   /// Refuses whatever must not happen without a trustworthy clock and a log that takes entries (TC-10).

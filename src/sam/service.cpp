@@ -44,6 +44,8 @@ Status Sam::start() {
   if (auto loaded = core_.revocations->load(core_.database, core_.sealer, core_.policy); !loaded) return loaded;
   if (auto burned = signing_.burn_open_reservations(); !burned) return burned;
   if (auto destroyed = destroy_pending_keys(core_); !destroyed) return destroyed;
+  // As with keys that were voided: they sign nothing any more.
+  if (auto ended = end_left_keys(core_, [](const KeyId&) { return false; }); !ended) log::refusal("start.one_time_keys", ended.error());
   // A token that does not destroy now must not keep the SAM from serving: the key signs nothing, and the next round tries again.
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("start.voided_keys", destroyed.error());
   if (auto ended = end_inactive_keys(core_); !ended) log::refusal("start.inactive_keys", ended.error());
@@ -76,6 +78,8 @@ void Sam::maintain() {
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
   if (auto ended = end_inactive_keys(core_); !ended) log::refusal("maintain.inactive_keys", ended.error());
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("maintain.voided_keys", destroyed.error());
+  if (auto ended = end_left_keys(core_, [this](const KeyId& key) { return live_keys_.contains(key); }); !ended)
+    log::refusal("maintain.one_time_keys", ended.error());
   if (auto forgotten = forget_ended_shares(core_); !forgotten) log::refusal("maintain.lock_shares", forgotten.error());
   forget_what_ended();
   reconcile_token_calls();
@@ -143,6 +147,15 @@ Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
 Result<protocol::Enrolled> Sam::change_factors(std::string_view sap_message) { return sam::change_factors(core_, sap_message); }
 Status Sam::change_key(std::string_view sap_message) { return sam::change_key(core_, sap_message); }
 Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) { return signing_.sign(request); }
+Result<protocol::Opened> Sam::open_one_time(const protocol::OpenOneTime& request) { return sam::open_one_time(core_, request); }
+Result<std::unique_ptr<protocol::OneTimeSession>> Sam::begin_one_time() {
+  return std::unique_ptr<protocol::OneTimeSession>(std::make_unique<OneTimeSession>(core_, signing_, live_keys_));
+}
+Result<protocol::LogEntry> Sam::report_orphan(const KeyId& key, ByteView certificate) {
+  auto entry = sam::report_orphan(core_, key, certificate);
+  if (!entry) return entry.error();
+  return protocol::LogEntry{std::move(entry->log), entry->index, entry->leaf};
+}
 Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) {
   return sam::create_signer(core_, operator_request);
 }

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "sam/core.h"
+#include "sam/one_time/session.h"
 #include "sam/sign/signing.h"
 
 namespace intaglio::sam {
@@ -39,6 +40,9 @@ class Sam final : public protocol::SamService {
   [[nodiscard]] Result<protocol::Enrolled> change_factors(std::string_view sap_message) override;
   Status change_key(std::string_view sap_message) override;
   [[nodiscard]] Result<protocol::SignAnswer> sign(const protocol::SignRequest& request) override;
+  [[nodiscard]] Result<protocol::Opened> open_one_time(const protocol::OpenOneTime& request) override;
+  [[nodiscard]] Result<std::unique_ptr<protocol::OneTimeSession>> begin_one_time() override;
+  [[nodiscard]] Result<protocol::LogEntry> report_orphan(const KeyId& key, ByteView certificate) override;
   [[nodiscard]] Result<protocol::SignerCreated> create_signer(std::string_view operator_request) override;
   [[nodiscard]] Result<protocol::SignerCreated> reset_factors(std::string_view operator_request) override;
   [[nodiscard]] Result<protocol::CredentialFacts> bind_certificate(const protocol::CertificateBinding& binding) override;
@@ -60,6 +64,7 @@ class Sam final : public protocol::SamService {
   Core core_;
   Surroundings surroundings_;
   Signing signing_;
+  LiveKeys live_keys_;
   std::uint64_t token_signatures_at_last_check_ = 0;
   std::uint64_t alarmed_signatures_ = 0;  ///< how many of the surplus an alarm has told already
 };

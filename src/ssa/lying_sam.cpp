@@ -64,6 +64,10 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+/// In sessions with one-time keys: `open-…`, `show-…` and `message-…` as above, `sign-twice`, and
+///   * session-certificate: signs with the certificate of the session before
+///   * session-assertion-tampered, -forged, -other: shows the certification authority a changed assertion, one of the liar's own, or that of
+///     the session before
 /// Another value of the same length.
 Bytes altered(Bytes bytes) {
   if (!bytes.empty()) bytes.front() = static_cast<std::uint8_t>(bytes.front() ^ 0xFFU);
@@ -220,6 +224,32 @@ class LyingSam final : public SamService {
     return lie_ == "sign-twice" ? sam_->sign(told) : std::move(first);
   }
 
+  Result<protocol::Opened> open_one_time(const protocol::OpenOneTime& request) override {
+    auto told = request;
+    if (lie_ == "open-hash") told.documents.front().digest = altered(told.documents.front().digest);
+    if (lie_ == "open-label") told.documents.front().label = "something else";
+    if (lie_ == "open-document-added") told.documents.push_back({altered(told.documents.front().digest), "a small addition"});
+    if (lie_ == "open-client") told.client_id = told.client_name = "another-client";
+    auto opened = sam_->open_one_time(told);
+    if (!opened) return opened.error();
+    auto shown = show(*opened);
+    auto content = protocol::parse_transaction(shown.transaction);
+    if (content && lie_.starts_with("open-")) {
+      content->documents = request.documents;
+      content->client_id = request.client_id;
+      content->client_name = request.client_name;
+      shown.transaction = protocol::encode(*content);
+    }
+    return shown;
+  }
+  Result<std::unique_ptr<protocol::OneTimeSession>> begin_one_time() override {
+    auto begun = sam_->begin_one_time();
+    if (!begun) return begun.error();
+    return std::unique_ptr<protocol::OneTimeSession>(new Session(*this, *std::move(begun)));
+  }
+  Result<protocol::LogEntry> report_orphan(const KeyId& key, ByteView certificate) override {
+    return sam_->report_orphan(key, certificate);
+  }
   Result<protocol::SignerCreated> create_signer(std::string_view operator_request) override {
     if (lie_ != "create-forged") return sam_->create_signer(operator_request);
     return sam_->create_signer(forged_operator_request(operator_request));
@@ -265,6 +295,52 @@ class LyingSam final : public SamService {
   Result<std::string> public_keys() override { return sam_->public_keys(); }
 
  private:
+  class Session final : public protocol::OneTimeSession {
+   public:
+    Session(LyingSam& liar, std::unique_ptr<protocol::OneTimeSession> session) : liar_(liar), session_(std::move(session)) {}
+    Result<protocol::KeyGenerated> identify(std::string_view sap_message) override {
+      const auto message = liar_.relayed(sap_message);
+      auto made = session_->identify(message);
+      if (!made) return made.error();
+      if (liar_.lie_ == "message-replay") made = session_->identify(message);
+      return made ? liar_.told_to_the_ca(*std::move(made)) : std::move(made);
+    }
+    Result<protocol::OneTimeSigned> sign(const protocol::OneTimeCertificate& certificate) override {
+      auto told = certificate;
+      if (liar_.lie_ == "session-certificate") {
+        const std::lock_guard lock(liar_.mutex_);
+        if (!liar_.old_certificates_.empty()) told.certificates = liar_.old_certificates_;
+        liar_.old_certificates_ = certificate.certificates;
+      }
+      auto first = session_->sign(told);
+      return liar_.lie_ == "sign-twice" ? session_->sign(told) : std::move(first);
+    }
+    std::chrono::steady_clock::time_point ends() const override { return session_->ends(); }
+
+   private:
+    LyingSam& liar_;
+    std::unique_ptr<protocol::OneTimeSession> session_;
+  };
+
+  /// What the certification authority is shown of a one-time key.
+  protocol::KeyGenerated told_to_the_ca(protocol::KeyGenerated made) {
+    if (lie_ == "session-assertion-tampered") made.key_assertion = altered_part(made.key_assertion, 1);
+    if (lie_ == "session-assertion-forged") {
+      auto content = payload_of(made.key_assertion);
+      if (content) {
+        (*content)["identity"]["surname"] = "Liar";
+        made.key_assertion = forged_jws("intaglio-one-time-key+jwt", "liar", *content);
+      }
+    }
+    if (lie_ == "session-assertion-other") {
+      const std::lock_guard lock(mutex_);
+      auto told = old_assertion_.empty() ? made.key_assertion : old_assertion_;
+      old_assertion_ = made.key_assertion;
+      made.key_assertion = std::move(told);
+    }
+    return made;
+  }
+
   protocol::Opened show(const protocol::Opened& opened) {
     auto shown = opened;
     if (lie_ == "swap-ticket") {
@@ -352,7 +428,7 @@ class LyingSam final : public SamService {
   std::shared_ptr<SamService> sam_;
   const std::string lie_, with_;
   std::mutex mutex_;
-  std::string old_ticket_, old_message_, old_sad_;
+  std::string old_ticket_, old_message_, old_sad_, old_assertion_;
   std::vector<Bytes> old_certificates_;
 };
 

@@ -30,10 +30,12 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       transactions_(std::make_shared<Transactions>(parts.database, parts.clock)),
       credentials_(std::make_shared<CredentialDirectory>(parts.sam, parts.clock, config.credential_cache)),
       filter_(std::make_shared<SadFilter>(keys_, transactions_, credentials_, parts.clock, config.max_sad_age)),
+      orphans_(std::make_shared<signer::OrphanReports>(parts.sam)),
       info_(config.description),
       credential_methods_(credentials_, parts.clients, parts.clock),
       sign_hash_(parts.sam, filter_, credentials_, parts.grants, parts.clock, config.max_hashes),
-      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated}),
+      interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated,
+                                 parts.issue_short_term, orphans_}),
       approvals_(parts.authorization, interaction_),
       base_url_(config.description.base_url) {}
 
@@ -119,6 +121,7 @@ void Service::add_routes(http::Router& router) {
 
   router.add("GET", "/sic/v1/sam", Access::bearer, [this](const Request& q, const PathParameters&) { return interaction_.sam(q); });
   sic("/sic/v1/transactions", &signer::Interaction::open_transaction);
+  sic("/sic/v1/sessions", &signer::Interaction::open_one_time);
   sic("/sic/v1/enrolments", &signer::Interaction::open_enrolment);
   sic("/sic/v1/keys", &signer::Interaction::open_key);
   sic("/sic/v1/factors", &signer::Interaction::open_factor_change);

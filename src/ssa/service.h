@@ -30,6 +30,7 @@ struct ServiceParts {
   std::shared_ptr<oauth::AccessTokens> tokens;
   std::shared_ptr<oauth::TokenEndpoint> token_endpoint;
   signer::KeyGeneratedHook key_generated;
+  signer::ShortTermIssuer issue_short_term;
   std::shared_ptr<const oauth::Grants> grants;
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;  ///< nullptr: authorization codes are not offered
 };
@@ -42,6 +43,8 @@ class Service {
   void add_routes(http::Router& router);
   /// A credential was changed through another listener of this process.
   void credential_changed(const KeyId& key) { credentials_->forget(key); }
+  /// From time to time: what the SAM did not take at once.
+  void retry_reports() { orphans_->retry(); }
 
  private:
   [[nodiscard]] http::Response ready() const;
@@ -54,6 +57,7 @@ class Service {
   std::shared_ptr<Transactions> transactions_;
   std::shared_ptr<CredentialDirectory> credentials_;
   std::shared_ptr<SadFilter> filter_;
+  std::shared_ptr<signer::OrphanReports> orphans_;
   csc::Info info_;
   csc::Credentials credential_methods_;
   csc::SignHash sign_hash_;

@@ -164,6 +164,28 @@ class FakeSam final : public protocol::SamService {
     return signature;
   }
 
+  Result<protocol::Opened> open_one_time(const protocol::OpenOneTime& request) override {
+    if (failure) return *failure;
+    protocol::Transaction t = blank(protocol::Purpose::one_time);
+    t.key = t.signer = "one-time-" + std::to_string(opened_.size());
+    t.profile = request.profile;
+    t.hash = static_cast<std::uint8_t>(request.hash);
+    t.suites = {static_cast<std::uint8_t>(crypto::SignatureSuite::ecdsa_sha256)};
+    t.documents = request.documents;
+    return opened(t, request.client_id, request.client_name);
+  }
+  Result<std::unique_ptr<protocol::OneTimeSession>> begin_one_time() override {
+    if (failure) return *failure;
+    return std::unique_ptr<protocol::OneTimeSession>(new Session(*this));
+  }
+  Result<protocol::LogEntry> report_orphan(const KeyId& key, ByteView certificate) override {
+    orphans.push_back(key.text() + " " + std::string(as_text(certificate)));
+    return protocol::LogEntry{"intaglio/sam/test", 8, {}};
+  }
+  std::vector<std::string> orphans;
+  std::optional<Error> session_failure;  ///< of signing in a session
+  int open_sessions = 0;
+
   Result<protocol::SignerCreated> create_signer(std::string_view) override {
     if (failure) return *failure;
     return protocol::SignerCreated{must(SignerId::parse("alice")), "sealed-code"};
@@ -239,6 +261,28 @@ class FakeSam final : public protocol::SamService {
   std::optional<protocol::SignRequest> last_sign;
 
  private:
+  class Session final : public protocol::OneTimeSession {
+   public:
+    explicit Session(FakeSam& sam) : sam_(sam) { ++sam_.open_sessions; }
+    ~Session() override { --sam_.open_sessions; }
+    Result<protocol::KeyGenerated> identify(std::string_view sap_message) override {
+      ++sam_.messages;
+      key_ = sam_.transaction_of(sap_message).key;
+      return protocol::KeyGenerated{must(KeyId::parse(key_)), to_bytes("csr"), "assertion"};
+    }
+    Result<protocol::OneTimeSigned> sign(const protocol::OneTimeCertificate& certificate) override {
+      if (sam_.session_failure) return *sam_.session_failure;
+      protocol::OneTimeSigned made{};
+      made.answer.signatures.push_back({signature_of(key_, certificate.certificates.front()), "intaglio/sam/test", 6, {}, false});
+      made.destroyed = {"intaglio/sam/test", 7, {}};
+      return made;
+    }
+    std::chrono::steady_clock::time_point ends() const override { return std::chrono::steady_clock::time_point::max(); }
+
+   private:
+    FakeSam& sam_;
+    std::string key_;
+  };
   [[nodiscard]] protocol::Transaction blank(protocol::Purpose purpose) const {
     protocol::Transaction t{};
     t.purpose = purpose;
@@ -302,13 +346,19 @@ class World {
         oauth::AuthorizationConfig{base_url, "https://sign.example/approve"}, clients, authentication,
         std::make_shared<oauth::PendingRequests>(database.get(), clock), grants(), database.get());
     router = std::make_unique<http::Router>();
-    service = std::make_unique<Service>(config, ServiceParts{sam, database.get(), clock, clients, tokens, endpoint,
-                                                             [this](const protocol::KeyGenerated& key, const SignerId& signer) -> Status {
-                                                               if (hook_failure) return *hook_failure;
-                                                               generated.push_back({key.key.text(), signer.text()});
-                                                               return {};
-                                                             },
-                                                             grants(), authorization});
+    service =
+        std::make_unique<Service>(config, ServiceParts{sam, database.get(), clock, clients, tokens, endpoint,
+                                                       [this](const protocol::KeyGenerated& key, const SignerId& signer) -> Status {
+                                                         if (hook_failure) return *hook_failure;
+                                                         generated.push_back({key.key.text(), signer.text()});
+                                                         return {};
+                                                       },
+                                                       [this](std::string_view assertion, ByteView csr) -> Result<std::vector<Bytes>> {
+                                                         if (issuer_failure) return *issuer_failure;
+                                                         certified.push_back(std::string(assertion) + " " + std::string(as_text(csr)));
+                                                         return std::vector<Bytes>{to_bytes("leaf"), to_bytes("issuer")};
+                                                       },
+                                                       grants(), authorization});
     service->add_routes(*router);
   }
 
@@ -387,6 +437,8 @@ class World {
   std::unique_ptr<http::Router> router;
   std::unique_ptr<Service> service;
   std::vector<std::pair<std::string, std::string>> generated;
+  std::optional<Error> issuer_failure;
+  std::vector<std::string> certified;  ///< assertions and requests
   std::optional<Error> hook_failure;
 };
 

@@ -2,6 +2,7 @@
 //   node main.mjs policy FOLDER POLICY.json    the policy document with this provider in it; its key is kept in FOLDER
 //   node main.mjs serve FOLDER                 serves until it is stopped; FOLDER/port says where
 //   node main.mjs token FOLDER PERSON NONCE    PERSON signs in: prints the ID token
+//   node main.mjs identity FOLDER PERSON NONCE the same, with what the provider knows of the person in it
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { IdentityProvider, newSigningKey, policyOf, signIn } from './provider.mjs';
@@ -27,13 +28,16 @@ const commands = {
     renameSync(path.join(folder, 'port.new'), path.join(folder, 'port'));
     for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => provider.stop());
   },
-  async token(person, nonce) {
-    process.stdout.write(`${await signIn(Number(readFileSync(path.join(folder, 'port'), 'utf8')), person, nonce)}\n`);
+  async token(person, nonce, scope) {
+    process.stdout.write(`${await signIn(Number(readFileSync(path.join(folder, 'port'), 'utf8')), person, nonce, scope)}\n`);
+  },
+  async identity(person, nonce) {
+    await commands.token(person, nonce, 'openid identity');
   },
 };
 
 if (!folder || !Object.hasOwn(commands, command)) {
-  process.stderr.write('usage: main.mjs policy|serve|token FOLDER …\n');
+  process.stderr.write('usage: main.mjs policy|serve|token|identity FOLDER …\n');
   process.exit(2);
 }
 await commands[command](...rest);

@@ -18,6 +18,12 @@ export async function newSigningKey(alg = 'ES256') {
   return { ...await exportJWK(privateKey), kid: `signing-${randomBytes(4).toString('hex')}`, alg, use: 'sig' };
 }
 
+/** What the provider says of a person beside the subject, under the scope `identity`: a name, and a number as EN 319 412-1 writes them. */
+export const identityOf = (subject) => ({
+  given_name: 'Ada', family_name: `Example ${subject}`, country: 'NO',
+  person_identifier: `PNONO-${BigInt(`0x${createHash('sha256').update(subject).digest('hex').slice(0, 8)}`).toString().padStart(11, '0')}`,
+});
+
 const publicPart = ({ kty, crv, x, y, n, e, kid, alg, use }) => JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }));
 
 /** What a policy document says of the provider with this key. */
@@ -45,16 +51,17 @@ export class IdentityProvider {
       }],
       jwks: { keys: [key] },
       acrValues: [level],
-      claims: { openid: ['sub'], acr: null, auth_time: null },
+      claims: { openid: ['sub'], identity: Object.keys(identityOf('')), acr: null, auth_time: null },
+      conformIdTokenClaims: false,
       cookies: { keys: [randomBytes(16).toString('hex')] },
       features: { devInteractions: { enabled: false } },
       pkce: { required: () => true },
       ttl: { IdToken: 300, AccessToken: 60, AuthorizationCode: 60, Grant: 300, Interaction: 60, Session: 300 },
-      findAccount: (context, subject) => ({ accountId: subject, claims: () => ({ sub: subject }) }),
+      findAccount: (context, subject) => ({ accountId: subject, claims: () => ({ sub: subject, ...identityOf(subject) }) }),
       // The person approves the document at the signer's side: there is nothing more to consent to here.
       loadExistingGrant: async (context) => {
         const grant = new context.oidc.provider.Grant({ accountId: context.oidc.session.accountId, clientId: context.oidc.client.clientId });
-        grant.addOIDCScope('openid');
+        grant.addOIDCScope('openid identity');
         grant.addOIDCClaims(['acr', 'auth_time']);
         await grant.save();
         return grant;
@@ -80,8 +87,8 @@ export class IdentityProvider {
   }
 
   /** The person signs in for a transaction: the ID token that answers `nonce`. */
-  signIn(person, nonce) {
-    return signIn(this.port, person, nonce);
+  signIn(person, nonce, scope) {
+    return signIn(this.port, person, nonce, scope);
   }
 
   /** An ID token that nobody signed in for: the provider's key in the wrong hands, or a provider that errs. */
@@ -98,7 +105,7 @@ export class IdentityProvider {
 }
 
 /** The code flow with PKCE (RFC 7636), as a signature application and its browser walk through it. */
-export async function signIn(port, person, nonce) {
+export async function signIn(port, person, nonce, scope = 'openid') {
   const base = `http://127.0.0.1:${port}`;
   const verifier = randomBytes(32).toString('base64url');
   const state = randomBytes(16).toString('base64url');
@@ -113,7 +120,7 @@ export async function signIn(port, person, nonce) {
     return answer;
   };
   const question = new URLSearchParams({
-    response_type: 'code', client_id: clientId, redirect_uri: redirectUri, scope: 'openid', nonce, state, prompt: 'login', max_age: '0',
+    response_type: 'code', client_id: clientId, redirect_uri: redirectUri, scope, nonce, state, prompt: 'login', max_age: '0',
     acr_values: level, login_hint: person, code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256',
   });
   let location = `/auth?${question}`;

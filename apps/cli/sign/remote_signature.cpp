@@ -88,32 +88,6 @@ Result<std::string> authorise(const Service& service, const SapMessage& message)
   return json::text_member(*answer, "SAD", protocol::max_message_bytes);
 }
 
-Result<RemoteSignatures> read_signatures(const json::Value& answer, const RemoteCredential& credential,
-                                         const std::vector<protocol::DocumentDigest>& digests) {
-  const auto* list = json::member(answer, "signatures");
-  if (list == nullptr || !list->is_array() || list->size() != digests.size()) return incomplete("the signatures");
-  RemoteSignatures out;
-  for (std::size_t i = 0; i < digests.size(); ++i) {
-    auto signature = (*list)[i].is_string() ? parse_base64((*list)[i].get<std::string>()) : Error{ErrorCode::invalid_request, ""};
-    if (!signature) return incomplete("a readable signature");
-    auto verified = credential.key.verify_digest(credential.suite, digests[i].digest, *signature);
-    if (refused_by("signer.signature.verified", !verified)) {
-      return problem(ErrorCode::signature_doubtful, "the signature that came back does not verify with the certificate's key",
-                     "do not use it; tell the operator of the service");
-    }
-    out.signatures.push_back(std::move(*signature));
-  }
-  const auto* receipts = json::member(answer, "auditReceipts");
-  if (receipts == nullptr || !receipts->is_array()) return out;
-  for (const auto& receipt : *receipts) {
-    auto log = json::text_member(receipt, "log");
-    auto index = json::integer_member(receipt, "index");
-    auto leaf = json::text_member(receipt, "leaf");
-    if (log && index && leaf) out.references.push_back({printable(*log), *index, printable(*leaf)});
-  }
-  return out;
-}
-
 /// The receipt is about this entry, and the pinned checkpoint key vouches for it.
 Status check_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference, const json::Value& receipt) {
   auto index = json::integer_member(receipt, "index");
@@ -140,6 +114,32 @@ Status check_receipt(const Service& service, const ClientSettings& settings, con
 }
 
 }  // namespace
+
+Result<RemoteSignatures> read_signatures(const json::Value& answer, const RemoteCredential& credential,
+                                         const std::vector<protocol::DocumentDigest>& digests) {
+  const auto* list = json::member(answer, "signatures");
+  if (list == nullptr || !list->is_array() || list->size() != digests.size()) return incomplete("the signatures");
+  RemoteSignatures out;
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    auto signature = (*list)[i].is_string() ? parse_base64((*list)[i].get<std::string>()) : Error{ErrorCode::invalid_request, ""};
+    if (!signature) return incomplete("a readable signature");
+    auto verified = credential.key.verify_digest(credential.suite, digests[i].digest, *signature);
+    if (refused_by("signer.signature.verified", !verified)) {
+      return problem(ErrorCode::signature_doubtful, "the signature that came back does not verify with the certificate's key",
+                     "do not use it; tell the operator of the service");
+    }
+    out.signatures.push_back(std::move(*signature));
+  }
+  const auto* receipts = json::member(answer, "auditReceipts");
+  if (receipts == nullptr || !receipts->is_array()) return out;
+  for (const auto& receipt : *receipts) {
+    auto log = json::text_member(receipt, "log");
+    auto index = json::integer_member(receipt, "index");
+    auto leaf = json::text_member(receipt, "leaf");
+    if (log && index && leaf) out.references.push_back({printable(*log), *index, printable(*leaf)});
+  }
+  return out;
+}
 
 Result<RemoteCredential> find_credential(const Service& service, const SigningOptions& options, const Clock& clock) {
   auto info =

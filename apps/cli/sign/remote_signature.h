@@ -14,6 +14,7 @@ namespace intaglio::cli {
 struct SigningOptions {
   std::filesystem::path client_file;
   std::string credential;
+  std::optional<std::string> session_profile;  ///< instead of a credential: a key of one session, in this profile
   std::optional<std::string> suite;
   FactorOptions factors;
   bool yes = false;
@@ -39,6 +40,9 @@ struct RemoteSignatures {
   std::vector<Bytes> signatures;  ///< in the order of the documents, each verified with the certificate's key
   std::vector<AuditReference> references;
 };
+/// From the answer of a service: refused unless each verifies over its digest with the credential's key.
+[[nodiscard]] Result<RemoteSignatures> read_signatures(const json::Value& answer, const RemoteCredential& credential,
+                                                       const std::vector<protocol::DocumentDigest>& digests);
 /// Opens the transaction, checks it, shows it, asks for the act, seals the factors, and has the digests signed. `digests` are
 /// what is signed, with the labels that the signer sees.
 [[nodiscard]] Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSettings& settings,

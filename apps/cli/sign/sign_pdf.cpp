@@ -6,6 +6,7 @@
 #include "problem.h"
 #include "protocol/text.h"
 #include "sign/commands.h"
+#include "sign/session_signature.h"
 
 namespace intaglio::cli {
 namespace {
@@ -58,6 +59,69 @@ Error rescue(const Error& failure, const pades::PreparedPdf& prepared, ByteView 
                  "make room, then sign again");
 }
 
+/// A document whose signature is made.
+struct Completed {
+  pades::PreparedPdf prepared;
+  Bytes cms;
+  std::vector<AuditReference> references;
+};
+
+using Source = std::shared_ptr<const pades::PdfSource>;
+
+Result<pades::PreparedPdf> prepare(const SignPdfOptions& options, const Source& source, const pades::SignatureOptions& signature,
+                                   const Progress& progress) {
+  auto prepared = pades::prepare(source, signature);
+  if (!prepared)
+    return because(prepared.error(), options.input.string(), "sign another version of the document; nothing was sent anywhere");
+  progress.step("document digested: " + encode_hex(prepared->digest()));
+  return prepared;
+}
+
+Result<Completed> complete_with_credential(const SignPdfOptions& options, const Source& source, const Service& service,
+                                           const ClientSettings& settings, const Clock& clock, const Progress& progress) {
+  auto credential = find_credential(service, options.signing, clock);
+  if (!credential) return credential.error();
+  const auto& leaf = credential->chain.front();
+  progress.step("credential " + credential->id + ": " + printable(leaf.subject()));
+  const auto hash = crypto::hash_of(credential->suite);
+  std::vector<Bytes> chain;
+  for (const auto& certificate : credential->chain) chain.push_back(certificate.der());
+  auto prepared = prepare(options, source,
+                          {.hash = hash,
+                           .contents_bytes = pades::contents_bytes_for(chain),
+                           .time = clock.now(),
+                           .name = leaf.subject_attribute("2.5.4.3").value_or(""),
+                           .reason = options.reason},
+                          progress);
+  if (!prepared) return prepared.error();
+  auto attributes = crypto::cms_signed_attributes(prepared->digest(), hash, leaf);
+  if (!attributes) return attributes.error();
+  auto made = sign_remotely(service, settings, *credential, {{crypto::digest(hash, *attributes), label_of(options.input)}}, options.signing,
+                            clock, progress);
+  if (!made) return made.error();
+  auto cms = crypto::assemble_cms(*attributes, credential->suite, made->signatures.front(), credential->chain);
+  if (!cms) return because(cms.error(), "the signature does not fit the document", "tell the operator of the service");
+  return Completed{*std::move(prepared), *std::move(cms), std::move(made->references)};
+}
+
+Result<Completed> complete_in_session(const SignPdfOptions& options, const Source& source, const Service& service,
+                                      const ClientSettings& settings, const Clock& clock, const Progress& progress) {
+  // Neither certificate nor name is known before: what is approved and digested must not wait for them.
+  constexpr std::size_t room_for_any_chain = std::size_t{24} * 1024;
+  constexpr auto hash = crypto::HashAlgorithm::sha256;
+  auto prepared =
+      prepare(options, source,
+              {.hash = hash, .contents_bytes = room_for_any_chain, .time = clock.now(), .name = {}, .reason = options.reason}, progress);
+  if (!prepared) return prepared.error();
+  auto session =
+      sign_in_session(service, settings, hash, {{prepared->digest(), label_of(options.input)}}, options.signing, clock, progress);
+  if (!session) return session.error();
+  const auto& credential = session->credential;
+  auto cms = crypto::assemble_cms(session->attributes.front(), credential.suite, session->made.signatures.front(), credential.chain);
+  if (!cms) return because(cms.error(), "the signature does not fit the document", "tell the operator of the service");
+  return Completed{*std::move(prepared), *std::move(cms), std::move(session->made.references)};
+}
+
 }  // namespace
 
 Status sign_pdf(const SignPdfOptions& options, const Clock& clock) {
@@ -75,37 +139,16 @@ Status sign_pdf(const SignPdfOptions& options, const Clock& clock) {
 
   auto service = Service::sign_in(*settings, clock);
   if (!service) return service.error();
-  auto credential = find_credential(*service, options.signing, clock);
-  if (!credential) return credential.error();
-  const auto& leaf = credential->chain.front();
-  progress.step("credential " + credential->id + ": " + printable(leaf.subject()));
-
-  const auto hash = crypto::hash_of(credential->suite);
-  std::vector<Bytes> chain;
-  for (const auto& certificate : credential->chain) chain.push_back(certificate.der());
-  auto prepared = pades::prepare(*source, {.hash = hash,
-                                           .contents_bytes = pades::contents_bytes_for(chain),
-                                           .time = clock.now(),
-                                           .name = leaf.subject_attribute("2.5.4.3").value_or(""),
-                                           .reason = options.reason});
-  if (!prepared)
-    return because(prepared.error(), options.input.string(), "sign another version of the document; nothing was sent anywhere");
-  auto attributes = crypto::cms_signed_attributes(prepared->digest(), hash, leaf);
-  if (!attributes) return attributes.error();
-  progress.step("document digested: " + encode_hex(prepared->digest()));
-
-  auto made = sign_remotely(*service, *settings, *credential, {{crypto::digest(hash, *attributes), label_of(options.input)}},
-                            options.signing, clock, progress);
-  if (!made) return made.error();
-  auto cms = crypto::assemble_cms(*attributes, credential->suite, made->signatures.front(), credential->chain);
-  if (!cms) return because(cms.error(), "the signature does not fit the document", "tell the operator of the service");
+  auto completed = options.signing.session_profile ? complete_in_session(options, *source, *service, *settings, clock, progress)
+                                                   : complete_with_credential(options, *source, *service, *settings, clock, progress);
+  if (!completed) return completed.error();
   const auto existing = options.replace ? pades::Existing::replace : pades::Existing::keep;
-  if (auto written = pades::write_signed(output, *prepared, *cms, existing); !written)
-    return rescue(written.error(), *prepared, *cms, options.input, output);
+  if (auto written = pades::write_signed(output, completed->prepared, completed->cms, existing); !written)
+    return rescue(written.error(), completed->prepared, completed->cms, options.input, output);
   progress.step("signed document written to " + output.string());
   say("signed " + output.string());
 
-  for (const auto& reference : made->references) {
+  for (const auto& reference : completed->references) {
     say(json::encode({{"log", reference.log}, {"index", reference.index}, {"leaf", reference.leaf}}));
     if (options.no_receipt) continue;
     // The document is signed; a late receipt does not undo that.

@@ -49,6 +49,14 @@ Status check_transaction(const Transaction& transaction, const AskedSigning& ask
   return {};
 }
 
+Status check_transaction(const Transaction& transaction, const AskedSession& asked, UnixTime now) {
+  if (auto common = check_common(transaction, Purpose::one_time, asked.client_id, now); !common) return common;
+  if (refused_by("signer.transaction.session_profile", transaction.profile != asked.profile)) return differs("the profile");
+  if (refused_by("signer.transaction.session_documents", !same_documents(transaction.documents, asked.documents)))
+    return differs("the list of documents");
+  return {};
+}
+
 Status check_transaction(const Transaction& transaction, const AskedEnrolment& asked, UnixTime now) {
   if (auto common = check_common(transaction, Purpose::enrol, asked.client_id, now); !common) return common;
   if (refused_by("signer.transaction.enrol_signer", transaction.signer != asked.signer)) return differs("the signer");

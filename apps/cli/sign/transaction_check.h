@@ -18,6 +18,12 @@ struct AskedSigning {
   crypto::Certificate certificate;
   std::string client_id;
 };
+/// Documents for a key of one session: `documents` are digests of contents.
+struct AskedSession {
+  std::string profile;
+  std::vector<protocol::DocumentDigest> documents;  ///< with the hash algorithm: no two have digests of one length
+  std::string client_id;
+};
 struct AskedEnrolment {
   std::string signer;
   std::string client_id;
@@ -41,6 +47,7 @@ struct AskedKey {
 /// T holds exactly what was asked for, and is not over: whatever else the service put into it is refused (`binding_mismatch`),
 /// before the signer is asked for anything.
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSigning& asked, UnixTime now);
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSession& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedEnrolment& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKey& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedFactors& asked, UnixTime now);

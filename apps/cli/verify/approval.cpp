@@ -27,7 +27,9 @@ ApprovalInLog::ApprovalInLog(Approved approved, Factor factor)
       factor_(std::move(factor)) {
   const auto consent = protocol::consent_digest(approved.encoded_transaction, terms_, act_);
   evidence_ = encode_base64url(crypto::sha256(approved.encoded));
-  binding_ = encode_base64url(protocol::binding_digest(approved.encoded_transaction, consent));
+  const bool began_session = transaction_.purpose == protocol::Purpose::one_time;
+  binding_ = encode_base64url(began_session ? protocol::session_digest(transaction_, terms_, act_)
+                                            : protocol::binding_digest(approved.encoded_transaction, consent));
   nonce_ = encode_base64url(transaction_.nonce);
 }
 
@@ -71,6 +73,15 @@ void ApprovalInLog::see(std::string_view text) {
     if (type == "factors.reset" || replaced) registered_ = false;
     if (type == "passkey.suspended" && named == factor_.name) registered_ = false;
     if ((type == "factors.enrolled" || type == "factors.changed") && named == factor_.name) registered_ = true;
+  }
+  if (transaction_.purpose == protocol::Purpose::one_time) {
+    // Nobody is registered: the identification is the session's own.
+    const bool identified = type == "person.identified" && text_of(*fields, "evidence") == evidence_ && subject == transaction_.key &&
+                            text_of(*fields, "authorisation") == nonce_ && text_of(*fields, "session") == binding_ && named == factor_.name;
+    if (!identified) return;
+    registered_then_ = true;
+    time_ = text_of(*event, "time");
+    return;
   }
   const bool same = type == "authorisation.granted" && text_of(*fields, "evidence") == evidence_ && subject == transaction_.key &&
                     text_of(*event, "actor") == "signer:" + transaction_.signer && text_of(*fields, "authorisation") == nonce_ &&

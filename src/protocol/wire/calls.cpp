@@ -56,6 +56,12 @@ Status receipt(SamService& sam, Request& request, v1::Answer& answer) {
   return put(sam.receipt(input->index, input->leaf), *answer.mutable_json());
 }
 
+Status report_orphan(SamService& sam, Request& request, v1::Answer& answer) {
+  const auto input = read(request.report_orphan());
+  if (!input) return input.error();
+  return put(sam.report_orphan(input->key, input->certificate), *answer.mutable_entry());
+}
+
 using Sam = SamService;
 
 // One line for each operation of the SAM, and none for anything else.
@@ -94,10 +100,12 @@ constexpr auto calls = std::to_array<Call>({
      [](Sam& sam, Request& q, v1::Answer& a) {
        return through(sam, &Sam::put_revocation_data, read_revocation_data(q.put_revocation_data()), *a.mutable_done());
      }},
+    {Request::kOpenOneTime, "open_one_time",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::open_one_time, read(q.open_one_time()), *a.mutable_opened()); }},
+    {Request::kReportOrphan, "report_orphan", report_orphan},
     {Request::kOpenFactorChange, "open_factor_change",
-     [](Sam& sam, Request& q, v1::Answer& a) {
-       return through(sam, &Sam::open_factor_change, read(q.open_factor_change()), *a.mutable_opened());
-     }},
+     [](Sam& sam, Request& q,
+        v1::Answer& a) { return through(sam, &Sam::open_factor_change, read(q.open_factor_change()), *a.mutable_opened()); }},
     {Request::kOpenKeyChange, "open_key_change",
      [](Sam& sam, Request& q,
         v1::Answer& a) { return through(sam, &Sam::open_key_change, read(q.open_key_change()), *a.mutable_opened()); }},
@@ -139,9 +147,41 @@ Bytes refuse(std::string_view call, const Error& error) {
   return *std::move(frame);
 }
 
-Bytes answer_to(SamService& service, ByteView message) {
+Status identify(SamService& service, std::unique_ptr<OneTimeSession>& session, const Request& request, v1::Answer& answer) {
+  const auto message = read_token(request.one_time_identify());
+  if (!message) return message.error();
+  auto begun = service.begin_one_time();
+  if (!begun) return begun.error();
+  auto made = (*begun)->identify(*message);
+  if (!made) return made.error();
+  session = *std::move(begun);
+  write(*made, *answer.mutable_key_generated());
+  return {};
+}
+
+/// The session ends here, whatever comes of it.
+Status sign_in_session(const std::unique_ptr<OneTimeSession>& session, const Request& request, v1::Answer& answer) {
+  if (!session) return Error{ErrorCode::invalid_request, "wire: no session is open on this connection"};
+  const auto certificate = read(request.one_time_sign());
+  if (!certificate) return certificate.error();
+  return put(session->sign(*certificate), *answer.mutable_one_time_signed());
+}
+
+Bytes answer_to(SamService& service, std::unique_ptr<OneTimeSession>& session, ByteView message) {
+  // Taken from the connection first: whatever this call is, the session goes on only if it is put back.
+  const auto open = std::move(session);
   Request request;
   if (const auto parsed = parse_message(message, request); !parsed) return refuse("?", parsed.error());
+  const bool signs = request.call_case() == Request::kOneTimeSign;
+  if (open && !signs) return refuse("?", {ErrorCode::conflict, "wire: another call while a session is open"});
+  if (signs || request.call_case() == Request::kOneTimeIdentify) {
+    v1::Answer answer;
+    const auto served = signs ? sign_in_session(open, request, answer) : identify(service, session, request, answer);
+    if (!served) return refuse(signs ? "one_time_sign" : "one_time_identify", served.error());
+    auto frame = encode_frame(answer);
+    if (!frame) return refuse("one_time", frame.error());
+    return *std::move(frame);
+  }
   const auto* call = find(request.call_case());
   if (call == nullptr) return refuse("?", {ErrorCode::invalid_request, "wire: no call, or an unknown one"});
   v1::Answer answer;
@@ -185,9 +225,9 @@ Bytes serve(ManagementService& service, const crypto::Sha256Digest& peer_spki, B
   }
 }
 
-Bytes serve(SamService& service, ByteView message) noexcept {
+Bytes serve(SamService& service, std::unique_ptr<OneTimeSession>& session, ByteView message) noexcept {
   try {
-    return answer_to(service, message);
+    return answer_to(service, session, message);
   } catch (const SecretsExhausted& full) {
     return refuse("?", {ErrorCode::busy, full.what()});
   } catch (const std::exception& exception) {

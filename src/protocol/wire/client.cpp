@@ -39,6 +39,10 @@ class Pool {
     return answer;
   }
 
+  /// A connection for a conversation, which nobody else uses.
+  Result<std::unique_ptr<Link>> open_own() const { return Link::open(tls_, config_, steady_clock::now() + connect_timeout); }
+  [[nodiscard]] std::chrono::seconds timeout() const noexcept { return config_.timeout; }
+
  private:
   struct Rested {
     std::unique_ptr<Link> link;
@@ -96,6 +100,51 @@ class Pool {
   std::vector<Rested> resting_;
 };
 
+Result<v1::Answer> answer_in(ByteView message, v1::Answer::OutcomeCase expected) {
+  v1::Answer answer;
+  if (!parse_message(message, answer)) return unknown_outcome("not an answer");
+  if (answer.outcome_case() == v1::Answer::kRefusal) return Error{from_wire_number(answer.refusal()), "refused by the SAM"};
+  if (answer.outcome_case() != expected) return unknown_outcome("an answer to another call");
+  return answer;
+}
+
+/// A session over a connection of its own, which is closed with it.
+class ClientSession final : public OneTimeSession {
+ public:
+  ClientSession(std::unique_ptr<Link> link, std::chrono::seconds timeout) : link_(std::move(link)), timeout_(timeout) {}
+
+  Result<KeyGenerated> identify(std::string_view sap_message) override {
+    v1::Request request;
+    request.set_one_time_identify(std::string(sap_message));
+    const auto answer = exchange(request, v1::Answer::kKeyGenerated);
+    if (!answer) return answer.error();
+    return read(answer->key_generated());
+  }
+  Result<OneTimeSigned> sign(const OneTimeCertificate& certificate) override {
+    v1::Request request;
+    write(certificate, *request.mutable_one_time_sign());
+    const auto answer = exchange(request, v1::Answer::kOneTimeSigned);
+    if (!answer) return answer.error();
+    return read(answer->one_time_signed());
+  }
+  /// The SAM's clock decides.
+  steady_clock::time_point ends() const override { return steady_clock::time_point::max(); }
+
+ private:
+  Result<v1::Answer> exchange(const v1::Request& request, v1::Answer::OutcomeCase expected) {
+    if (!link_) return Error{ErrorCode::conflict, "the session has ended"};
+    const auto frame = encode_frame(request);
+    if (!frame) return frame.error();
+    const auto deadline = steady_clock::now() + timeout_;
+    auto received = link_->send(*frame, deadline) ? link_->receive(deadline) : unknown_outcome("the session's connection is closed");
+    auto answer = received ? answer_in(*received, expected) : received.error();
+    if (!answer) link_.reset();
+    return answer;
+  }
+  std::unique_ptr<Link> link_;
+  std::chrono::seconds timeout_;
+};
+
 class Client final : public SamService {
  public:
   Client(TlsContext tls, ClientConfig config) : pool_(std::move(tls), std::move(config)) {}
@@ -144,6 +193,22 @@ class Client final : public SamService {
     if (!whole && !part) return unknown_outcome("another number of signatures than asked for");
     return answer;
   }
+  Result<Opened> open_one_time(const OpenOneTime& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_one_time()); });
+  }
+  Result<std::unique_ptr<OneTimeSession>> begin_one_time() override {
+    auto link = pool_.open_own();
+    if (!link) return link.error();
+    return std::unique_ptr<OneTimeSession>(std::make_unique<ClientSession>(*std::move(link), pool_.timeout()));
+  }
+  Result<LogEntry> report_orphan(const KeyId& key, ByteView certificate) override {
+    return ask(
+        v1::Answer::kEntry,
+        [&](v1::Request& call) {
+          write(Orphan{key, to_bytes(certificate)}, *call.mutable_report_orphan());
+        },
+        [](const v1::Answer& answer) { return read(answer.entry()); });
+  }
   Result<SignerCreated> create_signer(std::string_view operator_request) override {
     return signer_created([&](v1::Request& call) { call.set_create_signer(std::string(operator_request)); });
   }
@@ -191,11 +256,7 @@ class Client final : public SamService {
     const WipeAtExit sent(*frame);
     const auto message = pool_.exchange(*frame);
     if (!message) return message.error();
-    v1::Answer answer;
-    if (!parse_message(*message, answer)) return unknown_outcome("not an answer");
-    if (answer.outcome_case() == v1::Answer::kRefusal) return Error{from_wire_number(answer.refusal()), "refused by the SAM"};
-    if (answer.outcome_case() != expected) return unknown_outcome("an answer to another call");
-    return answer;
+    return answer_in(*message, expected);
   }
 
   template <typename Fill, typename Pick>

@@ -99,8 +99,29 @@ Result<std::vector<crypto::SignatureSuite>> known_suites(const google::protobuf:
   return suites;
 }
 
+Result<std::vector<DocumentDigest>> read_documents(const google::protobuf::RepeatedPtrField<v1::DocumentDigest>& fields) {
+  if (fields.empty() || fields.size() > static_cast<int>(max_documents)) return malformed("number of documents");
+  std::vector<DocumentDigest> documents;
+  documents.reserve(static_cast<std::size_t>(fields.size()));
+  for (const auto& document : fields) {
+    if (auto checked = all_of({check_digest(document.digest()), check_text(document.label(), max_label_bytes, "label")}); !checked) {
+      return checked.error();
+    }
+    documents.push_back({octets(document.digest()), document.label()});
+  }
+  return documents;
+}
+
 Status check_client(const std::string& id, const std::string& name) {
   return all_of({check_text(id, max_name_bytes, "client id"), check_text(name, max_name_bytes, "client name")});
+}
+
+void write_documents(const std::vector<DocumentDigest>& documents, google::protobuf::RepeatedPtrField<v1::DocumentDigest>& fields) {
+  for (const auto& document : documents) {
+    auto& added = *fields.Add();
+    added.set_digest(field(document.digest));
+    added.set_label(document.label);
+  }
 }
 
 /// Our own numbers are those of the contract: written as they are, read through `known`.
@@ -128,17 +149,33 @@ Result<OpenSigning> read(const v1::OpenSigning& message) {
   if (!hash) return hash.error();
   auto suites = known_suites(message.suites());
   if (!suites) return suites.error();
-  if (message.documents().empty() || message.documents_size() > static_cast<int>(max_documents)) return malformed("number of documents");
   if (auto client = check_client(message.client_id(), message.client_name()); !client) return client.error();
-  std::vector<DocumentDigest> documents;
-  documents.reserve(static_cast<std::size_t>(message.documents_size()));
-  for (const auto& document : message.documents()) {
-    if (auto checked = all_of({check_digest(document.digest()), check_text(document.label(), max_label_bytes, "label")}); !checked) {
-      return checked.error();
-    }
-    documents.push_back({octets(document.digest()), document.label()});
-  }
-  return OpenSigning{*std::move(key), *hash, *std::move(suites), std::move(documents), message.client_id(), message.client_name()};
+  auto documents = read_documents(message.documents());
+  if (!documents) return documents.error();
+  return OpenSigning{*std::move(key), *hash, *std::move(suites), *std::move(documents), message.client_id(), message.client_name()};
+}
+
+Result<OpenOneTime> read(const v1::OpenOneTime& message) {
+  if (auto profile = check_text(message.profile(), max_name_bytes, "profile"); !profile) return profile.error();
+  const auto hash = known(message.hash());
+  if (!hash) return hash.error();
+  if (auto client = check_client(message.client_id(), message.client_name()); !client) return client.error();
+  auto documents = read_documents(message.documents());
+  if (!documents) return documents.error();
+  return OpenOneTime{message.profile(), *hash, *std::move(documents), message.client_id(), message.client_name()};
+}
+
+Result<OneTimeCertificate> read(const v1::OneTimeCertificate& message) {
+  if (auto certificates = check_certificates(message.certificates(), 1); !certificates) return certificates.error();
+  if (auto address = check_ascii(message.client_address(), 0, max_address_bytes, "client address"); !address) return address.error();
+  return OneTimeCertificate{list(message.certificates()), message.client_address()};
+}
+
+Result<Orphan> read(const v1::Orphan& message) {
+  auto key = KeyId::parse(message.key());
+  if (!key) return key.error();
+  if (auto checked = check_bytes(message.certificate(), 1, max_certificate_bytes, "certificate"); !checked) return checked.error();
+  return Orphan{*std::move(key), octets(message.certificate())};
 }
 
 Result<OpenEnrolment> read(const v1::OpenEnrolment& message) {
@@ -250,6 +287,23 @@ Result<SignAnswer> read(const v1::SignAnswer& message) {
   return answer;
 }
 
+Result<LogEntry> read(const v1::LogEntry& message) {
+  LogEntry entry{message.log(), message.index(), {}};
+  const auto checked =
+      all_of({check_text(message.log(), max_name_bytes, "log"), check_bytes(message.leaf(), entry.leaf.size(), entry.leaf.size(), "leaf")});
+  if (!checked) return checked.error();
+  std::copy_n(as_bytes(message.leaf()).begin(), entry.leaf.size(), entry.leaf.begin());
+  return entry;
+}
+
+Result<OneTimeSigned> read(const v1::OneTimeSigned& message) {
+  auto answer = read(message.answer());
+  if (!answer) return answer.error();
+  auto destroyed = read(message.destroyed());
+  if (!destroyed) return destroyed.error();
+  return OneTimeSigned{*std::move(answer), *std::move(destroyed)};
+}
+
 Result<SignerCreated> read(const v1::SignerCreated& message) {
   auto signer = SignerId::parse(message.signer());
   if (!signer) return signer.error();
@@ -296,13 +350,38 @@ void write(const OpenSigning& value, v1::OpenSigning& message) {
   message.set_key(value.key.text());
   message.set_hash(number<v1::HashAlgorithm>(value.hash));
   for (const auto suite : value.suites) message.add_suites(number<v1::SignatureSuite>(suite));
-  for (const auto& document : value.documents) {
-    auto& added = *message.add_documents();
-    added.set_digest(field(document.digest));
-    added.set_label(document.label);
-  }
+  write_documents(value.documents, *message.mutable_documents());
   message.set_client_id(value.client_id);
   message.set_client_name(value.client_name);
+}
+
+void write(const OpenOneTime& value, v1::OpenOneTime& message) {
+  message.set_profile(value.profile);
+  message.set_hash(number<v1::HashAlgorithm>(value.hash));
+  write_documents(value.documents, *message.mutable_documents());
+  message.set_client_id(value.client_id);
+  message.set_client_name(value.client_name);
+}
+
+void write(const OneTimeCertificate& value, v1::OneTimeCertificate& message) {
+  for (const auto& certificate : value.certificates) message.add_certificates(field(certificate));
+  message.set_client_address(value.client_address);
+}
+
+void write(const Orphan& value, v1::Orphan& message) {
+  message.set_key(value.key.text());
+  message.set_certificate(field(value.certificate));
+}
+
+void write(const LogEntry& value, v1::LogEntry& message) {
+  message.set_log(value.log);
+  message.set_index(value.index);
+  message.set_leaf(field(value.leaf));
+}
+
+void write(const OneTimeSigned& value, v1::OneTimeSigned& message) {
+  write(value.answer, *message.mutable_answer());
+  write(value.destroyed, *message.mutable_destroyed());
 }
 
 void write(const OpenEnrolment& value, v1::OpenEnrolment& message) {

@@ -17,6 +17,13 @@ struct Suspension {
   KeyId key;
   std::string reason;
 };
+[[nodiscard]] Result<OpenOneTime> read(const v1::OpenOneTime& message);
+[[nodiscard]] Result<OneTimeCertificate> read(const v1::OneTimeCertificate& message);
+struct Orphan {
+  KeyId key;
+  Bytes certificate;
+};
+[[nodiscard]] Result<Orphan> read(const v1::Orphan& message);
 [[nodiscard]] Result<Suspension> read(const v1::Suspension& message);
 struct ReceiptRequest {
   std::uint64_t index;
@@ -32,6 +39,8 @@ struct ReceiptRequest {
 [[nodiscard]] Result<std::string> read_json(const std::string& text);  ///< UTF-8 by the parser, at most 512 KiB
 [[nodiscard]] Result<KeyGenerated> read(const v1::KeyGenerated& message);
 [[nodiscard]] Result<SignAnswer> read(const v1::SignAnswer& message);
+[[nodiscard]] Result<LogEntry> read(const v1::LogEntry& message);
+[[nodiscard]] Result<OneTimeSigned> read(const v1::OneTimeSigned& message);
 [[nodiscard]] Result<SignerCreated> read(const v1::SignerCreated& message);
 [[nodiscard]] Result<CredentialFacts> read(const v1::CredentialFacts& message);
 [[nodiscard]] Result<std::vector<CredentialFacts>> read(const v1::CredentialList& message);
@@ -42,6 +51,9 @@ void write(const OpenKeyGeneration& value, v1::OpenKeyGeneration& message);
 void write(const OpenKeyChange& value, v1::OpenKeyChange& message);
 void write(const SignRequest& value, v1::SignRequest& message);
 void write(const CertificateBinding& value, v1::CertificateBinding& message);
+void write(const OpenOneTime& value, v1::OpenOneTime& message);
+void write(const OneTimeCertificate& value, v1::OneTimeCertificate& message);
+void write(const Orphan& value, v1::Orphan& message);
 void write(const Suspension& value, v1::Suspension& message);
 void write(const ReceiptRequest& value, v1::ReceiptRequest& message);
 
@@ -51,6 +63,8 @@ void write(const Enrolled& value, std::string& message);
 void write(const std::string& json, std::string& message);
 void write(const KeyGenerated& value, v1::KeyGenerated& message);
 void write(const SignAnswer& value, v1::SignAnswer& message);
+void write(const LogEntry& value, v1::LogEntry& message);
+void write(const OneTimeSigned& value, v1::OneTimeSigned& message);
 void write(const SignerCreated& value, v1::SignerCreated& message);
 void write(const CredentialFacts& value, v1::CredentialFacts& message);
 void write(const std::vector<CredentialFacts>& value, v1::CredentialList& message);

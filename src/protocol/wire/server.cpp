@@ -33,7 +33,7 @@ constexpr auto sweep_interval = std::chrono::milliseconds(500);
 constexpr auto longest_stop = std::chrono::seconds(30);
 
 /// The message of a frame in, the whole frame of the answer out; never throws.
-using Serve = std::function<Bytes(const crypto::Sha256Digest& peer_spki, ByteView message)>;
+using Serve = std::function<Bytes(const crypto::Sha256Digest& peer_spki, std::unique_ptr<OneTimeSession>& session, ByteView message)>;
 
 /// How many connections each peer has.
 class PeerCounts {
@@ -134,6 +134,7 @@ class Connection : public net::Connection, public std::enable_shared_from_this<C
     have_ = 0;
     if (buffer_.size() != resting_buffer_bytes) Bytes(resting_buffer_bytes).swap(buffer_);
     deadline_.in(shared_.config.longest_rest);
+    if (session_) deadline_.at(session_->ends());
     read_more();
   }
 
@@ -146,7 +147,7 @@ class Connection : public net::Connection, public std::enable_shared_from_this<C
   }
 
   void have_more(std::size_t count) {
-    if (have_ == 0) deadline_.in(transfer_timeout);
+    if (have_ == 0 && !session_) deadline_.in(transfer_timeout);
     have_ += count;
     if (have_ < frame_header_bytes) return read_more();
     const auto length = parse_frame_length(ByteView(buffer_).first(frame_header_bytes));
@@ -160,7 +161,7 @@ class Connection : public net::Connection, public std::enable_shared_from_this<C
 
   void answer(ByteView message) {
     deadline_.never();
-    answer_ = shared_.serve(peer_, message);
+    answer_ = shared_.serve(peer_, session_, message);
     wipe(std::span(buffer_).first(have_));
     deadline_.in(transfer_timeout);
     asio::async_write(stream_, asio::buffer(answer_), [self = shared_from_this()](const error_code& failed, std::size_t) {
@@ -178,9 +179,11 @@ class Connection : public net::Connection, public std::enable_shared_from_this<C
     }
     close();
   }
+  /// A session of this connection ends with it.
   void close() {
     error_code ignored;
     stream_.next_layer().close(ignored);
+    session_.reset();
   }
 
   Shared& shared_;
@@ -191,6 +194,7 @@ class Connection : public net::Connection, public std::enable_shared_from_this<C
   Bytes buffer_;
   Bytes answer_;
   std::size_t have_ = 0;  ///< bytes of the frame that is being read or answered; 0 while at rest
+  std::unique_ptr<OneTimeSession> session_;  ///< the one that is open on this connection
   bool stopping_ = false;
   bool entered_ = false;  ///< counted among the connections of its key
 };
@@ -268,15 +272,18 @@ Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::s
   auto peers = one_of(config.pinned_peers);
   if (!peers) return peers.error();
   return open(config, *std::move(peers),
-              [sam = std::move(service)](const crypto::Sha256Digest&, ByteView message) { return serve(*sam, message); });
+              [sam = std::move(service)](const crypto::Sha256Digest&, std::unique_ptr<OneTimeSession>& session, ByteView message) {
+                return serve(*sam, session, message);
+              });
 }
 
 Result<std::unique_ptr<Server>> Server::start(const ServerConfig& config, std::shared_ptr<ManagementService> service) {
   if (!service || !config.pinned_peers.empty()) return Error{ErrorCode::configuration, "wire: a service that knows its peers, and no pins"};
   auto peers = [service](const crypto::Sha256Digest& peer) { return service->knows(peer); };
-  return open(config, std::move(peers), [service = std::move(service)](const crypto::Sha256Digest& peer, ByteView message) {
-    return serve(*service, peer, message);
-  });
+  return open(config, std::move(peers),
+              [service = std::move(service)](const crypto::Sha256Digest& peer, std::unique_ptr<OneTimeSession>&, ByteView message) {
+                return serve(*service, peer, message);
+              });
 }
 
 std::uint16_t Server::port() const noexcept { return state_->front.port(); }

@@ -72,6 +72,20 @@ class TestSam final : public SamService {
     if (q.sad == "short") answer.signatures.pop_back();
     return answer;
   }
+  Result<Opened> open_one_time(const OpenOneTime& q) override {
+    Bytes seen;
+    append_field(seen, q.profile);
+    append_field(seen, std::uint64_t{static_cast<std::uint8_t>(q.hash)});
+    for (const auto& document : q.documents) {
+      append_field(seen, document.digest);
+      append_field(seen, document.label);
+    }
+    return Opened{q.client_id, seen, q.client_name, from_unix_seconds(4)};
+  }
+  Result<std::unique_ptr<OneTimeSession>> begin_one_time() override { return std::unique_ptr<OneTimeSession>(new Session(*this)); }
+  Result<LogEntry> report_orphan(const KeyId& key, ByteView certificate) override {
+    return LogEntry{key.text() + " " + std::string(as_text(certificate)), 12, crypto::sha256(certificate)};
+  }
   Result<SignerCreated> create_signer(std::string_view request) override {
     return SignerCreated{*SignerId::parse("new-signer"), std::string(request)};
   }
@@ -133,7 +147,42 @@ class TestSam final : public SamService {
   }
   std::atomic<unsigned> signs{0};
 
+  void wait_until_sessions_end() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return sessions_ == 0; });
+  }
+  std::atomic<int> session_milliseconds{60'000};  ///< how long a session lasts
+
  private:
+  class Session final : public OneTimeSession {
+   public:
+    explicit Session(TestSam& sam)
+        : sam_(sam), ends_(std::chrono::steady_clock::now() + std::chrono::milliseconds(sam.session_milliseconds)) {
+      const std::lock_guard lock(sam_.mutex_);
+      ++sam_.sessions_;
+    }
+    ~Session() override {
+      const std::lock_guard lock(sam_.mutex_);
+      --sam_.sessions_;
+      sam_.changed_.notify_all();
+    }
+    Result<KeyGenerated> identify(std::string_view message) override {
+      if (message == "stranger") return Error{ErrorCode::authentication_failed, "no"};
+      return KeyGenerated{*KeyId::parse("session-key"), to_bytes(message), "assertion"};
+    }
+    Result<OneTimeSigned> sign(const OneTimeCertificate& certificate) override {
+      if (as_text(certificate.certificates.front()) == "foreign") return Error{ErrorCode::certificate_invalid, "no"};
+      OneTimeSigned made{{}, {certificate.client_address, 7, crypto::sha256(certificate.certificates.front())}};
+      for (const auto& der : certificate.certificates) made.answer.signatures.push_back({der, "log", 6, {}, false});
+      return made;
+    }
+    std::chrono::steady_clock::time_point ends() const override { return ends_; }
+
+   private:
+    TestSam& sam_;
+    std::chrono::steady_clock::time_point ends_;
+  };
+
   static std::string_view crypto_name(crypto::KeyAlgorithm algorithm) { return crypto::name_of(algorithm); }
   static CredentialFacts some_facts(const KeyId& key) {
     return {.key = key,
@@ -150,6 +199,7 @@ class TestSam final : public SamService {
   std::condition_variable changed_;
   bool blocked_ = false;
   unsigned waiting_ = 0;
+  int sessions_ = 0;
 };
 
 }  // namespace intaglio::protocol::wire

@@ -137,6 +137,87 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_EQ(*remote->public_keys(), "{\"sam\":\"test\"}");
 }
 
+TEST_F(Wire, CarriesASessionOverOneConnection) {
+  serve();
+  const auto remote = client();
+  TestSam local;
+  const OpenOneTime ask{"one-time", crypto::HashAlgorithm::sha256, {{Bytes(32, 1), "Σύμβαση.pdf"}, {Bytes(32, 2), "b"}}, "id", "name"};
+  const auto opened = remote->open_one_time(ask);
+  ASSERT_TRUE(opened) << opened.error().detail;
+  EXPECT_EQ(opened->transaction, local.open_one_time(ask)->transaction);
+  EXPECT_EQ(opened->ticket + opened->sap_statement, "idname");
+
+  auto session = *remote->begin_one_time();
+  const auto made = session->identify("message");
+  ASSERT_TRUE(made) << made.error().detail;
+  EXPECT_EQ(made->key, key("session-key"));
+  EXPECT_EQ(as_text(made->csr), "message");
+  EXPECT_EQ(made->key_assertion, "assertion");
+  const auto signed_now = session->sign({{to_bytes("leaf"), to_bytes("issuer")}, "192.0.2.1"});
+  ASSERT_TRUE(signed_now) << signed_now.error().detail;
+  ASSERT_EQ(signed_now->answer.signatures.size(), 2U);
+  EXPECT_EQ(as_text(signed_now->answer.signatures[1].signature), "issuer");
+  EXPECT_EQ(signed_now->destroyed.log, "192.0.2.1");
+  EXPECT_EQ(signed_now->destroyed.index, 7U);
+  EXPECT_EQ(signed_now->destroyed.leaf, crypto::sha256(as_bytes("leaf")));
+  sam->wait_until_sessions_end();
+
+  const auto orphan = remote->report_orphan(key("key-1"), as_bytes("leaf"));
+  ASSERT_TRUE(orphan);
+  EXPECT_EQ(orphan->log, "key-1 leaf");
+  EXPECT_EQ(orphan->index, 12U);
+}
+
+TEST_F(Wire, EndsASessionWithItsConnection) {
+  serve();
+  const auto remote = client();
+  auto session = *remote->begin_one_time();
+  ASSERT_TRUE(session->identify("message"));
+  session.reset();
+  sam->wait_until_sessions_end();
+}
+
+TEST_F(Wire, EndsASessionThatIsOver) {
+  sam->session_milliseconds = 1;
+  serve();
+  const auto remote = client();
+  auto session = *remote->begin_one_time();
+  ASSERT_TRUE(session->identify("message"));
+  sam->wait_until_sessions_end();
+  EXPECT_FALSE(session->sign({{to_bytes("leaf")}, {}}));
+}
+
+TEST_F(Wire, EndsASessionThatWasRefused) {
+  serve();
+  const auto remote = client();
+  auto stranger_session = *remote->begin_one_time();
+  EXPECT_EQ(stranger_session->identify("stranger").error().code, ErrorCode::authentication_failed);
+  auto session = *remote->begin_one_time();
+  ASSERT_TRUE(session->identify("message"));
+  EXPECT_EQ(session->sign({{to_bytes("foreign")}, {}}).error().code, ErrorCode::certificate_invalid);
+  sam->wait_until_sessions_end();
+  EXPECT_FALSE(session->sign({{to_bytes("leaf")}, {}})) << "a session signs once";
+}
+
+TEST_F(Wire, SignsInNoSessionOfAnotherConnection) {
+  serve();
+  const auto remote = client();
+  auto session = *remote->begin_one_time();
+  ASSERT_TRUE(session->identify("message"));
+  auto other = *remote->begin_one_time();
+  EXPECT_EQ(other->sign({{to_bytes("leaf")}, {}}).error().code, ErrorCode::invalid_request);
+  EXPECT_TRUE(session->sign({{to_bytes("leaf")}, {}}));
+}
+
+TEST_F(Wire, EndsASessionWithWhichASecondOneWouldBegin) {
+  serve();
+  const auto remote = client();
+  auto session = *remote->begin_one_time();
+  ASSERT_TRUE(session->identify("message"));
+  EXPECT_EQ(session->identify("message").error().code, ErrorCode::conflict);
+  sam->wait_until_sessions_end();
+}
+
 TEST_F(Wire, CarriesSignaturesInTheOrderOfTheRequest) {
   serve();
   const auto answer = client()->sign(sign_request("again", 3));

@@ -8,6 +8,8 @@ namespace intaglio::sam {
 [[nodiscard]] Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& request);
 [[nodiscard]] Result<protocol::Opened> open_key_generation(Core& core, const protocol::OpenKeyGeneration& request);
 [[nodiscard]] Result<protocol::Opened> open_enrolment(Core& core, const protocol::OpenEnrolment& request);
+/// Documents for a key of one session; nobody is known yet.
+[[nodiscard]] Result<protocol::Opened> open_one_time(Core& core, const protocol::OpenOneTime& request);
 
 /// Verifies the SAP message and the factors, consumes the ticket's nonce in the transaction that writes the authorisation,
 /// voids the signer's earlier one, and returns the SAD.

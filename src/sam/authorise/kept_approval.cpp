@@ -6,23 +6,24 @@
 namespace intaglio::sam {
 namespace {
 
+Bytes encoded_identification(const SapMessage& message, const IdentityProof& identity) {
+  return evidence::encode(evidence::IdentityApproval{.transaction = protocol::encode(message.transaction),
+                                                     .terms = message.terms,
+                                                     .act = message.act,
+                                                     .provider = identity.provider,
+                                                     .salt = identity.link.salt,
+                                                     .subject = identity.link.subject,
+                                                     .taken = identity.taken,
+                                                     .token = std::string(as_text(identity.said.evidence))});
+}
+
 /// What the proof shows, as anyone can verify it again; nothing when there is none.
 std::optional<Bytes> encoded_approval(const Core& core, const SapMessage& message, const FactorsProven& proven) {
-  auto transaction = protocol::encode(message.transaction);
-  if (const auto& identity = proven.identity(); identity) {
-    return evidence::encode(evidence::IdentityApproval{.transaction = std::move(transaction),
-                                                       .terms = message.terms,
-                                                       .act = message.act,
-                                                       .provider = identity->provider,
-                                                       .salt = identity->link.salt,
-                                                       .subject = identity->link.subject,
-                                                       .taken = identity->taken,
-                                                       .token = std::string(as_text(identity->said.evidence))});
-  }
+  if (const auto& identity = proven.identity(); identity) return encoded_identification(message, *identity);
   const auto& proof = proven.passkey();
   const auto* rules = core.policy.passkeys();
   if (!proof || rules == nullptr) return std::nullopt;
-  return evidence::encode(evidence::Approval{.transaction = std::move(transaction),
+  return evidence::encode(evidence::Approval{.transaction = protocol::encode(message.transaction),
                                              .terms = message.terms,
                                              .act = message.act,
                                              .rp_id = rules->rp_id,
@@ -46,6 +47,14 @@ Result<std::optional<crypto::Sha256Digest>> keep_approval(const Core& core, stor
   if (auto kept = kept_approvals(core.sealer).insert(transaction, encode_base64url(message.transaction.nonce), *encoded); !kept)
     return kept.error();
   return std::optional(crypto::sha256(*encoded));
+}
+
+Result<crypto::Sha256Digest> keep_identification(const Core& core, storage::Transaction& transaction, const SapMessage& message,
+                                                 const IdentityProof& identity) {
+  const auto encoded = encoded_identification(message, identity);
+  if (auto kept = kept_approvals(core.sealer).insert(transaction, encode_base64url(message.transaction.nonce), encoded); !kept)
+    return kept.error();
+  return crypto::sha256(encoded);
 }
 
 }  // namespace intaglio::sam

@@ -14,4 +14,8 @@ namespace intaglio::sam {
 [[nodiscard]] Result<std::optional<crypto::Sha256Digest>> keep_approval(const Core& core, storage::Transaction& transaction,
                                                                         const SapMessage& message, const FactorsProven& proven);
 
+/// The same of the identification that a session with a one-time key begins with.
+[[nodiscard]] Result<crypto::Sha256Digest> keep_identification(const Core& core, storage::Transaction& transaction,
+                                                               const SapMessage& message, const IdentityProof& identity);
+
 }  // namespace intaglio::sam

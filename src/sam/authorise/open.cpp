@@ -46,6 +46,20 @@ Result<protocol::Transaction> new_transaction(const Core& core, protocol::Purpos
                                .documents = {}};
 }
 
+Status check_documents(const std::vector<protocol::DocumentDigest>& documents, crypto::HashAlgorithm hash, const Profile& profile) {
+  if (documents.empty()) return refused(ErrorCode::invalid_request, "no documents");
+  if (refused_by("sam.open.count", documents.size() > profile.max_documents)) {
+    return refused(ErrorCode::limit_exceeded, "more documents than the profile allows in one authorisation");
+  }
+  for (const auto& document : documents) {
+    if (refused_by("sam.open.digest-length", document.digest.size() != crypto::digest_length(hash))) {
+      return refused(ErrorCode::digest_length, "a digest has not the length of its algorithm");
+    }
+    if (auto checked = check_shown_text(document.label, protocol::max_label_bytes, "a label"); !checked) return checked;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& request) {
@@ -67,16 +81,10 @@ Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& r
   const auto* profile = core.policy.profile(record.profile);
   if (profile == nullptr) return refused(ErrorCode::credential_disabled, "the key's profile is not in the policy");
 
-  if (request.documents.empty()) return refused(ErrorCode::invalid_request, "no documents");
-  if (refused_by("sam.open.count", request.documents.size() > profile->max_documents)) {
-    return refused(ErrorCode::limit_exceeded, "more documents than the profile allows in one authorisation");
-  }
-  for (const auto& document : request.documents) {
-    if (refused_by("sam.open.digest-length", document.digest.size() != crypto::digest_length(request.hash))) {
-      return refused(ErrorCode::digest_length, "a digest has not the length of its algorithm");
-    }
-    if (auto checked = check_shown_text(document.label, protocol::max_label_bytes, "a label"); !checked) return checked.error();
-  }
+  // Its one authorisation is the session's, which the SAM grants itself.
+  if (refused_by("sam.open.one-time-key", profile->one_time.has_value()))
+    return refused(ErrorCode::credential_disabled, "a one-time key signs within its session alone");
+  if (auto checked = check_documents(request.documents, request.hash, *profile); !checked) return checked.error();
 
   auto transaction = new_transaction(core, protocol::Purpose::sign, *profile);
   if (!transaction) return transaction.error();
@@ -115,6 +123,8 @@ Result<protocol::Opened> open_key_generation(Core& core, const protocol::OpenKey
   if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
   const auto* profile = core.policy.profile(request.profile);
   if (profile == nullptr) return refused(ErrorCode::invalid_request, "no such profile");
+  if (refused_by("sam.open.one-time-profile", profile->one_time.has_value()))
+    return refused(ErrorCode::invalid_request, "keys of this profile are made in sessions alone");
   const auto& allowed = profile->key_algorithms;
   if (refused_by("sam.open.key-algorithm", std::find(allowed.begin(), allowed.end(), request.algorithm) == allowed.end())) {
     return refused(ErrorCode::algorithm_refused, "the profile does not make keys of this algorithm");
@@ -131,6 +141,34 @@ Result<protocol::Opened> open_key_generation(Core& core, const protocol::OpenKey
   transaction->suites = {static_cast<std::uint8_t>(request.algorithm)};
   transaction->client_id = request.client_id;
   transaction->client_name = request.client_name;
+  return open_transaction(core, *transaction);
+}
+
+Result<protocol::Opened> open_one_time(Core& core, const protocol::OpenOneTime& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  const auto* profile = core.policy.profile(request.profile);
+  if (profile == nullptr || !profile->one_time) return refused(ErrorCode::invalid_request, "no such profile with one-time custody");
+  if (auto checked = check_documents(request.documents, request.hash, *profile); !checked) return checked.error();
+  const auto algorithm = profile->key_algorithms.front();
+  const auto now = core.clock->now();
+  if (auto policy = core.policy.algorithms().may_generate(algorithm, now); !policy) return policy.error();
+  auto transaction = new_transaction(core, protocol::Purpose::one_time, *profile);
+  if (!transaction) return transaction.error();
+  for (const auto suite : core.policy.algorithms().suites_for(algorithm, now)) {
+    if (crypto::hash_of(suite) != request.hash || !crypto::fits(algorithm, suite) || !transaction->suites.empty()) continue;
+    transaction->suites.push_back(static_cast<std::uint8_t>(suite));
+  }
+  if (transaction->suites.empty()) return refused(ErrorCode::algorithm_refused, "no suite is left by policy, key and request");
+  auto key = crypto::random_id();
+  if (!key) return key.error();
+  transaction->signer = *key;
+  transaction->key = *key;
+  transaction->hash = static_cast<std::uint8_t>(request.hash);
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  transaction->documents = request.documents;
+  if (protocol::encode(*transaction).size() > max_transaction_bytes)
+    return refused(ErrorCode::too_large, "the list does not fit into one authorisation");
   return open_transaction(core, *transaction);
 }
 

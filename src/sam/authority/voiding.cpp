@@ -58,8 +58,17 @@ Result<std::vector<PendingKey>> own_pending_keys(Core& core) {
   return found;
 }
 
+bool is_one_time(const Core& core, const custody::KeyRecord& record) noexcept {
+  const auto* profile = core.policy.profile(record.profile);
+  return profile != nullptr && profile->custody == custody::Mode::one_time;
+}
+
 Status destroy_pending_key(Core& core, const KeyId& key, std::string_view reason) {
   if (auto destroyed = core.vault.destroy(key); !destroyed) return destroyed;
+  // A key in the making has no record that says in which custody.
+  if (core.one_time_vault != nullptr) {
+    if (auto destroyed = core.one_time_vault->destroy(key); !destroyed) return destroyed;
+  }
   return core.database.write([&](storage::Transaction& write) -> Status {
     auto done = write.execute("DELETE FROM pending_keys WHERE id = ?1", {std::string_view(key.text())});
     if (!done) return done.error();
@@ -80,6 +89,8 @@ Status destroy_voided_keys(Core& core) {
   for (const auto& [key, record] : *pending) {
     // A row without a record is a key in the making.
     if (!record) continue;
+    // Sessions end their own keys (one_time/key_end.h).
+    if (is_one_time(core, record->record)) continue;
     if (refused_by("sam.destroy.voided", record->record.state != custody::KeyState::destroyed)) continue;
     if (auto destroyed = destroy_pending_key(core, key, "voided"); !destroyed) return destroyed;
   }

@@ -13,7 +13,7 @@ struct VoidingReason {
 /// Within the transaction of the decision: the key is DESTROYED and is named to be destroyed in the token.
 Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why);
 
-/// Destroys in the token what was voided, whatever an earlier try or start left. After a decision, at start and every half minute.
+/// Destroys in the token what was voided but for one-time keys, whatever an earlier try or start left. After a decision, at start and every half minute.
 Status destroy_voided_keys(Core& core);
 
 /// What the signer approved and was not signed yet is void.
@@ -27,6 +27,8 @@ struct PendingKey {
   std::optional<custody::StoredKey> record;
 };
 [[nodiscard]] Result<std::vector<PendingKey>> own_pending_keys(Core& core);
+/// Whether the key is one of a session.
+[[nodiscard]] bool is_one_time(const Core& core, const custody::KeyRecord& record) noexcept;
 /// Destroys the key in the token; then its row goes, with the audit entry.
 Status destroy_pending_key(Core& core, const KeyId& key, std::string_view reason);
 

@@ -413,15 +413,34 @@ Status Factors::give_back(storage::Transaction& transaction, const FactorsProven
     state->wide_locked_until = 0;
   }
 
-  const auto now = unix_seconds(clock_->now());
-  const auto [last_minute, last_day] = count_documents(*state, now, documents);
+  if (auto within = count_within(*state, documents, profile); !within) return within;
+  return states_.update(transaction, id, (*record)->version, encode(*state));
+}
+
+Status Factors::count_within(FactorState& state, std::uint32_t documents, const Profile& profile) const {
+  const auto [last_minute, last_day] = count_documents(state, unix_seconds(clock_->now()), documents);
   if (refused_by("sam.limit.minute", profile.per_minute != 0 && last_minute > profile.per_minute)) {
     return Error{ErrorCode::limit_exceeded, "more signatures in a minute than the profile allows"};
   }
   if (refused_by("sam.limit.day", profile.per_day != 0 && last_day > profile.per_day)) {
     return Error{ErrorCode::limit_exceeded, "more signatures in a day than the profile allows"};
   }
-  return states_.update(transaction, id, (*record)->version, encode(*state));
+  return {};
+}
+
+Status Factors::count_session(storage::Transaction& transaction, const SignerId& person, std::uint32_t documents,
+                              const Profile& profile) const {
+  auto record = states_.find(transaction, person.text());
+  if (!record) return record.error();
+  FactorState state;
+  if (*record) {
+    auto parsed = parse_factor_state((*record)->content.reveal());
+    if (!parsed) return parsed.error();
+    state = *std::move(parsed);
+  }
+  if (auto within = count_within(state, documents, profile); !within) return within;
+  if (!*record) return states_.insert(transaction, person.text(), encode(state));
+  return states_.update(transaction, person.text(), (*record)->version, encode(state));
 }
 
 }  // namespace intaglio::sam

@@ -108,6 +108,9 @@ class Factors {
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
   Status give_back(storage::Transaction& transaction, const FactorsProven& proven, std::uint32_t documents, const Profile& profile) const;
 
+  /// The same limits for a person who has no record, within the transaction that his session leads to.
+  Status count_session(storage::Transaction& transaction, const SignerId& person, std::uint32_t documents, const Profile& profile) const;
+
   /// Verifier for a new PIN or signerpass, as `kind` says, at the policy's cost; the same work as an evaluation.
   [[nodiscard]] Result<PinVerifier> make_verifier(const SignerId& signer, Factor kind, const Secret& pin, std::uint64_t version) const;
   /// The same with what locks are made of.
@@ -134,6 +137,7 @@ class Factors {
   };
   [[nodiscard]] Result<EvaluatedPin> evaluate_pin(const SignerId& signer, std::uint64_t version, const Secret& pin, ByteView salt,
                                                   crypto::Argon2Cost cost) const;
+  Status count_within(FactorState& state, std::uint32_t documents, const Profile& profile) const;
   [[nodiscard]] bool over_node_cap(const SignerId& signer);
   void forget_node_failure(const SignerId& signer, bool all);
   void uncharge(const SignerId& signer, bool possession_shown);

@@ -54,6 +54,12 @@ Result<Identities::Evaluated> Identities::evaluate(storage::Transaction& transac
 }
 
 Result<NewIdentity> Identities::verify_new(std::string_view token, ByteView binding) const {
+  auto proof = identify(token, binding);
+  if (!proof) return proof.error();
+  return NewIdentity{.link = std::move(proof->link), .token = proof->said.digest};
+}
+
+Result<IdentityProof> Identities::identify(std::string_view token, ByteView binding) const {
   if (policy_.identity_providers().empty()) return Error{ErrorCode::invalid_request, "identity providers are not served"};
   const auto now = clock_->now();
   std::string why;
@@ -65,11 +71,13 @@ Result<NewIdentity> Identities::verify_new(std::string_view token, ByteView bind
     }
     auto salt = crypto::random_bytes(salt_bytes);
     if (!salt) return salt.error();
-    return NewIdentity{.link = {.salt = std::move(*salt),
-                                .issuer = std::move(said->subject.issuer),
-                                .subject = std::move(said->subject.identifier),
-                                .linked = unix_seconds(now)},
-                       .token = said->digest};
+    return IdentityProof{.link = {.salt = std::move(*salt),
+                                  .issuer = said->subject.issuer,
+                                  .subject = said->subject.identifier,
+                                  .linked = unix_seconds(now)},
+                         .provider = provider,
+                         .said = std::move(*said),
+                         .taken = now};
   }
   return Error{ErrorCode::invalid_request, why};
 }

@@ -37,7 +37,10 @@ class Identities {
   [[nodiscard]] Result<Evaluated> evaluate(storage::Transaction& transaction, const SignerId& id, const SignerRecord* signer,
                                            const std::string* shown, ByteView binding) const;
 
-  /// The identity in a token that answers `binding`; `invalid_request` with the reason when no provider of the policy says so.
+  /// Who it is in a token that answers `binding`, with a salt of its own; `invalid_request` with the reason when no provider of the policy
+  /// says so.
+  [[nodiscard]] Result<IdentityProof> identify(std::string_view token, ByteView binding) const;
+  /// The same, to be linked.
   [[nodiscard]] Result<NewIdentity> verify_new(std::string_view token, ByteView binding) const;
   /// Within the transaction that changes the signer's factors; takes the place of the identity of before.
   Status put(storage::Transaction& transaction, const SignerRecord& signer, const IdentityLink& link) const;

@@ -76,30 +76,67 @@ Result<std::vector<FactorSet>> combinations(const Value& object) {
   return out;
 }
 
+/// {"certificate_profile", "session_seconds" (5 to 120), "claims": {"givenName", "surname", "country", "serialNumber": names of claims}}.
+Result<OneTimeRules> parse_one_time(const Value& profile) {
+  const auto* rules = json::member(profile, "one_time");
+  if (rules == nullptr) return wrong("one-time custody needs one_time");
+  if (auto checked = only_members(*rules, "one_time", {"certificate_profile", "session_seconds", "claims"}); !checked)
+    return checked.error();
+  const auto* claims = json::member(*rules, "claims");
+  if (claims == nullptr) return wrong("one_time needs claims");
+  if (auto checked = only_members(*claims, "claims", {"givenName", "surname", "country", "serialNumber"}); !checked) return checked.error();
+  auto certificate_profile = json::text_member(*rules, "certificate_profile", 64);
+  auto seconds = bounded(*rules, "session_seconds", 5, 120);
+  auto given_name = json::text_member(*claims, "givenName", 64);
+  auto surname = json::text_member(*claims, "surname", 64);
+  auto country = json::text_member(*claims, "country", 64);
+  auto serial_number = json::text_member(*claims, "serialNumber", 64);
+  if (!seconds) return seconds.error();
+  for (const auto* name : {&certificate_profile, &given_name, &surname, &country, &serial_number}) {
+    if (!*name || (*name)->empty()) return wrong("one_time needs a certificate_profile and the names of four claims");
+  }
+  return OneTimeRules{.claims = {*std::move(given_name), *std::move(surname), *std::move(country), *std::move(serial_number)},
+                      .certificate_profile = *std::move(certificate_profile),
+                      .session = std::chrono::seconds(*seconds)};
+}
+
 Result<Profile> parse_profile(const Value& object) {
   if (auto checked = only_members(object, "a profile",
                                   {"name", "custody", "factors", "key_algorithms", "max_documents", "sad_seconds", "ticket_seconds",
-                                   "per_minute", "per_day", "keys_per_signer", "keys_per_day", "qualified"});
+                                   "per_minute", "per_day", "keys_per_signer", "keys_per_day", "qualified", "one_time"});
       !checked) {
     return checked.error();
   }
   auto name = json::text_member(object, "name", 64);
   auto custody = json::text_member(object, "custody", 16);
-  auto factors = combinations(object);
   auto algorithms = texts(object, "key_algorithms");
   if (!name || !custody) return wrong("a profile needs name and custody");
-  if (!factors) return factors.error();
   if (!algorithms) return algorithms.error();
   const auto mode = custody::parse_mode(*custody);
   if (!mode) return wrong("profile " + *name + ": " + mode.error().detail);
+  const bool is_one_time = *mode == custody::Mode::one_time;
+  if (json::member(object, is_one_time ? "factors" : "one_time") != nullptr)
+    return wrong("profile " + *name + ": one-time custody has one_time and no factors, every other one factors and no one_time");
+  auto factors = is_one_time ? Result<std::vector<FactorSet>>(std::vector<FactorSet>()) : combinations(object);
+  if (!factors) return factors.error();
+  std::optional<OneTimeRules> one_time;
+  if (is_one_time) {
+    auto rules = parse_one_time(object);
+    if (!rules) return wrong("profile " + *name + ": " + rules.error().detail);
+    one_time = *std::move(rules);
+  }
   // What opens the key is a secret that the signer knows, in every combination (TC-6).
   const bool always_known =
       std::all_of(factors->begin(), factors->end(), [](FactorSet combination) { return combination.has_knowledge(); });
   if (*mode == custody::Mode::wrapped && !always_known)
     return wrong("profile " + *name + ": wrapped custody needs the factor pin or signerpass");
 
+  // Nobody asks for an algorithm in a session: there is one.
+  if (is_one_time && algorithms->size() != 1) return wrong("profile " + *name + ": one-time custody has exactly one key algorithm");
   const std::int64_t least_limit = testing_build ? 0 : 1;
-  auto max_documents = bounded(object, "max_documents", 1, static_cast<std::int64_t>(protocol::max_documents));
+  // In one-time custody all documents are signed in one call.
+  auto max_documents = bounded(object, "max_documents", 1,
+                               static_cast<std::int64_t>(is_one_time ? protocol::max_digests_per_call : protocol::max_documents));
   auto sad_seconds = bounded(object, "sad_seconds", 10, testing_build ? 3600 : 300);
   auto ticket_seconds = bounded(object, "ticket_seconds", 30, 300);
   auto per_minute = bounded(object, "per_minute", least_limit, 100000);
@@ -132,7 +169,8 @@ Result<Profile> parse_profile(const Value& object) {
                  .per_day = static_cast<std::uint32_t>(*per_day),
                  .keys_per_signer = static_cast<std::uint32_t>(*keys_per_signer),
                  .keys_per_day = static_cast<std::uint32_t>(*keys_per_day),
-                 .qualified = false};
+                 .qualified = false,
+                 .one_time = std::move(one_time)};
 }
 
 /// Where the signer's secret opens a key, or is said to withstand a search, a guess costs the second row of RFC 9106, section 4, at least.
@@ -222,6 +260,8 @@ Result<Policy> Policy::parse(std::string_view document) {
       return wrong("profile " + profile->name + " asks for passkeys, which the document does not set up");
     if (asks_for(Factor::signerpass) && !policy.signerpass_least_bits)
       return wrong("profile " + profile->name + " asks for a signerpass, which the document does not set up");
+    if (profile->one_time && policy.identity_providers_.empty())
+      return wrong("profile " + profile->name + " identifies each signer, and the document names no identity provider");
     if (asks_for(Factor::id_token) && policy.identity_providers_.empty())
       return wrong("profile " + profile->name + " asks for ID tokens, and the document names no identity provider");
     policy.profiles_.push_back(std::move(*profile));

@@ -17,17 +17,29 @@
 
 namespace intaglio::sam {
 
+/// What a profile with one-time custody has instead of factors: the person is identified in each session.
+struct OneTimeRules {
+  /// Claims of the ID token that make the certificate's subject; nothing else does.
+  struct Claims {
+    std::string given_name, surname, country, serial_number;
+  };
+  Claims claims;
+  std::string certificate_profile;  ///< of the certification authority: short-term
+  std::chrono::seconds session;     ///< from the identification to the end of the key
+};
+
 /// A signing profile: configuration, never a fork of the code (architecture, 1).
 struct Profile {
   std::string name;
   custody::Mode custody;
-  std::vector<FactorSet> factors;  ///< combinations, any of which suffices
+  std::vector<FactorSet> factors;  ///< combinations, any of which suffices; none in one-time custody
   std::vector<crypto::KeyAlgorithm> key_algorithms;
   std::uint32_t max_documents;
   std::chrono::seconds sad_lifetime, ticket_lifetime;
   std::uint32_t per_minute, per_day;  ///< DTBS/R; 0 switches a limit off and exists in the test flavour only
   std::uint32_t keys_per_signer, keys_per_day;  ///< keys of a signer that are not destroyed; keys he made in 24 hours; 0 as above
   bool qualified;
+  std::optional<OneTimeRules> one_time = {};  ///< exactly in one-time custody
 };
 
 struct Operator {

@@ -194,6 +194,11 @@ Status Signing::reserve(storage::Transaction& transaction, const VerifiedRequest
     if (auto claimed = claim_one(transaction, verified, verified.candidates[i], claims); !claimed) return claimed;
   }
   const auto* profile = core_.policy.profile(key->profile);
+  reservation.vault = &core_.vault;
+  if (profile != nullptr && profile->custody == custody::Mode::one_time) {
+    if (core_.one_time_vault == nullptr) return Error{ErrorCode::unsupported, "no token of this SAM serves one-time custody"};
+    reservation.vault = core_.one_time_vault;
+  }
   if (profile == nullptr || profile->custody != custody::Mode::wrapped) return {};
   const auto fresh = std::count_if(claims.begin(), claims.end(), [](const Claim& claim) { return !claim.earlier_signature; });
   if (fresh == 0) return {};
@@ -217,7 +222,7 @@ std::vector<custody::VaultOutcome> Signing::sign_claims(const VerifiedRequest& v
     }
     fault_point("sam.wrapped.opened");
   }
-  custody::ActivationSigner& signer = opened ? *opened : core_.vault;
+  custody::ActivationSigner& signer = opened ? *opened : *reservation.vault;
   for (const auto& claim : reservation.claims) {
     if (claim.earlier_signature) {
       outcomes.push_back({.signature = claim.earlier_signature, .refusal = std::nullopt});
@@ -250,7 +255,7 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   if (!verified) return refuse(verified.error());
 
   fault_point("sam.sign.before-reserve");
-  Reservation reservation;
+  Reservation reservation{};
   auto reserved =
       core_.database.write([&](storage::Transaction& transaction) { return reserve(transaction, *verified, request, reservation); });
   if (!reserved) return refuse(reserved.error());

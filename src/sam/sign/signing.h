@@ -34,6 +34,7 @@ class Signing {
     std::vector<Claim> claims;
     std::optional<crypto::PublicKey> certified;
     std::optional<Opening> opening;  ///< in wrapped custody, when there is something to sign
+    custody::KeyVault* vault;        ///< in the other modes of custody
   };
   Status reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request,
                  Reservation& reservation);

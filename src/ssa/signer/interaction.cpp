@@ -96,6 +96,14 @@ Result<Interaction::OpenedSigning> Interaction::open_signing(const oauth::Client
   return OpenedSigning{std::move(*opened), std::move(kept->nonce)};
 }
 
+http::Response Interaction::open_one_time(const http::Request& request, const http::Principal& caller) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  const auto parsed = parse_open_one_time(request, *client);
+  if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
+  return opened(request, caller, rooms_.sam->open_one_time(std::get<protocol::OpenOneTime>(parsed)));
+}
+
 http::Response Interaction::open_enrolment(const http::Request& request, const http::Principal& caller) const {
   const auto* client = client_of(caller);
   if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
@@ -196,6 +204,7 @@ http::Response Interaction::relay_message(const http::Request& request, const ht
     case protocol::Purpose::enrol: return relay_enrol(request, message, *kept);
     case protocol::Purpose::key: return relay_key(request, message, *kept);
     case protocol::Purpose::factors: return relay_factors(request, message, *kept);
+    case protocol::Purpose::one_time: return relay_one_time(request, message, *kept);
     case protocol::Purpose::suspend:
     case protocol::Purpose::destroy: return relay_key_change(request, message, *kept);
   }
@@ -228,6 +237,15 @@ http::Response Interaction::relay_enrol(const http::Request& request, std::strin
   json::Value body = json::Value::object();
   body["answer"] = enrolled->sealed_answer;
   return json_of(body);
+}
+
+http::Response Interaction::relay_one_time(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto outcome = run_session(*rooms_.sam, rooms_.issue_short_term, *rooms_.orphans, message, request.peer_address);
+  // Whatever came of it: a message begins one session.
+  note_answered(request, kept);
+  if (!outcome) return refuse_message(request, outcome.error());
+  log::info("session.signed", {{"request", request.request_id}, {"nonce", encode_base64url(kept.content.nonce)}});
+  return answer_of(*outcome);
 }
 
 http::Response Interaction::relay_factors(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {

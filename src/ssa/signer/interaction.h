@@ -10,6 +10,7 @@
 #include "oauth/client.h"
 #include "ssa/sad_filter.h"
 #include "ssa/sam_keys.h"
+#include "ssa/signer/one_time.h"
 #include "ssa/transactions.h"
 
 namespace intaglio::ssa::signer {
@@ -26,6 +27,8 @@ struct Rooms {
   std::shared_ptr<const oauth::Clients> clients;
   std::shared_ptr<const Clock> clock;
   KeyGeneratedHook key_generated;
+  ShortTermIssuer issue_short_term;
+  std::shared_ptr<OrphanReports> orphans;
 };
 
 /// The signer's side, /sic/v1 (api/sic/README.md): opens transactions for signature applications and relays what only the SAM
@@ -36,6 +39,7 @@ class Interaction {
 
   [[nodiscard]] http::Response sam(const http::Request& request) const;
   [[nodiscard]] http::Response open_transaction(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response open_one_time(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_enrolment(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_key(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_factor_change(const http::Request& request, const http::Principal& caller) const;
@@ -69,6 +73,7 @@ class Interaction {
                                                                     const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response relay_one_time(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_factors(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_key_change(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response open_key_change(const http::Request& request, const http::Principal& caller,

@@ -73,6 +73,46 @@ TEST_F(InteractionTest, AnEnrolmentMessageIsAnsweredWithWhatTheSamSealed) {
   EXPECT_EQ(world_.relay(world_.message(t.nonce, "intaglio-sap-enrol+jwe")).body, R"({"answer":"sealed-answer"})");
 }
 
+TEST_F(InteractionTest, ASessionIsAnsweredWithItsCertificateItsSignaturesAndTheEndOfItsKey) {
+  json::Value ask{{"profile", "one-time"}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}};
+  ask["documents"] = json::Value::array({{{"hash", encode_base64(test::digest_of("one"))}, {"label", "one.pdf"}}});
+  const auto t = opened("/sic/v1/sessions", ask);
+  EXPECT_EQ(t.purpose, protocol::Purpose::one_time);
+  EXPECT_EQ(t.client_id, "any");
+  const auto answer = world_.relay(world_.message(t.nonce, "intaglio-sap-one-time+jwe"));
+  ASSERT_EQ(answer.status, 200U) << answer.body;
+  const auto body = must(json::parse(answer.body));
+  EXPECT_EQ(body.at("credentialID"), t.key);
+  EXPECT_EQ(body.at("certificates"), json::Value::array({encode_base64(as_bytes("leaf")), encode_base64(as_bytes("issuer"))}));
+  EXPECT_EQ(body.at("signatures").size(), 1U);
+  EXPECT_EQ(body.at("auditReceipts")[0].at("index"), 6);
+  EXPECT_EQ(body.at("keyDestroyed").at("index"), 7);
+  EXPECT_EQ(world_.certified, std::vector<std::string>{"assertion csr"});
+  EXPECT_EQ(world_.sam->open_sessions, 0);
+  EXPECT_TRUE(world_.sam->orphans.empty());
+  EXPECT_NE(world_.relay(world_.message(t.nonce, "intaglio-sap-one-time+jwe")).status, 200U) << "a session begins once";
+}
+
+TEST_F(InteractionTest, ACertificateWhoseSessionDidNotSignIsReported) {
+  json::Value ask{{"profile", "one-time"}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}};
+  ask["documents"] = json::Value::array({{{"hash", encode_base64(test::digest_of("one"))}, {"label", "one.pdf"}}});
+  const auto t = opened("/sic/v1/sessions", ask);
+  world_.sam->session_failure = Error{ErrorCode::certificate_invalid, "no"};
+  EXPECT_NE(world_.relay(world_.message(t.nonce, "intaglio-sap-one-time+jwe")).status, 200U);
+  EXPECT_EQ(world_.sam->open_sessions, 0);
+  EXPECT_EQ(world_.sam->orphans, std::vector<std::string>{t.key + " leaf"});
+}
+
+TEST_F(InteractionTest, ASessionWithoutACertificateEndsAndReportsNone) {
+  json::Value ask{{"profile", "one-time"}, {"hashAlgorithmOID", "2.16.840.1.101.3.4.2.1"}};
+  ask["documents"] = json::Value::array({{{"hash", encode_base64(test::digest_of("one"))}, {"label", "one.pdf"}}});
+  const auto t = opened("/sic/v1/sessions", ask);
+  world_.issuer_failure = Error{ErrorCode::not_authorised, "no"};
+  EXPECT_EQ(world_.relay(world_.message(t.nonce, "intaglio-sap-one-time+jwe")).status, 500U);
+  EXPECT_EQ(world_.sam->open_sessions, 0);
+  EXPECT_TRUE(world_.sam->orphans.empty());
+}
+
 TEST_F(InteractionTest, AGeneratedKeyWaitsForTheRegistrationAuthorityBeforeItIsAnswered) {
   const json::Value ask{{"signerID", "alice"}, {"algorithm", "rsa3072"}, {"profile", "direct-resident"}};
   const auto t = opened("/sic/v1/keys", ask);

@@ -93,6 +93,19 @@ std::variant<protocol::OpenSigning, csc::Refusal> parse_open_signing(const http:
   return protocol::OpenSigning{std::move(*key), *hash, std::move(suites), std::move(documents), client.id.text(), client.name};
 }
 
+std::variant<protocol::OpenOneTime, csc::Refusal> parse_open_one_time(const http::Request& request, const oauth::Client& client) {
+  auto parameters = Parameters::of(request);
+  auto profile = parameters.required_text("profile");
+  const auto oid = parameters.required_text("hashAlgorithmOID");
+  if (parameters.refusal()) return *parameters.refusal();
+  if (profile.empty() || profile.size() > 64) return invalid_parameter("profile");
+  const auto hash = crypto::parse_hash_oid(oid);
+  if (!hash) return invalid_parameter("hashAlgorithmOID");
+  auto documents = read_documents(parameters, *hash);
+  if (parameters.refusal()) return *parameters.refusal();
+  return protocol::OpenOneTime{std::move(profile), *hash, std::move(documents), client.id.text(), client.name};
+}
+
 std::variant<protocol::OpenEnrolment, csc::Refusal> parse_open_enrolment(const http::Request& request, const oauth::Client& client) {
   auto parameters = Parameters::of(request);
   const auto text = parameters.required_text("signerID");

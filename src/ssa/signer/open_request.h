@@ -12,6 +12,8 @@ namespace intaglio::ssa::signer {
 
 [[nodiscard]] std::variant<protocol::OpenSigning, csc::Refusal> parse_open_signing(const http::Request& request,
                                                                                    const oauth::Client& client);
+[[nodiscard]] std::variant<protocol::OpenOneTime, csc::Refusal> parse_open_one_time(const http::Request& request,
+                                                                                    const oauth::Client& client);
 [[nodiscard]] std::variant<protocol::OpenEnrolment, csc::Refusal> parse_open_enrolment(const http::Request& request,
                                                                                        const oauth::Client& client);
 [[nodiscard]] std::variant<protocol::OpenKeyGeneration, csc::Refusal> parse_open_key(const http::Request& request,

@@ -40,7 +40,12 @@ const compute = ({ transaction: input, terms, act }) => {
   const consent = sha256(fields('intaglio/consent/1', encoded, terms.id, terms.version, terms.language, act));
   const binding = sha256(fields('intaglio/binding/1', encoded, consent));
   const list = sha256(fields('intaglio/list/1', ...listed(input.documents)));
-  return Object.fromEntries(Object.entries({ transaction: encoded, consent, binding, list }).map(([name, octets]) => [name, octets.toString('hex')]));
+  // What an identity provider answers when a session begins with it (README, 10).
+  const session = input.purpose === 'one-time' ? {
+    session: sha256(fields('intaglio/session/1', ...listed(input.documents), terms.id, terms.version, terms.language, act, input.client_id, input.client_name,
+      input.profile, Buffer.from(input.nonce, 'hex'))),
+  } : {};
+  return Object.fromEntries(Object.entries({ transaction: encoded, consent, binding, list, ...session }).map(([name, octets]) => [name, octets.toString('hex')]));
 };
 
 const file = new URL('./vectors.json', import.meta.url);
@@ -51,7 +56,7 @@ if (process.argv.includes('--print')) {
   let wrong = 0;
   for (const { name, input, expected } of vectors) {
     const computed = compute(input);
-    for (const part of ['transaction', 'consent', 'binding', 'list']) {
+    for (const part of ['transaction', 'consent', 'binding', 'list', 'session']) {
       if (computed[part] === expected[part]) continue;
       wrong += 1;
       console.error(`${name}: ${part} is ${expected[part]}, computed ${computed[part]}`);

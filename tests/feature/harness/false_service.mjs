@@ -163,6 +163,11 @@ export class FalseService {
           purpose: 'sign', certificate: sha256(this.chain[0]), hash: hashCodes.sha256, suites: body.suites.map((name) => suiteNames.indexOf(name) + 1),
           documents: body.documents.map(({ hash, label }) => ({ digest: Buffer.from(hash, 'base64'), label })),
         });
+      case '/sic/v1/sessions':
+        return this.#open({
+          purpose: 'one-time', signer: 'cred', profile: body.profile, hash: hashCodes.sha256, suites: [7],
+          documents: body.documents.map(({ hash, label }) => ({ digest: Buffer.from(hash, 'base64'), label })),
+        });
       case '/sic/v1/enrolments': return this.#open({ purpose: 'enrol', key: '', profile: '' });
       case '/sic/v1/keys': return this.#open({ purpose: 'key', suites: [keyAlgorithms.indexOf(body.algorithm) + 1] });
       case '/sic/v1/messages': return this.#message(body);

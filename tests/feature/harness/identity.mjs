@@ -15,6 +15,23 @@ export const delegatedPolicy = (provider, { changes = {}, factors } = {}) => () 
   return document;
 };
 
+/** The example policy of the profile one-time with this provider in it; `seconds`: how long a session lasts. */
+export const oneTimePolicy = (provider, { seconds = 60 } = {}) => () => {
+  const document = JSON.parse(readFileSync(path.join(repository, 'deploy/examples/one-time/policy.json'), 'utf8'));
+  for (const profile of document.profiles) {
+    Object.assign(profile, { per_minute: 0, per_day: 0 });
+    profile.one_time.session_seconds = seconds;
+  }
+  document.identity_providers = [provider.policy()];
+  return document;
+};
+
+/** What an identity provider answers when a session begins with it (api/sap, 10); `parsed` is T. */
+export const sessionOf = (parsed, terms, act) => sha256(fields(
+  'intaglio/session/1', number(parsed.documents.length), ...parsed.documents.flatMap(({ digest, label }) => [digest, label]),
+  terms.id, terms.version, terms.language, act, parsed.clientId, parsed.clientName, parsed.profile, parsed.nonce,
+));
+
 const spkiOf = ({ x, y }) => Buffer.concat([
   Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex'), Buffer.from([4]), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url'),
 ]);

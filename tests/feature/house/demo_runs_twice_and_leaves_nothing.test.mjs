@@ -70,6 +70,22 @@ describe('make demo', () => {
     }
   });
 
+  it('does the same in the profile one-time, where nobody is registered', async () => {
+    const once = mkdtempSync(path.join(tmpdir(), 'intaglio-demo-'));
+    const environment = { INTAGLIO_BIN: binaries, INTAGLIO_RUN: once, PROFILE: 'one-time' };
+    try {
+      for (const signer of ['signer-1', 'signer-2']) {
+        const result = await runAside(demo.program, [], { environment });
+        assert.equal(result.status, 0, result.stdout + result.stderr);
+        for (const line of [/the SAM signed and destroyed the key/, /a short-term certificate/, /pdfsig: Signature is Valid, Total document signed/, /CAdES Verification successful/, /audit log, offline: /]) assert.match(result.stdout, line);
+        assert.deepEqual(running(once), []);
+        assert.ok(!existsSync(path.join(once, 'demo', signer, 'pin')));
+      }
+    } finally {
+      rmSync(once, { recursive: true, force: true });
+    }
+  });
+
   it('keeps every secret in files of mode 0600', () => {
     for (const file of readdirSync(path.join(folder, 'secrets'))) assert.equal(statSync(path.join(folder, 'secrets', file)).mode & 0o777, 0o600, file);
     for (const file of ['demo/signer-1/pin', 'demo/signer-1/totp-seed', 'demo/signer-1/activation-code', 'clients/demo/client.key.pem', 'operators/ra-1/operator.key.pem', 'tls/ssa.key.pem']) {

@@ -105,6 +105,15 @@ describe('the command line', () => {
     it('another profile', () => refusedBeforeTheMessage(keyWords, { transaction: () => ({ profile: 'weak' }) }, /the profile differs/));
   });
 
+  describe('begins no session with', () => {
+    const words = () => ['sign', path.join(repository, 'examples/contract.pdf'), '-o', 'never.pdf', '--session', 'one-time', '--client', 'client.toml', '--yes', '--id-token-program', '/bin/false'];
+    const swaps = [
+      ['another profile', { profile: 'weak' }, /the profile differs/],
+      ['another digest', { documents: [{ digest: Buffer.alloc(32, 1), label: 'contract.pdf' }] }, /the list of documents differs/],
+    ];
+    for (const [name, swap, reason] of swaps) it(name, () => refusedBeforeTheMessage(words(), { transaction: () => swap }, reason));
+  });
+
   describe('does not use', () => {
     it('a signature of another key', async () => {
       const words = ['sign', 'contract.pdf', '-o', 'wrong.pdf', '--credential', 'cred', '--client', 'client.toml', '--yes', ...script];
