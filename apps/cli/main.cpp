@@ -418,14 +418,18 @@ void add_ra(CLI::App& program, const Clock& clock) {
       add_state("resume", "Lift a suspension", "\nExample:\n  intaglio ra resume --operator operator.toml --credential cred-1");
   resume->callback([options = resumed, &clock] { chosen = [options, &clock] { return resume_key(*options, clock); }; });
   auto [revoke, revoked] =
-      add_state("revoke", "Revoke a certificate, for good",
+      add_state("revoke", "Revoke a certificate, for good, or put it on hold (--reason certificateHold)",
                 "\nExample:\n  intaglio ra revoke --operator operator.toml --credential cred-1 --serial 1f00… --reason keyCompromise");
   revoke->add_option("--serial", revoked->serial, "serial number, hexadecimal, as `ra certify` printed it")->required()->type_name("HEX");
   revoke
       ->add_option("--reason", revoked->reason,
-                   "RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, unspecified …")
+                   "RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, unspecified …; certificateHold suspends")
       ->required();
   revoke->callback([options = revoked, &clock] { chosen = [options, &clock] { return revoke_certificate(*options, clock); }; });
+  auto [release, released] = add_state("release", "End a certificate's hold; `ra resume` takes the key up again",
+                                       "\nExample:\n  intaglio ra release --operator operator.toml --credential cred-1 --serial 1f00…");
+  release->add_option("--serial", released->serial, "serial number, hexadecimal, as `ra certify` printed it")->required()->type_name("HEX");
+  release->callback([options = released, &clock] { chosen = [options, &clock] { return release_certificate(*options, clock); }; });
 }
 
 /// Commands of other programs that stand beside this one.

@@ -50,7 +50,7 @@ Status make_root(const Ceremony& ceremony) {
   if (!certificate) return certificate.error();
   auto root = ca::Issuer::make(*certificate, *signer);
   if (!root) return root.error();
-  auto list = ca::make_root_list(*root, 1, settings->list_validity, *clock);
+  auto list = ca::make_first_root_list(*root, settings->list_validity, *clock);
   if (!list) return list.error();
   if (auto written = write_public(settings->list, *list); !written) return written;
   std::printf("root: %s\nSHA-256: %s\n", certificate->subject().c_str(), encode_hex(certificate->fingerprint()).c_str());
@@ -92,35 +92,95 @@ Status make_time_stamping_key(const Ceremony& ceremony) {
   return {};
 }
 
-Status certify(const Ceremony& ceremony) {
-  auto settings = load_root_settings(ceremony.root_config);
+/// The root, opened for one act: its settings, its key, its certificate and the list in force. The token outlives the issuer.
+struct Root {
+  RootSettings settings;
+  std::shared_ptr<const Clock> clock;
+  std::shared_ptr<token::Token> token;
+  ca::Issuer issuer;
+  Bytes list;
+};
+
+Result<crypto::Certificate> read_certificate(const std::filesystem::path& path) {
+  auto der = read_file(path, max_file_bytes);
+  if (!der) return der.error();
+  return crypto::Certificate::parse_der(*der);
+}
+
+Result<Root> open_root(const std::filesystem::path& config) {
+  auto settings = load_root_settings(config);
   if (!settings) return settings.error();
+  auto certificate = read_certificate(settings->certificate);
+  if (!certificate) return certificate.error();
+  auto list = read_file(settings->list, crypto::max_crl_bytes);
+  if (!list) return list.error();
+  auto token = open_token(settings->token, SoftHsmConf::file_first);
+  if (!token) return token.error();
+  auto signer = find_signer(*token, settings->key);
+  if (!signer) return signer.error();
+  auto issuer = ca::Issuer::make(*certificate, *signer);
+  if (!issuer) return issuer.error();
+  const auto clock = make_system_clock(settings->clock);
+  return Root{std::move(*settings), clock, std::move(*token), std::move(*issuer), std::move(*list)};
+}
+
+Status certify(const Ceremony& ceremony) {
   if (ceremony.request.empty() || ceremony.certificate.empty())
     return Error{ErrorCode::configuration, "certify needs --request and --certificate"};
   if (auto free = refuse_existing(ceremony.certificate); !free) return free;
   auto request = read_file(ceremony.request, max_file_bytes);
   if (!request) return request.error();
-  auto der = read_file(settings->certificate, max_file_bytes);
-  if (!der) return der.error();
-  auto root_certificate = crypto::Certificate::parse_der(*der);
-  if (!root_certificate) return root_certificate.error();
-  auto old_list = read_file(settings->list, crypto::max_crl_bytes);
-  auto old = old_list ? crypto::parse_crl(*old_list) : Result<crypto::RevocationList>(old_list.error());
-  if (!old) return old.error();
-
-  const auto clock = make_system_clock(settings->clock);
-  auto token = open_token(settings->token, SoftHsmConf::file_first);
-  if (!token) return token.error();
-  auto signer = find_signer(*token, settings->key);
-  if (!signer) return signer.error();
-  auto root = ca::Issuer::make(*root_certificate, *signer);
+  auto root = open_root(ceremony.root_config);
   if (!root) return root.error();
-  auto certificate = ca::certify_authority(*request, settings->issuing_validity, *root, settings->public_url, *clock);
+  const RootSettings& settings = root->settings;
+  auto certificate = ca::certify_authority(*request, settings.issuing_validity, root->issuer, settings.public_url, *root->clock);
   if (!certificate) return certificate.error();
-  auto list = ca::make_root_list(*root, old->number + 1, settings->list_validity, *clock);
+  auto list = ca::make_root_list(root->issuer, root->list, settings.list_validity, *root->clock);
   if (!list) return list.error();
-  if (auto written = write_public(settings->list, *list); !written) return written;
+  if (auto written = write_public(settings.list, *list); !written) return written;
   std::printf("issuing CA: %s\nSHA-256: %s\n", certificate->subject().c_str(), encode_hex(certificate->fingerprint()).c_str());
+  return write_public(ceremony.certificate, certificate->der());
+}
+
+/// The root's next list; with --certificate and --reason it names that certificate from now on.
+Status renew_list(const Ceremony& ceremony, bool revokes) {
+  std::optional<crypto::Certificate> revoked;
+  auto reason = crypto::RevocationReason::unspecified;
+  if (revokes) {
+    if (ceremony.certificate.empty() || ceremony.reason.empty())
+      return Error{ErrorCode::configuration, "revoke needs --certificate and --reason"};
+    auto certificate = read_certificate(ceremony.certificate);
+    if (!certificate) return certificate.error();
+    auto parsed = crypto::parse_revocation_reason(ceremony.reason);
+    if (!parsed) return parsed.error();
+    // An authority's certificate is not put on hold: relying parties could not tell what became of what it issued meanwhile.
+    if (*parsed == crypto::RevocationReason::certificate_hold || *parsed == crypto::RevocationReason::remove_from_crl)
+      return Error{ErrorCode::unsupported, "an authority is revoked for good"};
+    revoked = std::move(*certificate);
+    reason = *parsed;
+  }
+  auto root = open_root(ceremony.root_config);
+  if (!root) return root.error();
+  auto list =
+      ca::make_root_list(root->issuer, root->list, root->settings.list_validity, *root->clock, revoked ? &*revoked : nullptr, reason);
+  if (!list) return list.error();
+  if (revoked) std::printf("revoked: %s, serial %s\n", revoked->subject().c_str(), revoked->serial_hex().c_str());
+  return write_public(root->settings.list, *list);
+}
+
+/// Certifies another root with this one's key.
+Status cross(const Ceremony& ceremony) {
+  if (ceremony.other.empty() || ceremony.certificate.empty())
+    return Error{ErrorCode::configuration, "cross needs --other and --certificate"};
+  if (auto free = refuse_existing(ceremony.certificate); !free) return free;
+  auto other = read_certificate(ceremony.other);
+  if (!other) return other.error();
+  auto root = open_root(ceremony.root_config);
+  if (!root) return root.error();
+  auto certificate = ca::cross_certify(*other, root->issuer, root->settings.public_url, *root->clock);
+  if (!certificate) return certificate.error();
+  std::printf("root: %s, certified by: %s\nSHA-256: %s\n", certificate->subject().c_str(), certificate->issuer().c_str(),
+              encode_hex(certificate->fingerprint()).c_str());
   return write_public(ceremony.certificate, certificate->der());
 }
 
@@ -164,6 +224,8 @@ Status perform(const Ceremony& ceremony) {
   if (ceremony.act == "request") return make_request(ceremony);
   if (ceremony.act == "certify") return certify(ceremony);
   if (ceremony.act == "tsa") return make_time_stamping_key(ceremony);
+  if (ceremony.act == "list" || ceremony.act == "revoke") return renew_list(ceremony, ceremony.act == "revoke");
+  if (ceremony.act == "cross") return cross(ceremony);
   return make_issuing(ceremony);
 }
 

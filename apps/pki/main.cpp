@@ -43,8 +43,8 @@ Result<ca::AuthorityConfig> read_authority_config(const Settings& settings) {
   if (!identity_text) return identity_text.error();
   auto identity = crypto::parse_jwk(as_text(*identity_text));
   if (!identity) return Error{ErrorCode::configuration, "authority.sam_identity: " + identity.error().detail};
-  return ca::AuthorityConfig{std::move(*profiles),       std::move(*policy),  std::move(*identity),
-                             settings.assertion_max_age, settings.public_url, settings.qualified};
+  return ca::AuthorityConfig{std::move(*profiles), std::move(*policy), std::move(*identity),        settings.assertion_max_age,
+                             settings.public_url,  settings.qualified, settings.responder_validity, settings.publisher.freshest};
 }
 
 Result<ca::Service::Config> read_service_config(const Settings& settings, const crypto::Certificate& root,
@@ -61,7 +61,7 @@ Result<ca::Service::Config> read_service_config(const Settings& settings, const 
                              std::move(operators),
                              settings.request_max_age,
                              settings.publisher,
-                             settings.ocsp_validity,
+                             settings.responder,
                              settings.ocsp_cache,
                              {root.der(), std::move(*root_list)},
                              std::nullopt};
@@ -176,13 +176,17 @@ int main(int argc, char** argv) {
   app.add_option("--config", ceremony.config, "configuration file (deploy/examples/pki.toml)");
   app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
-  app.add_option(
-         "--ceremony", ceremony.act,
-         "one act of the key ceremony, then end: root, request, certify, issuing (request and certify), or tsa (a time-stamping key)")
-      ->check(CLI::IsMember({"root", "request", "certify", "issuing", "tsa"}));
+  app.add_option("--ceremony", ceremony.act,
+                 "one act of the key ceremony, then end: root, request, certify, issuing (request and certify), tsa (a time-stamping key), "
+                 "list (the "
+                 "root's next list), revoke (an issuing CA, on the root's list), or cross (certify another root)")
+      ->check(CLI::IsMember({"root", "request", "certify", "issuing", "tsa", "list", "revoke", "cross"}));
   app.add_option("--root-config", ceremony.root_config, "configuration of the root (deploy/examples/pki-root.toml); ceremonies only");
   app.add_option("--request", ceremony.request, "ceremony: the issuing CA's request, DER");
-  app.add_option("--certificate", ceremony.certificate, "ceremony certify: where the issuing CA's certificate is written, DER");
+  app.add_option("--certificate", ceremony.certificate,
+                 "ceremony certify and cross: where the new certificate is written, DER; revoke: the certificate to revoke");
+  app.add_option("--other", ceremony.other, "ceremony cross: the other root's certificate, DER");
+  app.add_option("--reason", ceremony.reason, "ceremony revoke: reason of RFC 5280, for example cACompromise");
   CLI11_PARSE(app, argc, argv);
   if (!arguments.describe_config && ceremony.act.empty() && ceremony.config.empty()) {
     std::fprintf(stderr, "intaglio-pki: --config FILE is needed; see --help\n");

@@ -162,8 +162,22 @@ Settings read(config::Document& document) {
   settings.publisher.interval =
       std::chrono::minutes(list.integer("interval_minutes", "A new list at the latest after so long.", {1, 525600}, 60));
   if (settings.publisher.interval >= settings.publisher.validity) list.refuse("interval_minutes", "must be less than the validity");
+  settings.publisher.delta_validity = std::chrono::minutes(
+      list.integer("delta_validity_minutes", "The same of delta lists, which certificates name then; 0: none are made.", {0, 525600}, 0));
+  if (settings.publisher.delta_validity.count() != 0) {
+    if (settings.publisher.delta_validity <= settings.publisher.interval || settings.publisher.delta_validity > settings.publisher.validity)
+      list.refuse("delta_validity_minutes", "must be more than the interval and at most the validity");
+    settings.publisher.freshest = settings.public_url + "/crl/issuing-delta.crl";
+  }
+  settings.publisher.keep_expired =
+      list.boolean("keep_expired", "Whether what is revoked stays on the list after its certificate's end.", true);
   auto ocsp = document.section("ocsp", "OCSP answers.");
-  settings.ocsp_validity = std::chrono::minutes(ocsp.integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
+  settings.responder.validity = std::chrono::minutes(ocsp.integer("validity_minutes", "nextUpdate after thisUpdate.", {1, 10080}, 60));
+  settings.responder.preproduced = static_cast<std::size_t>(
+      ocsp.integer("preproduced", "Answers that are signed before they are asked for, at most; 0: none.", {0, 10'000'000}, 100'000));
+  settings.responder.archive = ocsp.boolean("archive", "Whether answers state that ended certificates are answered for.", true);
+  settings.responder_validity = std::chrono::days(
+      ocsp.integer("certificate_days", "Validity of the responder's certificate, which cannot be revoked: short.", {1, 397}, 30));
   settings.ocsp_cache =
       ocsp.seconds("cache_seconds", "How long caches may keep the answer to a GET without nonce; 0: not at all.", {0, 86400}, 60);
   read_time_stamping(document, settings);

@@ -34,7 +34,9 @@ struct Settings {
   std::chrono::seconds request_max_age, assertion_max_age;
   std::vector<std::pair<std::string, crypto::PublicKey>> operators;
   intaglio::pki::PublisherConfig publisher;
-  std::chrono::seconds ocsp_validity, ocsp_cache;
+  intaglio::pki::ResponderConfig responder;
+  std::chrono::days responder_validity;
+  std::chrono::seconds ocsp_cache;
   /// The role `tsa`, when it is on.
   struct TimeStamping {
     intaglio::pki::UnitProfile unit;

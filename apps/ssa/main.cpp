@@ -151,11 +151,16 @@ struct Watch {
   http::Router router;
 };
 
-/// Revocations reach the SAM with the request that makes them; this repeats the list in force, for what was missed.
+/// Revocations reach the SAM with the request that makes them; this repeats the lists in force, for what was missed, and brings what the root
+/// revoked.
 void push_revocation_data(const Opened& opened) {
-  const auto crl = opened.authority->current_crl();
-  if (!crl) return log::refusal("revocation.not_fetched", crl.error());
-  if (const auto told = opened.sam->put_revocation_data(*crl); !told) log::refusal("revocation.not_taken", told.error());
+  for (const auto& crl : {opened.authority->root_crl(), opened.authority->current_crl()}) {
+    if (!crl) {
+      log::refusal("revocation.not_fetched", crl.error());
+    } else if (const auto told = opened.sam->put_revocation_data(*crl); !told) {
+      log::refusal("revocation.not_taken", told.error());
+    }
+  }
 }
 
 Status serve(Settings settings) {

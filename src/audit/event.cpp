@@ -87,7 +87,7 @@ constexpr auto kinds = std::to_array<Kind>({
      {}},
     {EventType::certificate_refused, "certificate.refused", {"code"}, {}},
     {EventType::revocation_recorded, "revocation.recorded", {"serial", "reason"}, {"rid", "crl_number"}},
-    {EventType::crl_issued, "crl.issued", {"number", "entries", "crl_sha256", "next_update"}, {}},
+    {EventType::crl_issued, "crl.issued", {"number", "entries", "crl_sha256", "next_update"}, {"delta_sha256", "base"}},
     {EventType::user_added, "user.added", {"proposal", "person", "roles", "key"}, {}},
     {EventType::user_changed, "user.changed", {"change"}, {"proposal", "roles", "key", "reason"}},
     {EventType::proposal_made, "proposal.made", {"operation", "digest", "ends", "target"}, {"roles", "key", "policy_digest"}},

@@ -21,6 +21,7 @@ using RequestHandle = std::unique_ptr<OCSP_REQUEST, Freed<OCSP_REQUEST_free>>;
 using ResponseHandle = std::unique_ptr<OCSP_RESPONSE, Freed<OCSP_RESPONSE_free>>;
 using BasicHandle = std::unique_ptr<OCSP_BASICRESP, Freed<OCSP_BASICRESP_free>>;
 using CertificateIdHandle = std::unique_ptr<OCSP_CERTID, Freed<OCSP_CERTID_free>>;
+using GeneralizedTimeHandle = std::unique_ptr<ASN1_GENERALIZEDTIME, Freed<ASN1_GENERALIZEDTIME_free>>;
 using StoreHandle = std::unique_ptr<X509_STORE, Freed<X509_STORE_free>>;
 using ChainHandle = std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * chain) { sk_X509_free(chain); })>;
 
@@ -59,10 +60,11 @@ Result<CrlHandle> parse_native_crl(ByteView der) {
 
 /// RFC 5280 section 5.2: a list with a critical extension that is not processed must not be used.
 template <typename Holder, typename Count, typename Get>
-Status refuse_critical(const Holder* holder, Count count, Get get, std::string_view what) {
+Status refuse_critical(const Holder* holder, Count count, Get get, std::string_view what, int processed = NID_undef) {
   for (int index = 0; index < count(holder); ++index) {
-    const X509_EXTENSION* extension = get(holder, index);
-    if (X509_EXTENSION_get_critical(extension) == 1) {
+    X509_EXTENSION* extension = get(holder, index);
+    const bool is_processed = processed != NID_undef && OBJ_obj2nid(X509_EXTENSION_get_object(extension)) == processed;
+    if (X509_EXTENSION_get_critical(extension) == 1 && !is_processed) {
       return Error{ErrorCode::unsupported, "a critical extension in " + std::string(what)};
     }
   }
@@ -82,13 +84,33 @@ Result<RevokedCertificate> read_entry(const X509_REVOKED* entry) {
   return RevokedCertificate{detail::read_serial(X509_REVOKED_get0_serialNumber(entry)), *at, *code};
 }
 
-Result<std::uint64_t> read_crl_number(const X509_CRL* crl) {
-  const IntegerHandle number(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(crl, NID_crl_number, nullptr, nullptr)));
+Result<std::uint64_t> read_crl_number(const X509_CRL* crl, int nid, std::string_view what) {
+  const IntegerHandle number(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(crl, nid, nullptr, nullptr)));
   std::uint64_t value = 0;
   if (!number || ASN1_INTEGER_get_uint64(&value, number.get()) != 1) {
-    return refusal(ErrorCode::invalid_request, "a revocation list without cRLNumber, or with one beyond 64 bits");
+    return refusal(ErrorCode::invalid_request, "a revocation list without " + std::string(what) + ", or with one beyond 64 bits");
   }
   return value;
+}
+
+/// `processed`: the one critical extension that may stand in it.
+Result<RevocationList> read_list(X509_CRL* native, int processed) {
+  if (auto done = refuse_critical(native, X509_CRL_get_ext_count, X509_CRL_get_ext, "a revocation list", processed); !done)
+    return done.error();
+  auto this_update = detail::read_time(X509_CRL_get0_lastUpdate(native));
+  auto next_update = detail::read_time(X509_CRL_get0_nextUpdate(native));
+  auto number = read_crl_number(native, NID_crl_number, "cRLNumber");
+  if (!this_update) return this_update.error();
+  if (!next_update) return next_update.error();
+  if (!number) return number.error();
+  RevocationList list{detail::encode_with(X509_CRL_get_issuer(native), i2d_X509_NAME), *this_update, *next_update, *number, {}};
+  STACK_OF(X509_REVOKED)* entries = X509_CRL_get_REVOKED(native);
+  for (int index = 0; index < sk_X509_REVOKED_num(entries); ++index) {
+    auto entry = read_entry(sk_X509_REVOKED_value(entries, index));
+    if (!entry) return entry.error();
+    list.revoked.push_back(std::move(*entry));
+  }
+  return list;
 }
 
 OcspCertificateId read_certificate_id(OCSP_CERTID* id) {
@@ -155,11 +177,21 @@ Result<OcspSingleAnswer> read_single(OCSP_SINGLERESP* single) {
                           std::nullopt,
                           std::nullopt,
                           *begins,
+                          std::nullopt,
                           std::nullopt};
   if (next_update != nullptr) {
     auto ends = detail::read_time(next_update);
     if (!ends) return ends.error();
     answer.next_update = *ends;
+  }
+  int found = 0;
+  const GeneralizedTimeHandle cutoff(
+      static_cast<ASN1_GENERALIZEDTIME*>(OCSP_SINGLERESP_get1_ext_d2i(single, NID_id_pkix_OCSP_archiveCutoff, &found, nullptr)));
+  if (!cutoff && found != -1) return refusal(ErrorCode::invalid_request, "an archive cutoff does not parse");
+  if (cutoff) {
+    auto since = detail::read_time(cutoff.get());
+    if (!since) return since.error();
+    answer.archive_cutoff = *since;
   }
   if (answer.status != CertificateStatus::revoked) return answer;
   auto at = detail::read_time(revoked_at);
@@ -196,22 +228,22 @@ const RevokedCertificate* RevocationList::find(std::string_view serial_hex) cons
 Result<RevocationList> parse_crl(ByteView der) {
   auto crl = parse_native_crl(der);
   if (!crl) return crl.error();
-  X509_CRL* native = crl->get();
-  if (auto done = refuse_critical(native, X509_CRL_get_ext_count, X509_CRL_get_ext, "a revocation list"); !done) return done.error();
-  auto this_update = detail::read_time(X509_CRL_get0_lastUpdate(native));
-  auto next_update = detail::read_time(X509_CRL_get0_nextUpdate(native));
-  auto number = read_crl_number(native);
-  if (!this_update) return this_update.error();
-  if (!next_update) return next_update.error();
-  if (!number) return number.error();
-  RevocationList list{detail::encode_with(X509_CRL_get_issuer(native), i2d_X509_NAME), *this_update, *next_update, *number, {}};
-  STACK_OF(X509_REVOKED)* entries = X509_CRL_get_REVOKED(native);
-  for (int index = 0; index < sk_X509_REVOKED_num(entries); ++index) {
-    auto entry = read_entry(sk_X509_REVOKED_value(entries, index));
-    if (!entry) return entry.error();
-    list.revoked.push_back(std::move(*entry));
-  }
-  return list;
+  // Critical by its definition; written otherwise it would make changes look like the whole.
+  if (refused_by("crl.delta", X509_CRL_get_ext_by_NID(crl->get(), NID_delta_crl, -1) >= 0))
+    return Error{ErrorCode::unsupported, "a delta list where a complete one is asked for"};
+  return read_list(crl->get(), NID_undef);
+}
+
+Result<DeltaRevocationList> parse_delta_crl(ByteView der) {
+  auto crl = parse_native_crl(der);
+  if (!crl) return crl.error();
+  auto base = read_crl_number(crl->get(), NID_delta_crl, "deltaCRLIndicator");
+  if (!base) return base.error();
+  auto changes = read_list(crl->get(), NID_delta_crl);
+  if (!changes) return changes.error();
+  if (refused_by("crl.delta.base", *base >= changes->number))
+    return Error{ErrorCode::invalid_request, "a delta list that is not later than its base"};
+  return DeltaRevocationList{std::move(*changes), *base};
 }
 
 Status verify_crl(ByteView der, const Certificate& issuer) {
@@ -243,6 +275,24 @@ bool OcspCertificateId::is_of(const Certificate& issuer) const {
   const CertificateIdHandle asked(d2i_OCSP_CERTID(nullptr, &at, static_cast<long>(der.size())));
   const CertificateIdHandle ours(OCSP_cert_to_id(hash, nullptr, issuer.native()));
   return asked && ours && OCSP_id_issuer_cmp(asked.get(), ours.get()) == 0;
+}
+
+Result<Bytes> ocsp_issuer_part(const Certificate& issuer, std::string_view hash_oid) {
+  const EVP_MD* hash = EVP_get_digestbynid(OBJ_txt2nid(std::string(hash_oid).c_str()));
+  if (hash == nullptr) return Error{ErrorCode::unsupported, "a hash that OpenSSL does not know"};
+  const IntegerHandle serial(ASN1_INTEGER_new());
+  const X509_NAME* name = X509_get_subject_name(issuer.native());
+  const ASN1_BIT_STRING* key = X509_get0_pubkey_bitstr(issuer.native());
+  if (!serial || key == nullptr || ASN1_INTEGER_set(serial.get(), 1) != 1) return refusal(ErrorCode::internal, "making a CertID");
+  const CertificateIdHandle id(OCSP_cert_id_new(hash, name, key, serial.get()));
+  if (!id) return refusal(ErrorCode::internal, "making a CertID");
+  auto members = detail::read_sequence(detail::encode_with(id.get(), i2d_OCSP_CERTID));
+  if (!members) return members.error();
+  if (members->size() != 4) return Error{ErrorCode::internal, "a CertID has four members"};
+  members->pop_back();
+  Bytes part;
+  for (const Bytes& member : *members) part.insert(part.end(), member.begin(), member.end());
+  return part;
 }
 
 Result<OcspRequest> parse_ocsp_request(ByteView der) {

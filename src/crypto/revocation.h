@@ -45,6 +45,13 @@ struct RevocationList {
 
 /// Refused: trailing bytes, no nextUpdate, no cRLNumber, a critical extension, more than max_crl_bytes. Not verified yet.
 [[nodiscard]] Result<RevocationList> parse_crl(ByteView der);
+/// A delta list (RFC 5280, 5.2.4): what changed since the complete list of number `base`; removeFromCRL for what is released.
+struct DeltaRevocationList {
+  RevocationList changes;
+  std::uint64_t base;
+};
+/// Refused: what parse_crl refuses, but for the critical deltaCRLIndicator, which must be there; a base not below its own number.
+[[nodiscard]] Result<DeltaRevocationList> parse_delta_crl(ByteView der);
 /// Signed by this issuer with a suite of ours, issuer name equal, the issuer's keyUsage allows cRLSign. Says nothing on time.
 [[nodiscard]] Status verify_crl(ByteView der, const Certificate& issuer);
 
@@ -57,6 +64,9 @@ struct OcspCertificateId {
   /// Whether the hashes are this issuer's.
   [[nodiscard]] bool is_of(const Certificate& issuer) const;
 };
+/// What a CertID of this issuer says before its serial number, as clients write it: the hash (dotted; SHA-1 or SHA-2) with NULL
+/// parameters, and the hashes of name and key. A CertID is the SEQUENCE of this and the serial number's INTEGER.
+[[nodiscard]] Result<Bytes> ocsp_issuer_part(const Certificate& issuer, std::string_view hash_oid);
 struct OcspRequest {
   std::vector<OcspCertificateId> certificates;
   Bytes nonce;  ///< content of the extension's OCTET STRING, 1 to 128 bytes (RFC 9654); empty when there is none
@@ -76,6 +86,7 @@ struct OcspSingleAnswer {
   std::optional<RevocationReason> reason;
   UnixTime this_update;
   std::optional<UnixTime> next_update;
+  std::optional<UnixTime> archive_cutoff{};  ///< since when ended certificates are answered for (RFC 6960, 4.4.4)
 };
 struct OcspAnswer {
   UnixTime produced_at;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "crypto/der.h"
+#include "crypto/signer.h"
 
 namespace intaglio::crypto {
 namespace {
@@ -62,6 +64,56 @@ TEST(RevocationList, DoesNotVerifyWhenAnyByteChanged) {
     changed[index] ^= 0x01;
     EXPECT_FALSE(verify_crl(changed, issuer)) << "byte " << index;
   }
+}
+
+/// A list of a throw-away key, number 7, with these further extensions.
+Bytes list_with(const std::vector<Bytes>& extensions, const std::vector<Bytes>& entries = {}) {
+  const auto key = *SoftwareKey::generate();
+  const auto suite = SignatureSuite::ecdsa_sha256;
+  std::vector<Bytes> all = {der::sequence({der::oid("2.5.29.20"), der::octet_string(der::integer(std::uint64_t{7}))})};
+  all.insert(all.end(), extensions.begin(), extensions.end());
+  const Bytes tbs = der::sequence({der::integer(std::uint64_t{1}), algorithm_identifier(suite), *encode_name({{"2.5.4.3", "Test CA"}}),
+                                   der::time(during), der::time(during + std::chrono::hours(1)),
+                                   entries.empty() ? Bytes{} : der::sequence(entries), der::explicit_tag(0, der::sequence(all))});
+  return assemble_signed(tbs, suite, *key->sign(suite, tbs));
+}
+
+Bytes delta_indicator(std::uint64_t base, bool critical) {
+  return der::sequence({der::oid("2.5.29.27"), critical ? der::boolean(true) : Bytes{}, der::octet_string(der::integer(base))});
+}
+
+TEST(DeltaRevocationList, IsReadWithItsBaseAndNeverAsACompleteOne) {
+  const Bytes removed = der::sequence({der::integer(std::uint64_t{9}), der::time(during),
+                                       der::sequence({der::sequence({der::oid("2.5.29.21"), der::octet_string(der::enumerated(8))})})});
+  const Bytes der = list_with({delta_indicator(5, true)}, {removed});
+  const auto delta = parse_delta_crl(der);
+  ASSERT_TRUE(delta) << delta.error().detail;
+  EXPECT_EQ(delta->base, 5U);
+  EXPECT_EQ(delta->changes.number, 7U);
+  EXPECT_EQ(delta->changes.find("09")->reason, RevocationReason::remove_from_crl);
+  EXPECT_EQ(parse_crl(der).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(parse_crl(list_with({delta_indicator(5, false)})).error().code, ErrorCode::unsupported) << "though it is not critical";
+}
+
+TEST(DeltaRevocationList, IsReadAsAnotherWriterWroteIt) {
+  const auto delta = parse_delta_crl(vector("delta.der"));
+  ASSERT_TRUE(delta) << delta.error().detail;
+  EXPECT_EQ(delta->base, 5U);
+  EXPECT_EQ(delta->changes.number, 7U);
+  EXPECT_EQ(delta->changes.find("0a0b")->reason, RevocationReason::remove_from_crl);
+  EXPECT_EQ(delta->changes.find("0a0c")->reason, RevocationReason::key_compromise);
+  EXPECT_FALSE(parse_crl(vector("delta.der")));
+  EXPECT_FALSE(parse_delta_crl(vector("crl.der")));
+}
+
+TEST(DeltaRevocationList, IsRefusedWithoutABaseBelowItAndWithWhatIsNotProcessed) {
+  EXPECT_TRUE(parse_delta_crl(list_with({delta_indicator(6, true)})));
+  EXPECT_FALSE(parse_delta_crl(list_with({delta_indicator(7, true)})));
+  EXPECT_FALSE(parse_delta_crl(list_with({delta_indicator(8, true)})));
+  EXPECT_FALSE(parse_delta_crl(list_with({})));
+  const Bytes partition =
+      der::sequence({der::oid("2.5.29.28"), der::boolean(true), der::octet_string(der::sequence(std::vector<Bytes>{}))});
+  EXPECT_EQ(parse_delta_crl(list_with({delta_indicator(5, true), partition})).error().code, ErrorCode::unsupported);
 }
 
 TEST(RevocationReasons, AreTheStandardsNames) {

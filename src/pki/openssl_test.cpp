@@ -78,13 +78,14 @@ TEST_F(OpenSsl, ReadsTheListsNumberAndReason) {
 }
 
 TEST_F(OpenSsl, AcceptsTheRespondersAnswers) {
-  Responder responder(pki.authority->issuer(), *pki.authority->responder_certificate(pki.ocsp_key->public_key()), pki.ocsp_key,
-                      std::chrono::hours(1), pki.environment());
+  const auto responder =
+      std::move(*Responder::open({std::chrono::hours(1)}, pki.authority->issuer(),
+                                 *pki.authority->responder_certificate(pki.ocsp_key->public_key()), pki.ocsp_key, pki.environment()));
   const auto ask = [&](const std::string& options) {
     const std::string about = " -issuer " + at("issuing.pem") + " " + options + " -cert " + at("leaf.pem") + " -serial 0x1234 ";
     const auto made = run("openssl ocsp" + about + "-reqout " + at("request.der"));
     EXPECT_EQ(made.status, 0) << made.output;
-    write("response.der", as_text(responder.answer(*read_file(folder / "request.der", 1 << 16))));
+    write("response.der", as_text(responder->answer(*read_file(folder / "request.der", 1 << 16))));
     const std::string trust =
         "openssl ocsp -CAfile " + at("root.pem") + " -verify_other " + at("issuing.pem") + " -respin " + at("response.der");
     // Once with the request, whose nonce must be repeated; once for the status of each certificate, which the tool prints then only.

@@ -11,6 +11,8 @@ namespace intaglio::pki {
 
 namespace {
 
+/// Before lists and certificates are looked at again.
+constexpr std::size_t answers_at_once = 4096;
 constexpr std::string_view ocsp_response_type = "application/ocsp-response";
 
 http::Response binary_answer(ByteView body, std::string_view type) {
@@ -46,18 +48,16 @@ Result<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
-/// RFC 5019, 6.2. A cache keeps an answer for `longest` at most, and not up to nextUpdate as that clause would allow: so long does it
-/// hide a revocation.
-void add_caching(http::Response& response, const OcspReply& reply, std::chrono::seconds longest) {
-  const auto age = reply.window ? std::min(longest, reply.window->next_update - reply.window->this_update) : std::chrono::seconds(0);
+/// For how long caches may keep what was made at `made` and holds from then on (RFC 5019, 6.2).
+void add_caching(http::Response& response, std::chrono::seconds age, UnixTime made, UnixTime now) {
   if (age <= std::chrono::seconds(0)) {
     response.headers.emplace_back("Cache-Control", "no-store");
     return;
   }
   response.headers.emplace_back("Cache-Control", "max-age=" + std::to_string(age.count()) + ", public, no-transform, must-revalidate");
-  response.headers.emplace_back("Last-Modified", http::http_date(unix_seconds(reply.window->this_update)));
-  response.headers.emplace_back("Expires", http::http_date(unix_seconds(reply.window->this_update + age)));
-  response.headers.emplace_back("ETag", '"' + encode_hex(crypto::sha256(reply.der)) + '"');
+  response.headers.emplace_back("Last-Modified", http::http_date(unix_seconds(made)));
+  response.headers.emplace_back("Expires", http::http_date(unix_seconds(now + age)));
+  response.headers.emplace_back("ETag", '"' + encode_hex(crypto::sha256(as_bytes(response.body))) + '"');
 }
 
 std::string certificates_json(const std::vector<const crypto::Certificate*>& chain) {
@@ -92,8 +92,9 @@ Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std
   auto certificate = service->authority_->responder_certificate(ocsp_signer->public_key());
   if (!certificate) return certificate.error();
   service->ocsp_signer_ = ocsp_signer;
-  service->responder_ =
-      std::make_unique<Responder>(service->authority_->issuer(), *certificate, std::move(ocsp_signer), config.ocsp_validity, environment);
+  auto responder = Responder::open(config.responder, service->authority_->issuer(), *certificate, std::move(ocsp_signer), environment);
+  if (!responder) return responder.error();
+  service->responder_ = std::move(*responder);
   if (config.time_stamping) {
     if (auto opened = service->open_time_stamping(std::move(*config.time_stamping), qualified); !opened) return opened.error();
   }
@@ -102,9 +103,10 @@ Result<std::unique_ptr<Service>> Service::open(Config config, Issuer issuer, std
   service->tending_ = std::jthread([self = service.get()](const std::stop_token& stop) {
     constexpr std::chrono::seconds pause{20};
     std::unique_lock lock(self->mutex_);
+    while (!stop.stop_requested() && self->renew_answers()) {}
     while (!self->wake_.wait_for(lock, stop, pause, [&] { return stop.stop_requested(); })) {
+      while (!stop.stop_requested() && self->tend()) {}
       if (stop.stop_requested()) return;
-      self->tend();
     }
   });
   return service;
@@ -124,7 +126,14 @@ Status Service::open_time_stamping(TimeStampingRole role, bool qualified) {
   return {};
 }
 
-void Service::tend() {
+bool Service::renew_answers() {
+  const std::lock_guard one_at_a_time(tend_mutex_);
+  auto more = responder_->renew(answers_at_once);
+  if (!more) log::refusal("ocsp.not_produced", more.error());
+  return more && *more;
+}
+
+bool Service::tend() {
   // A lost clock is told by the watch itself, once.
   if (time_stamping_) static_cast<void>(time_stamping_->watch_clock());
   if (auto done = publisher_->refresh(); !done) log::refusal("crl.refresh", done.error());
@@ -134,6 +143,7 @@ void Service::tend() {
     log::refusal("ocsp.renewal", certificate.error());
   }
   if (auto done = gate_.forget_old(); !done) log::refusal("requests.forget", done.error());
+  return renew_answers();
 }
 
 void Service::route() {
@@ -150,10 +160,17 @@ void Service::route() {
   internal_.add("POST", "/pki/v1/short-term-certificates", Access::peer_certificate,
                 plain([this](const http::Request& request) { return issue_short_term(request); }));
   internal_.add("POST", "/pki/v1/revocations", Access::peer_certificate,
-                plain([this](const http::Request& request) { return revoke(request); }));
+                plain([this](const http::Request& request) { return change_status(request, &Authority::revoke); }));
+  internal_.add("POST", "/pki/v1/releases", Access::peer_certificate,
+                plain([this](const http::Request& request) { return change_status(request, &Authority::release); }));
+  internal_.add("GET", "/pki/v1/root-crl", Access::peer_certificate,
+                plain([this](const http::Request&) { return http::json_answer(list_json(publications_.root_list)); }));
   internal_.add("GET", "/pki/v1/crl", Access::peer_certificate, plain([this](const http::Request&) { return list_for_peers(); }));
 
-  public_.add("GET", "/crl/issuing.crl", Access::anonymous, plain([this](const http::Request&) { return published_list(); }));
+  public_.add("GET", "/crl/issuing.crl", Access::anonymous,
+              plain([this](const http::Request&) { return published_list(&StoredList::der); }));
+  public_.add("GET", "/crl/issuing-delta.crl", Access::anonymous,
+              plain([this](const http::Request&) { return published_list(&StoredList::delta); }));
   public_.add("GET", "/crl/root.crl", Access::anonymous,
               plain([this](const http::Request&) { return binary_answer(publications_.root_list, "application/pkix-crl"); }));
   public_.add("GET", "/ca/issuing.cer", Access::anonymous, plain([this](const http::Request&) {
@@ -209,12 +226,14 @@ http::Response Service::issue_short_term(const http::Request& request) {
   return http::json_answer(certificates_json({&*certificate, &authority_->issuer().certificate}));
 }
 
-http::Response Service::revoke(const http::Request& request) {
+http::Response Service::change_status(const http::Request& request, StatusChange change) {
   auto body = json::parse(request.body);
   if (!body) return http::error_answer(body.error());
   auto operator_request = json::text_member(*body, "request", 64 * 1024);
   if (!operator_request) return http::error_answer(operator_request.error());
-  if (auto revoked = authority_->revoke(*operator_request); !revoked) return http::error_answer(revoked.error());
+  auto serial = ((*authority_).*change)(*operator_request);
+  if (!serial) return http::error_answer(serial.error());
+  responder_->status_changed(*serial);
   auto list = publisher_->issue();
   if (!list) return http::error_answer(list.error());
   return http::json_answer(list_json(*list));
@@ -225,10 +244,16 @@ http::Response Service::list_for_peers() const {
   return list ? http::json_answer(list_json(list->der)) : http::error_answer(list.error());
 }
 
-http::Response Service::published_list() const {
-  auto list = publisher_->current();
-  if (!list) return http::error_answer(list.error());
-  return binary_answer(list->der, "application/pkix-crl");
+http::Response Service::published_list(Bytes StoredList::*list) const {
+  auto current = publisher_->current();
+  if (!current) return http::error_answer(current.error());
+  const Bytes& der = (*current).*list;
+  if (der.empty()) return http::error_answer(Error{ErrorCode::not_found, "no delta lists are made"});
+  http::Response response = binary_answer(der, "application/pkix-crl");
+  // A list that is replaced at once when something is revoked is kept no longer than the next one is away, and never for long.
+  const UnixTime now = environment_.clock->now();
+  add_caching(response, std::min<std::chrono::seconds>(ocsp_cache_, publisher_->due(*current) - now), current->this_update, now);
+  return response;
 }
 
 http::Response Service::ocsp(ByteView request) {
@@ -242,7 +267,10 @@ http::Response Service::ocsp_get(const http::Request&, const http::PathParameter
   auto request = text ? parse_base64(*text) : Result<Bytes>(text.error());
   const OcspReply reply = responder_->reply(request ? ByteView(*request) : ByteView());
   http::Response response = binary_answer(reply.der, ocsp_response_type);
-  add_caching(response, reply, ocsp_cache_);
+  const UnixTime now = environment_.clock->now();
+  // Not up to nextUpdate, as RFC 5019, 6.2 would allow: so long does a cache hide a revocation.
+  const auto age = reply.window ? std::min(ocsp_cache_, reply.window->next_update - now) : std::chrono::seconds(0);
+  add_caching(response, age, reply.window ? reply.window->this_update : now, now);
   return response;
 }
 

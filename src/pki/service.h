@@ -33,7 +33,7 @@ class Service {
     Operators operators;
     std::chrono::seconds request_max_age;
     PublisherConfig publisher;
-    std::chrono::seconds ocsp_validity;
+    ResponderConfig responder;
     std::chrono::seconds ocsp_cache;  ///< how long caches may keep the answer to a GET; 0: not at all
     Publications publications;
     std::optional<TimeStampingRole> time_stamping;
@@ -50,17 +50,21 @@ class Service {
   [[nodiscard]] http::Handler internal_handler() const { return internal_.handler(); }
   /// /crl, /ca, /ocsp, and /tsa when that role is on: for everybody.
   [[nodiscard]] http::Handler public_handler() const { return public_.handler(); }
-  /// Whatever is due: list, responder's certificate, old request ids. The thread calls it; tests do too.
-  void tend();
+  /// Whatever is due: list, responder's certificate, a batch of OCSP answers, old request ids. The thread calls it; tests do too. Gives
+  /// whether more answers are due at once.
+  bool tend();
 
  private:
   Service(OperatorGate gate, Publications publications, std::chrono::seconds ocsp_cache, Environment environment);
   void route();
+  /// A batch of OCSP answers; whether more are due.
+  bool renew_answers();
   [[nodiscard]] http::Response issue(const http::Request& request);
   [[nodiscard]] http::Response issue_short_term(const http::Request& request);
-  [[nodiscard]] http::Response revoke(const http::Request& request);
+  using StatusChange = Result<std::string> (Authority::*)(std::string_view operator_request);
+  [[nodiscard]] http::Response change_status(const http::Request& request, StatusChange change);
   [[nodiscard]] http::Response list_for_peers() const;
-  [[nodiscard]] http::Response published_list() const;
+  [[nodiscard]] http::Response published_list(Bytes StoredList::*list) const;
   Status open_time_stamping(TimeStampingRole role, bool qualified);
   [[nodiscard]] http::Response time_stamp(const http::Request& request);
   [[nodiscard]] http::Response ocsp(ByteView request);
@@ -76,7 +80,7 @@ class Service {
   std::unique_ptr<TimeStamping> time_stamping_;  ///< empty: the role is off
   std::shared_ptr<const crypto::Signer> ocsp_signer_;
   http::Router internal_, public_;
-  std::mutex mutex_;
+  std::mutex mutex_, tend_mutex_;  ///< of the wait; of what the thread and tests may both do
   std::condition_variable_any wake_;
   std::jthread tending_;  ///< last: it ends before what it uses
 };

@@ -86,6 +86,8 @@ TEST_F(ServiceSurface, PublishesTheAuthorities) {
   EXPECT_EQ(to_bytes(get("/ca/issuing.cer").body), pki.issuing->certificate.der());
   EXPECT_EQ(to_bytes(get("/ca/root.cer").body), pki.root->certificate.der());
   EXPECT_TRUE(crypto::verify_crl(as_bytes(get("/crl/root.crl").body), pki.root->certificate));
+  const auto for_peers = service->internal_handler()(request("GET", "/pki/v1/root-crl"));
+  EXPECT_EQ(*parse_base64((*json::parse(for_peers.body))["crl"].get<std::string>()), to_bytes(get("/crl/root.crl").body));
   EXPECT_EQ(get("/pki/v1/crl").status, 404U) << "the internal surface is not on the public listener";
 }
 
@@ -100,6 +102,7 @@ TEST_F(ServiceSurface, RefusesBodiesThatAreNotRequests) {
        {"", "{}", "[]", R"({"request":1,"keyAssertion":"a","csr":"b"})", R"({"request":"a","keyAssertion":"a","csr":"not base64!"})"}) {
     EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/certificates", body)).status, 400U) << body;
     EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/revocations", body)).status, 400U) << body;
+    EXPECT_EQ(service->internal_handler()(request("POST", "/pki/v1/releases", body)).status, 400U) << body;
   }
   auto body = body_of(pki.good());
   body["request"] = body["keyAssertion"];
@@ -142,9 +145,68 @@ TEST_F(OcspByGet, IsNotCachedWithANonceNorWhenItIsARefusal) {
 }
 
 TEST_F(OcspByGet, IsCachedNoLongerThanItHolds) {
-  pki.clock->advance(std::chrono::days(365) - std::chrono::seconds(20));
+  pki.clock->advance(std::chrono::days(30) - std::chrono::seconds(20));
   EXPECT_EQ(header(ask({}), "Cache-Control").substr(0, 11), "max-age=20,");
 }
+
+/// With answers that are signed before they are asked for, and delta lists.
+class PreparedSurface : public OcspByGet {
+ protected:
+  PreparedSurface() {
+    auto config = pki.service_config();
+    config.responder.preproduced = 100;
+    config.publisher.delta_validity = std::chrono::hours(2);
+    config.publisher.freshest = "http://pki.example/crl/issuing-delta.crl";
+    auto opened = Service::open(std::move(config), *pki.issuing, pki.ocsp_key, pki.environment());
+    EXPECT_TRUE(opened) << opened.error().detail;
+    service = std::move(*opened);
+  }
+  crypto::Certificate issued(const Material& material) {
+    const auto answer = post("/pki/v1/certificates", body_of(material));
+    return *crypto::Certificate::parse_der(*parse_base64(answer["certificates"][0].get<std::string>()));
+  }
+  http::Response ask_about(const crypto::Certificate& certificate) {
+    return get("/ocsp/" +
+               encode_base64(*crypto::make_ocsp_request(certificate, pki.issuing->certificate, crypto::HashAlgorithm::sha256, {})));
+  }
+  static crypto::CertificateStatus status(const http::Response& response) {
+    return crypto::parse_ocsp_response(as_bytes(response.body))->certificates.at(0).status;
+  }
+};
+
+TEST_F(PreparedSurface, AnswersTheSameUntilTheStatusChangesAndThenAtOnceTheOther) {
+  const Material material = pki.good();
+  const std::string key = material.request["key"];
+  const auto leaf = issued(material);
+  const auto first = ask_about(leaf);
+  EXPECT_EQ(status(first), crypto::CertificateStatus::good);
+  pki.clock->advance(std::chrono::minutes(20));
+  const auto second = ask_about(leaf);
+  EXPECT_EQ(second.body, first.body) << "signed once";
+  EXPECT_EQ(header(second, "Last-Modified"), "Fri, 20 Nov 2026 10:00:00 GMT") << "when it was signed";
+  EXPECT_EQ(header(second, "Expires"), "Fri, 20 Nov 2026 10:21:00 GMT");
+  post("/pki/v1/revocations", {{"request", pki.revocation_request(leaf, key, "certificateHold")}});
+  EXPECT_EQ(status(ask_about(leaf)), crypto::CertificateStatus::revoked);
+  const auto held = *crypto::parse_delta_crl(as_bytes(get("/crl/issuing-delta.crl").body));
+  EXPECT_EQ(held.changes.find(leaf.serial_hex())->reason, crypto::RevocationReason::certificate_hold);
+  const auto answer = post("/pki/v1/releases", {{"request", pki.release_request(leaf, key)}});
+  EXPECT_EQ(crypto::parse_crl(*parse_base64(answer["crl"].get<std::string>()))->find(leaf.serial_hex()), nullptr);
+  EXPECT_EQ(status(ask_about(leaf)), crypto::CertificateStatus::good);
+  const auto released = *crypto::parse_delta_crl(as_bytes(get("/crl/issuing-delta.crl").body));
+  EXPECT_EQ(released.changes.find(leaf.serial_hex())->reason, crypto::RevocationReason::remove_from_crl);
+}
+
+TEST_F(PreparedSurface, LetsCachesKeepAListForAWhile) {
+  while (service->tend()) {}
+  const auto list = get("/crl/issuing.crl");
+  EXPECT_EQ(header(list, "Cache-Control"), "max-age=60, public, no-transform, must-revalidate");
+  EXPECT_EQ(header(list, "Last-Modified"), "Fri, 20 Nov 2026 10:00:00 GMT");
+  EXPECT_EQ(header(list, "ETag"), '"' + encode_hex(crypto::sha256(as_bytes(list.body))) + '"');
+  pki.clock->advance(std::chrono::minutes(59) + std::chrono::seconds(50));
+  EXPECT_EQ(header(get("/crl/issuing.crl"), "Cache-Control").substr(0, 11), "max-age=10,") << "not longer than the next list is away";
+}
+
+TEST_F(ServiceSurface, SaysThatThereAreNoDeltaListsWhereNoneAreMade) { EXPECT_EQ(get("/crl/issuing-delta.crl").status, 404U); }
 
 class TimeStampSurface : public ServiceSurface {
  protected:

@@ -62,9 +62,9 @@ Service::Config TestPki::service_config() const {
           std::move(operators),
           std::chrono::minutes(5),
           {std::chrono::hours(24), std::chrono::hours(1)},
-          std::chrono::hours(1),
+          {std::chrono::hours(1)},
           std::chrono::minutes(1),
-          {root->certificate.der(), *make_root_list(*root, 1, std::chrono::days(365), *clock)},
+          {root->certificate.der(), *make_first_root_list(*root, std::chrono::days(365), *clock)},
           TimeStampingRole{unit_profile(), timestamp_policy(), tsu_key}};
 }
 
@@ -137,6 +137,15 @@ std::string TestPki::revocation_request(const crypto::Certificate& certificate, 
                        {"key", key},
                        {"serial", certificate.serial_hex()},
                        {"reason", reason}});
+}
+
+std::string TestPki::release_request(const crypto::Certificate& certificate, const std::string& key) const {
+  static int number = 0;
+  return sign_request({{"op", "release-certificate"},
+                       {"rid", "release-" + std::to_string(++number)},
+                       {"iat", unix_seconds(clock->now())},
+                       {"key", key},
+                       {"serial", certificate.serial_hex()}});
 }
 
 std::size_t TestPki::count(std::string_view table) const {

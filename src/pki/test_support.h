@@ -43,6 +43,7 @@ class TestPki {
   [[nodiscard]] crypto::Certificate issued(const Material& material);
   [[nodiscard]] std::string revocation_request(const crypto::Certificate& certificate, const std::string& key,
                                                const std::string& reason) const;
+  [[nodiscard]] std::string release_request(const crypto::Certificate& certificate, const std::string& key) const;
   [[nodiscard]] std::string sign_request(const json::Value& payload) const;
   [[nodiscard]] AuthorityConfig authority_config() const;
   /// With the role `tsa`.

@@ -21,8 +21,12 @@ class CertificationAuthority {
   [[nodiscard]] virtual Result<std::vector<Bytes>> issue_short_term(std::string_view key_assertion, ByteView csr) = 0;
   /// The CRL that names the revoked certificate, DER.
   [[nodiscard]] virtual Result<Bytes> revoke(std::string_view operator_request) = 0;
+  /// Ends a hold; the CRL that names the certificate no more, DER.
+  [[nodiscard]] virtual Result<Bytes> release(std::string_view operator_request) = 0;
   /// The CRL in force, DER.
   [[nodiscard]] virtual Result<Bytes> current_crl() = 0;
+  /// The root's CRL in force, DER: it says whether the issuing CA is revoked.
+  [[nodiscard]] virtual Result<Bytes> root_crl() = 0;
 };
 
 /// Our own PKI over HTTPS; `base_url` without a slash at the end, the client allowed to reach nothing else.

@@ -78,6 +78,7 @@ void Endpoints::add_routes(http::Router& router) {
   post("/ra/v1/suspensions", &Endpoints::suspend);
   post("/ra/v1/resumptions", &Endpoints::resume);
   post("/ra/v1/revocations", &Endpoints::revoke);
+  post("/ra/v1/releases", &Endpoints::release);
 }
 
 Response Endpoints::create_signer(const Request& request) const {
@@ -217,6 +218,21 @@ Response Endpoints::revoke(const Request& request) const {
   }
   note("registration.certificate_revoked", request, *asked, *key);
   return json_of({{"credentialID", key->text()}, {"state", "revoked"}});
+}
+
+Response Endpoints::release(const Request& request) const {
+  const auto asked = operator_request(request, "release-certificate");
+  if (!asked) return refuse(request, asked.error());
+  const auto key = key_member(asked->payload, "key");
+  if (!key) return refuse(request, key.error());
+  const auto crl = parts_.authority->release(asked->compact);
+  if (!crl) return refuse(request, crl.error());
+  const auto told = parts_.sam->put_revocation_data(*crl);
+  parts_.credential_changed(*key);
+  // Where the SAM does not know it yet the key stays stopped, and the list follows with the next push.
+  if (!told) return refuse(request, told.error());
+  note("registration.certificate_released", request, *asked, *key);
+  return json_of({{"credentialID", key->text()}, {"state", "released"}});
 }
 
 }  // namespace intaglio::registration

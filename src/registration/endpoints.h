@@ -35,6 +35,7 @@ class Endpoints {
   [[nodiscard]] http::Response suspend_by_operator(const http::Request& request) const;
   [[nodiscard]] http::Response resume(const http::Request& request) const;
   [[nodiscard]] http::Response revoke(const http::Request& request) const;
+  [[nodiscard]] http::Response release(const http::Request& request) const;
 
   Parts parts_;
 };

@@ -126,10 +126,16 @@ class FakeAuthority final : public CertificationAuthority {
     if (failure) return *failure;
     return to_bytes("list");
   }
+  Result<Bytes> release(std::string_view request) override {
+    released.emplace_back(request);
+    if (failure) return *failure;
+    return to_bytes("list");
+  }
   Result<Bytes> current_crl() override { return to_bytes("list"); }
+  Result<Bytes> root_crl() override { return to_bytes("root list"); }
 
   std::vector<std::array<std::string, 3>> issued;
-  std::vector<std::string> revoked;
+  std::vector<std::string> revoked, released;
   std::optional<Error> failure;
 };
 
@@ -228,7 +234,7 @@ TEST_F(RegistrationTest, AnOperatorsOwnRequestSuspendsAKey) {
 
 TEST_F(RegistrationTest, EveryRouteAsksForAClientCertificate) {
   for (const auto* path : {"/ra/v1/signers", "/ra/v1/resets", "/ra/v1/certificates", "/ra/v1/bindings", "/ra/v1/suspensions",
-                           "/ra/v1/resumptions", "/ra/v1/revocations"}) {
+                           "/ra/v1/resumptions", "/ra/v1/revocations", "/ra/v1/releases"}) {
     EXPECT_GE(send("POST", path, "{}", false).status, 400U) << path;
     EXPECT_EQ(send("POST", path, "{}", false).body.find("signerID"), std::string::npos);
   }
@@ -328,6 +334,18 @@ TEST_F(RegistrationTest, AKeyIsSuspendedWhenTheSamDidNotTakeTheRevocation) {
   const auto jws = request("revoke-certificate", {{"key", "key-1"}, {"serial", "01"}});
   EXPECT_EQ(post("/ra/v1/revocations", jws).status, 400U);
   EXPECT_EQ(sam_->calls, (std::vector<std::string>{"crl list", "suspend key-1 revocation"}));
+}
+
+TEST_F(RegistrationTest, AReleaseReachesTheAuthorityAndThenTheSam) {
+  const auto jws = request("release-certificate", {{"key", "key-1"}, {"serial", "01"}});
+  EXPECT_EQ(post("/ra/v1/releases", jws).body, R"({"credentialID":"key-1","state":"released"})");
+  EXPECT_EQ(authority_->released, std::vector<std::string>{jws});
+  EXPECT_EQ(sam_->calls, std::vector<std::string>{"crl list"}) << "the list alone: that the key signs again is another request";
+  EXPECT_EQ(changed_, std::vector<std::string>{"key-1"});
+  expect_refused(post("/ra/v1/releases", request("revoke-certificate", {{"key", "key-1"}})), 400, "invalid_request");
+  authority_->failure = Error{ErrorCode::conflict, "not on hold"};
+  expect_refused(post("/ra/v1/releases", jws), 409, "conflict");
+  EXPECT_EQ(sam_->calls.size(), 1U);
 }
 
 TEST_F(RegistrationTest, ARefusedRevocationChangesNothing) {

@@ -73,15 +73,21 @@ class PkiClient final : public CertificationAuthority {
     return certificates_in(client_.post_json(base_url_ + "/pki/v1/short-term-certificates", json::encode(request)));
   }
 
-  Result<Bytes> revoke(std::string_view operator_request) override {
-    json::Value request = json::Value::object();
-    request["request"] = operator_request;
-    return crl_of(client_.post_json(base_url_ + "/pki/v1/revocations", json::encode(request)));
-  }
+  Result<Bytes> revoke(std::string_view operator_request) override { return change_status("/pki/v1/revocations", operator_request); }
+
+  Result<Bytes> release(std::string_view operator_request) override { return change_status("/pki/v1/releases", operator_request); }
 
   Result<Bytes> current_crl() override { return crl_of(client_.get(base_url_ + "/pki/v1/crl")); }
 
+  Result<Bytes> root_crl() override { return crl_of(client_.get(base_url_ + "/pki/v1/root-crl")); }
+
  private:
+  Result<Bytes> change_status(std::string_view path, std::string_view operator_request) {
+    json::Value request = json::Value::object();
+    request["request"] = operator_request;
+    return crl_of(client_.post_json(base_url_ + std::string(path), json::encode(request)));
+  }
+
   outbound::HttpClient client_;
   std::string base_url_;
 };

@@ -120,23 +120,30 @@ class MemoryAgreementKeys final : public AgreementKeys {
   std::map<std::string, std::shared_ptr<crypto::SoftwareKey>> keys_;
 };
 
+/// basicConstraints alone.
+Bytes extensions_of_ca() {
+  namespace der = crypto::der;
+  const auto extension = der::sequence({der::oid("2.5.29.19"), der::boolean(true), der::octet_string(der::sequence({der::boolean(true)}))});
+  return der::explicit_tag(3, der::sequence({extension}));
+}
+
 Bytes self_signed_ca(const crypto::SoftwareKey& key, UnixTime now) {
   namespace der = crypto::der;
   const auto name = *crypto::encode_name({{"2.5.4.3", "Test CA"}});
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
-  const auto extension = der::sequence({der::oid("2.5.29.19"), der::boolean(true), der::octet_string(der::sequence({der::boolean(true)}))});
   const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(1), algorithm, name,
                                   der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + std::chrono::hours(24 * 365))}),
-                                  name, key.public_key().spki(), der::explicit_tag(3, der::sequence({extension}))});
+                                  name, key.public_key().spki(), extensions_of_ca()});
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *key.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
 
-Bytes issue_to(const crypto::SoftwareKey& ca, ByteView subject, ByteView spki, UnixTime from, UnixTime until, std::uint64_t serial) {
+Bytes issue_to(const crypto::SoftwareKey& ca, ByteView subject, ByteView spki, UnixTime from, UnixTime until, std::uint64_t serial,
+               const std::string& issuer_name = "Test CA", ByteView extensions = {}) {
   namespace der = crypto::der;
-  const auto issuer = *crypto::encode_name({{"2.5.4.3", "Test CA"}});
+  const auto issuer = *crypto::encode_name({{"2.5.4.3", issuer_name}});
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
   const auto tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::integer(serial), algorithm, issuer,
-                                  der::sequence({der::time(from), der::time(until)}), subject, spki});
+                                  der::sequence({der::time(from), der::time(until)}), subject, spki, extensions});
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
 
@@ -945,6 +952,47 @@ TEST_F(SamTest, ARevokedCertificateSignsNothingFromThenOn) {
   EXPECT_EQ(vault_.signatures, 0);
 }
 
+TEST_F(SamTest, ARevokedIssuingAuthorityTakesWithItWhatItIssued) {
+  const auto now = clock_->now();
+  const auto hour = std::chrono::hours(1);
+  const auto below = *crypto::SoftwareKey::generate();
+  const auto below_name = *crypto::encode_name({{"2.5.4.3", "Issuing CA"}});
+  const auto authority =
+      issue_to(*ca_key_, below_name, below->public_key().spki(), now - hour, now + 100 * hour, 77, "Test CA", extensions_of_ca());
+  use_policy([&](Value& document) { document["ca_anchors"].push_back(encode_base64(authority)); });
+  const auto alice = enrolled_signer("alice");
+  const auto generated = *new_key(alice);
+  const auto csr = *crypto::parse_csr(generated.csr);
+  ASSERT_TRUE(bind(generated.key, issue_to(*below, csr.subject_der, csr.key.spki(), now - hour, now + hour, 5, "Issuing CA")));
+  const Signer other{alice.id, alice.pin, alice.seed.clone(), generated.key};
+  const auto authorised = *approve(other, {"contract"});
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, now, 1, {77})));
+  expect_refused(sam_->sign(request(other, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+  clock_->advance(std::chrono::seconds(31));
+  EXPECT_TRUE(approve(alice, {"invoice"})) << "a key certified by the root itself";
+}
+
+TEST_F(SamTest, AHoldIsLiftedByTheIssuersListAndAnOperatorTogether) {
+  const auto alice = enrolled_signer("alice");
+  const auto resume = [&] { return sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})); };
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_}, 6)));
+  expect_refused(approve(alice, {"contract"}), ErrorCode::certificate_invalid);
+  expect_refused(resume(), ErrorCode::conflict);
+  expect_refused(approve(alice, {"contract"}), ErrorCode::certificate_invalid);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {})));
+  expect_refused(approve(alice, {"contract"}), ErrorCode::certificate_invalid);
+  EXPECT_TRUE(sam_->credential(alice.key)->certificate_revoked) << "the list alone lifts nothing";
+  ASSERT_TRUE(resume());
+  EXPECT_FALSE(sam_->credential(alice.key)->certificate_revoked);
+  const auto authorised = approve(alice, {"contract"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  EXPECT_TRUE(sam_->sign(request(alice, *authorised, {"contract"})));
+  expect_refused(resume(), ErrorCode::conflict);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {serial_}, 6)));
+  expect_refused(approve(alice, {"invoice"}), ErrorCode::certificate_invalid);
+}
+
 TEST_F(SamTest, TheKeyOfARevokedCertificateIsDestroyedUnlessTheCertificateIsOnHold) {
   const auto alice = enrolled_signer("alice");
   const auto serial_of_alice = serial_;
@@ -957,7 +1005,8 @@ TEST_F(SamTest, TheKeyOfARevokedCertificateIsDestroyedUnlessTheCertificateIsOnHo
   EXPECT_EQ(sam_->credential(alice.key)->state, protocol::KeyState::destroyed);
   EXPECT_TRUE(sam_->credential(alice.key)->certificate_revoked);
   ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {serial_of_alice}, 1))) << "twice is once";
-  EXPECT_TRUE(vault_.holds(bob.key)) << "not on this list: whether a hold is lifted is the CA's, and this list does not say";
+  EXPECT_TRUE(vault_.holds(bob.key)) << "not on this list: the hold is over for the CA, and an operator may resume the key";
+  expect_refused(approve(bob, {"contract"}), ErrorCode::certificate_invalid);
   ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 4, {serial_}, 6)));
   EXPECT_TRUE(vault_.holds(bob.key)) << "on hold still";
   ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 5, {serial_}, 1)));

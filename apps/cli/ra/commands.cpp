@@ -283,4 +283,16 @@ Status revoke_certificate(const KeyStateOptions& options, const Clock& clock) {
   return {};
 }
 
+Status release_certificate(const KeyStateOptions& options, const Clock& clock) {
+  auto desk = open_desk(options.operator_file);
+  if (!desk) return desk.error();
+  auto request = sign_request(desk->settings, "release-certificate", {{"key", options.credential}, {"serial", options.serial}}, clock);
+  if (!request) return request.error();
+  auto answer = desk->service.post("/ra/v1/releases", {{"request", *request}});
+  if (!answer)
+    return because(answer.error(), "releasing " + options.serial, "check --serial, and that the certificate is on hold (certificateHold)");
+  say("certificate " + options.serial + " released; `ra resume` takes credential " + options.credential + " up again");
+  return {};
+}
+
 }  // namespace intaglio::cli

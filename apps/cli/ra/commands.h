@@ -32,10 +32,12 @@ struct KeyStateOptions {
   std::filesystem::path operator_file;
   std::string credential;
   std::string reason;
-  std::string serial;  ///< hexadecimal; for revoke
+  std::string serial;  ///< hexadecimal; for revoke and release
 };
 Status suspend_key(const KeyStateOptions& options, const Clock& clock);
 Status resume_key(const KeyStateOptions& options, const Clock& clock);
 Status revoke_certificate(const KeyStateOptions& options, const Clock& clock);
+/// Ends a hold; the key itself is taken up again by resume_key.
+Status release_certificate(const KeyStateOptions& options, const Clock& clock);
 
 }  // namespace intaglio::cli

@@ -21,12 +21,26 @@ namespace {
 
 /// A session of the SAM's lasts two minutes at most.
 constexpr std::chrono::seconds longest_session{300};
-constexpr std::chrono::days responder_validity{365};
-constexpr std::chrono::days responder_renewal{30};
+constexpr std::string_view release_operation = "release-certificate";
 /// ecdsa-with-SHA256 (RFC 5758, 3.2)
 constexpr std::string_view issuing_algorithm = "1.2.840.10045.4.3.2";
 
 std::string text_of(ByteView digest) { return encode_base64url(digest); }
+
+/// The reason of a revocation; the others of RFC 5280 are an authority's, or no revocation.
+Result<crypto::RevocationReason> asked_reason(const json::Value& payload) {
+  auto name = json::text_member(payload, "reason", 64);
+  if (!name) return name.error();
+  auto reason = crypto::parse_revocation_reason(*name);
+  if (!reason) return reason.error();
+  using Reason = crypto::RevocationReason;
+  constexpr std::array<Reason, 7> allowed = {Reason::unspecified,     Reason::key_compromise,         Reason::affiliation_changed,
+                                             Reason::superseded,      Reason::cessation_of_operation, Reason::privilege_withdrawn,
+                                             Reason::certificate_hold};
+  if (refused_by("pki.revoke.reason", std::find(allowed.begin(), allowed.end(), *reason) == allowed.end()))
+    return Error{ErrorCode::unsupported, "that reason is not for a signer's certificate"};
+  return reason;
+}
 
 /// The CSR names the signer as the record does: every attribute is the record's, none stands twice, and those that tell the
 /// person are all there.
@@ -236,6 +250,7 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
   } else {
     content.extensions.push_back(crl_distribution_point(config_.public_url + "/crl/issuing.crl"));
     content.extensions.push_back(authority_information_access(config_.public_url + "/ocsp", own_certificate));
+    if (!config_.freshest.empty()) content.extensions.push_back(freshest_crl(config_.freshest));
   }
   if (!subject.profile->extended_key_usage.empty()) content.extensions.push_back(extended_key_usage(subject.profile->extended_key_usage));
   if (auto statements = qc_statements(subject.profile->qc, subject.identity.serial_number))
@@ -326,28 +341,19 @@ Result<crypto::Certificate> Authority::issue_short_term(const ShortTermRequest& 
   return certificate;
 }
 
-Status Authority::record_revocation(const OperatorRequest& request, const std::string& key) {
+Result<std::string> Authority::record_change(const OperatorRequest& request, const std::string& key, crypto::RevocationReason reason,
+                                             const StatusChange& change) {
   auto serial = json::text_member(request.payload, "serial", 64);
-  auto reason_name = json::text_member(request.payload, "reason", 64);
   if (!serial) return serial.error();
-  if (!reason_name) return reason_name.error();
   auto octets = parse_hex(*serial);
   if (!octets) return octets.error();
-  auto reason = crypto::parse_revocation_reason(*reason_name);
-  if (!reason) return reason.error();
-  using Reason = crypto::RevocationReason;
-  constexpr std::array<Reason, 6> allowed = {Reason::unspecified, Reason::key_compromise,         Reason::affiliation_changed,
-                                             Reason::superseded,  Reason::cessation_of_operation, Reason::privilege_withdrawn};
-  if (refused_by("pki.revoke.reason", std::find(allowed.begin(), allowed.end(), *reason) == allowed.end())) {
-    return Error{ErrorCode::unsupported, "that reason is not for a signer's certificate"};
-  }
-  const crypto::RevokedCertificate revocation{encode_hex(*octets), environment_.clock->now(), *reason};
-  return environment_.database.write([&](storage::Transaction& transaction) -> Status {
+  const crypto::RevokedCertificate revocation{encode_hex(*octets), environment_.clock->now(), reason};
+  auto written = environment_.database.write([&](storage::Transaction& transaction) -> Status {
     auto found = find_certificate(transaction, revocation.serial_hex);
     if (!found) return found.error();
     if (!*found || (*found)->kind == "responder") return Error{ErrorCode::not_found, "no certificate of that serial was issued here"};
     if (refused_by("pki.revoke.key", (*found)->key != key)) return Error{ErrorCode::not_found, "the certificate is of another key"};
-    if (auto inserted = insert_revocation(transaction, revocation, request.operator_id); !inserted) return inserted;
+    if (auto changed = change(transaction, revocation, request.operator_id); !changed) return changed;
     auto entry = environment_.audit.append(
         transaction,
         {audit::EventType::revocation_recorded,
@@ -359,18 +365,36 @@ Status Authority::record_revocation(const OperatorRequest& request, const std::s
     fault_point("pki.revoke.stored");
     return {};
   });
+  if (!written) return written.error();
+  return revocation.serial_hex;
 }
 
-Status Authority::revoke(std::string_view operator_request) {
-  auto admitted = gate_.admit(operator_request, "revoke-certificate");
+Result<std::string> Authority::change_status(std::string_view operator_request, std::string_view operation, const StatusChange& change) {
+  auto admitted = gate_.admit(operator_request, operation);
   if (!admitted) {
     record_refusal("ssa", "", admitted.error());
     return admitted.error();
   }
   auto key = json::text_member(admitted->payload, "key", 64);
-  auto done = key ? record_revocation(*admitted, *key) : Status(key.error());
+  // What releases a hold says so in the words of RFC 5280, 5.3.1, in the audit log too.
+  auto reason = operation == release_operation ? Result<crypto::RevocationReason>(crypto::RevocationReason::remove_from_crl)
+                                               : asked_reason(admitted->payload);
+  auto done = !key      ? Result<std::string>(key.error())
+              : !reason ? Result<std::string>(reason.error())
+                        : record_change(*admitted, *key, *reason, change);
   if (!done) record_refusal(admitted->operator_id, key ? *key : "", done.error());
   return done;
+}
+
+Result<std::string> Authority::revoke(std::string_view operator_request) {
+  return change_status(operator_request, "revoke-certificate", insert_revocation);
+}
+
+Result<std::string> Authority::release(std::string_view operator_request) {
+  return change_status(operator_request, release_operation,
+                       [](storage::Transaction& transaction, const crypto::RevokedCertificate& at, const std::string& operator_id) {
+                         return release_hold(transaction, at.serial_hex, at.at, operator_id);
+                       });
 }
 
 Result<crypto::Certificate> Authority::responder_certificate(const crypto::PublicKey& key) {
@@ -383,7 +407,7 @@ Result<crypto::Certificate> Authority::responder_certificate(const crypto::Publi
     return {};
   });
   if (!read) return read.error();
-  if (stored && stored->not_after - now > responder_renewal) {
+  if (stored && stored->not_after - now > std::chrono::seconds(config_.responder_validity) / 3) {
     auto certificate = crypto::Certificate::parse_der(stored->der);
     auto certified = certificate ? certificate->public_key() : Result<crypto::PublicKey>(certificate.error());
     if (certified && certified->spki() == key.spki() && certificate->verify_issued_by(issuer_.certificate)) return certificate;
@@ -404,7 +428,7 @@ Result<crypto::Certificate> Authority::responder_certificate(const crypto::Publi
       issuer_.facts.subject_der,
       std::move(*subject),
       now,
-      std::min<UnixTime>(now + responder_validity, issuer_.facts.not_after),
+      std::min<UnixTime>(now + config_.responder_validity, issuer_.facts.not_after),
       key.spki(),
       {authority_key_identifier(*issuer_.facts.subject_key_id), subject_key_identifier(key), key_usage({"digitalSignature"}),
        extended_key_usage({std::string(oid_ocsp_signing)}), ocsp_no_check()}};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@ struct AuthorityConfig {
   std::chrono::seconds assertion_max_age;
   std::string public_url;                   ///< http, no slash at the end
   bool qualified;
+  std::chrono::days responder_validity{30};  ///< of the OCSP responder's certificate: renewed when a third of it is left
+  std::string freshest{};                    ///< where delta lists are published: stands in certificates; empty: none are
 };
 
 struct IssueRequest {
@@ -47,10 +50,13 @@ class Authority {
   /// Refused unless the SAM's assertion and the CSR agree on key and identity, the assertion is of this moment, its profile is short-term,
   /// the key was never certified, and as above. Every refusal is audited.
   [[nodiscard]] Result<crypto::Certificate> issue_short_term(const ShortTermRequest& request);
-  /// `operator_request`: op revoke-certificate with key, serial, reason. not_found: not issued here for this key; conflict: revoked
-  /// before. The list that shows it is the publisher's.
-  Status revoke(std::string_view operator_request);
-  /// The responder's certificate for this key: the stored one, or a new one when less than 30 days are left of it.
+  /// `operator_request`: op revoke-certificate with key, serial, reason; certificateHold suspends. Gives the serial number. not_found: not
+  /// issued here for this key; conflict: revoked before. The list that shows it is the publisher's.
+  [[nodiscard]] Result<std::string> revoke(std::string_view operator_request);
+  /// `operator_request`: op release-certificate with key and serial; ends a hold. Gives the serial number. not_found as above; conflict:
+  /// not on hold: what is revoked stays revoked (EN 319 411-1, REV-6.2.4).
+  [[nodiscard]] Result<std::string> release(std::string_view operator_request);
+  /// The responder's certificate for this key: the stored one, or a new one when less than a third is left of it.
   [[nodiscard]] Result<crypto::Certificate> responder_certificate(const crypto::PublicKey& key);
   /// The certificate of a time-stamping unit's key: the stored one, or a new one, for the first time. A key is certified once, so that
   /// its end stays where it was set. Refused (`configuration`): a key that serves something else.
@@ -65,7 +71,11 @@ class Authority {
   [[nodiscard]] Result<Subject> check_short_term(const ShortTermRequest& request, std::string& session) const;
   [[nodiscard]] Status check_age(std::int64_t iat, std::chrono::seconds longest) const;
   [[nodiscard]] Status check_key(const Subject& subject) const;
-  Status record_revocation(const OperatorRequest& request, const std::string& key);
+  using StatusChange = std::function<Status(storage::Transaction&, const crypto::RevokedCertificate&, const std::string& operator_id)>;
+  [[nodiscard]] Result<std::string> change_status(std::string_view operator_request, std::string_view operation,
+                                                  const StatusChange& change);
+  [[nodiscard]] Result<std::string> record_change(const OperatorRequest& request, const std::string& key, crypto::RevocationReason reason,
+                                                  const StatusChange& change);
   [[nodiscard]] Status check_assertion(std::string_view assertion, const Subject& subject) const;
   [[nodiscard]] Result<crypto::Certificate> certify_unit(const crypto::PublicKey& key, const UnitProfile& profile) const;
   [[nodiscard]] Result<crypto::Certificate> certify(const Subject& subject) const;

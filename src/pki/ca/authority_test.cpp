@@ -285,10 +285,50 @@ TEST_F(Revocation, HappensOnce) {
   EXPECT_EQ(pki.count("pki_revocation"), 1U);
 }
 
+TEST_F(Revocation, OfWhatIsOnHoldEndsTheHoldForGood) {
+  ASSERT_TRUE(pki.authority->revoke(pki.revocation_request(certificate, key, "certificateHold")));
+  EXPECT_EQ(pki.authority->revoke(pki.revocation_request(certificate, key, "certificateHold")).error().code, ErrorCode::conflict);
+  ASSERT_TRUE(pki.authority->revoke(pki.revocation_request(certificate, key, "keyCompromise")));
+  EXPECT_EQ(pki.authority->release(pki.release_request(certificate, key)).error().code, ErrorCode::conflict);
+  EXPECT_EQ(pki.authority->revoke(pki.revocation_request(certificate, key, "certificateHold")).error().code, ErrorCode::conflict);
+  EXPECT_EQ(pki.count("pki_revocation"), 1U);
+  EXPECT_EQ(pki.count("pki_status_change"), 2U);
+}
+
+TEST_F(Revocation, IsLiftedOnlyFromAHoldByAnOperatorAndAudited) {
+  EXPECT_EQ(pki.authority->release(pki.release_request(certificate, key)).error().code, ErrorCode::conflict) << "it is not revoked";
+  EXPECT_EQ(pki.count("pki_status_change"), 0U);
+  ASSERT_TRUE(pki.authority->revoke(pki.revocation_request(certificate, key, "certificateHold")));
+  EXPECT_EQ(pki.authority->release(pki.release_request(certificate, "key-of-another")).error().code, ErrorCode::not_found);
+  EXPECT_EQ(pki.authority->release(pki.revocation_request(certificate, key, "superseded")).error().code, ErrorCode::invalid_request)
+      << "a request to revoke releases nothing";
+  EXPECT_EQ(pki.count("pki_revocation"), 1U);
+  const auto released = pki.authority->release(pki.release_request(certificate, key));
+  ASSERT_TRUE(released);
+  EXPECT_EQ(*released, certificate.serial_hex());
+  EXPECT_EQ(pki.count("pki_revocation"), 0U);
+  const auto events = pki.events();
+  EXPECT_NE(events.find("certificateHold"), std::string::npos);
+  EXPECT_NE(events.find("removeFromCRL"), std::string::npos);
+  EXPECT_TRUE(pki.authority->revoke(pki.revocation_request(certificate, key, "certificateHold"))) << "it can be put on hold again";
+}
+
+TEST_F(Issuance, NamesTheDeltaListsWhereTheyAreMade) {
+  EXPECT_EQ(crypto::inspect(pki.issued(pki.good()))->extension("2.5.29.46"), nullptr);
+  auto config = pki.authority_config();
+  config.freshest = "http://pki.example/crl/issuing-delta.crl";
+  pki.reconfigure(std::move(config));
+  const auto facts = crypto::inspect(pki.issued(pki.good()));
+  const auto* freshest = facts->extension("2.5.29.46");
+  ASSERT_NE(freshest, nullptr);
+  EXPECT_FALSE(freshest->critical);
+  EXPECT_NE(as_text(freshest->value).find("http://pki.example/crl/issuing-delta.crl"), std::string_view::npos);
+}
+
 TEST_F(Revocation, RefusesForeignKeysUnknownSerialsAndOtherReasons) {
   EXPECT_EQ(pki.authority->revoke(pki.revocation_request(certificate, "key-of-another", "superseded")).error().code, ErrorCode::not_found);
   EXPECT_EQ(pki.authority->revoke(pki.revocation_request(pki.issuing->certificate, key, "superseded")).error().code, ErrorCode::not_found);
-  for (const auto* reason : {"certificateHold", "removeFromCRL", "cACompromise", "aACompromise"}) {
+  for (const auto* reason : {"removeFromCRL", "cACompromise", "aACompromise"}) {
     EXPECT_EQ(pki.authority->revoke(pki.revocation_request(certificate, key, reason)).error().code, ErrorCode::unsupported) << reason;
   }
   EXPECT_EQ(pki.authority->revoke(pki.revocation_request(certificate, key, "boredom")).error().code, ErrorCode::invalid_request);
@@ -327,7 +367,7 @@ TEST(ResponderCertificate, IsDelegatedByTheIssuingAuthorityAndKept) {
 TEST(ResponderCertificate, IsRenewedBeforeItEndsAndForAnotherKey) {
   TestPki pki;
   const auto first = *pki.authority->responder_certificate(pki.ocsp_key->public_key());
-  pki.clock->advance(std::chrono::days(336));
+  pki.clock->advance(std::chrono::days(20));
   const auto second = *pki.authority->responder_certificate(pki.ocsp_key->public_key());
   EXPECT_NE(first.serial_hex(), second.serial_hex());
   const auto other = *crypto::SoftwareKey::generate();
@@ -339,6 +379,54 @@ TEST(Issuers, AreRefusedWhenKeyAndCertificateDoNotFit) {
   EXPECT_FALSE(Issuer::make(pki.issuing->certificate, pki.root_key));
   const Material material = pki.good();
   EXPECT_FALSE(Issuer::make(pki.issued(material), material.key)) << "a signer is no authority";
+}
+
+class RootCeremony : public ::testing::Test {
+ protected:
+  Result<Bytes> revoke(ByteView before, const crypto::Certificate& certificate) {
+    return make_root_list(*pki.root, before, std::chrono::days(30), *pki.clock, &certificate, crypto::RevocationReason::ca_compromise);
+  }
+  TestPki pki;
+  Bytes first = *make_first_root_list(*pki.root, std::chrono::days(365), *pki.clock);
+};
+
+TEST_F(RootCeremony, RevokesAnIssuingAuthorityAndForgetsNothingInLaterLists) {
+  const auto list = revoke(first, pki.issuing->certificate);
+  ASSERT_TRUE(list) << list.error().detail;
+  EXPECT_TRUE(crypto::verify_crl(*list, pki.root->certificate));
+  EXPECT_EQ(crypto::parse_crl(*list)->number, 2U);
+  EXPECT_EQ(crypto::parse_crl(*list)->find(pki.issuing->certificate.serial_hex())->reason, crypto::RevocationReason::ca_compromise);
+  EXPECT_EQ(revoke(*list, pki.issuing->certificate).error().code, ErrorCode::conflict);
+  const auto later = make_root_list(*pki.root, *list, std::chrono::days(30), *pki.clock);
+  ASSERT_TRUE(later);
+  EXPECT_EQ(crypto::parse_crl(*later)->number, 3U);
+  EXPECT_NE(crypto::parse_crl(*later)->find(pki.issuing->certificate.serial_hex()), nullptr);
+}
+
+TEST_F(RootCeremony, RevokesOnlyWhatTheRootIssuedOnAListOfItsOwn) {
+  EXPECT_EQ(revoke(first, pki.issued(pki.good())).error().code, ErrorCode::not_authorised);
+  EXPECT_EQ(revoke(first, pki.root->certificate).error().code, ErrorCode::not_authorised);
+  const auto foreign = *make_first_root_list(*pki.issuing, std::chrono::days(365), *pki.clock);
+  EXPECT_FALSE(make_root_list(*pki.root, foreign, std::chrono::days(30), *pki.clock));
+}
+
+TEST_F(RootCeremony, CrossCertifiesAnotherRootSoThatOldAndNewAreFollowedBothWays) {
+  const auto new_key = *crypto::SoftwareKey::generate();
+  const auto root =
+      *Issuer::make(*make_root_certificate({"NO", "Test", "Test Root 2"}, std::chrono::days(9000), *new_key, *pki.clock), new_key);
+  const auto new_with_old = cross_certify(root.certificate, *pki.root, "http://pki.example", *pki.clock);
+  const auto old_with_new = cross_certify(pki.root->certificate, root, "http://pki.example", *pki.clock);
+  ASSERT_TRUE(new_with_old) << new_with_old.error().detail;
+  ASSERT_TRUE(old_with_new) << old_with_new.error().detail;
+  EXPECT_EQ(new_with_old->not_after(), pki.root->certificate.not_after());
+  const Bytes request = *make_authority_request({"NO", "Test", "Test Issuing CA 2"}, *pki.ocsp_key);
+  const auto second = *certify_authority(request, std::chrono::days(3650), root, "http://pki.example", *pki.clock);
+  const auto now = pki.clock->now();
+  EXPECT_TRUE(crypto::verify_chain(second, {*new_with_old}, {pki.root->certificate}, now)) << "who trusts the old root follows the new";
+  EXPECT_TRUE(crypto::verify_chain(pki.issuing->certificate, {*old_with_new}, {root.certificate}, now)) << "and the other way round";
+  EXPECT_FALSE(crypto::verify_chain(second, {}, {pki.root->certificate}, now));
+  EXPECT_EQ(cross_certify(pki.issuing->certificate, root, "http://pki.example", *pki.clock).error().code, ErrorCode::not_authorised);
+  EXPECT_EQ(cross_certify(pki.root->certificate, *pki.root, "http://pki.example", *pki.clock).error().code, ErrorCode::conflict);
 }
 
 TEST(Ceremony, MakesARootThatEndsChainsAndAnAuthorityThatMakesNoOther) {

@@ -21,6 +21,12 @@ ExtensionFacts extension(std::string_view oid, bool critical, Bytes value) { ret
 /// GeneralName uniformResourceIdentifier, [6] IMPLICIT IA5String.
 Bytes uri_name(std::string_view uri) { return der::implicit_tag(6, der::ia5(uri)); }
 
+/// CRLDistributionPoints of one point with one name.
+Bytes distribution_points(std::string_view uri) {
+  const Bytes full_name = der::implicit_tag(0, der::sequence({uri_name(uri)}));
+  return der::sequence({der::sequence({der::explicit_tag(0, full_name)})});
+}
+
 Bytes statement(std::string_view oid) { return der::sequence({der::oid(oid)}); }
 Bytes statement(std::string_view oid, const Bytes& info) { return der::sequence({der::oid(oid), info}); }
 
@@ -124,10 +130,9 @@ ExtensionFacts private_key_usage_period(UnixTime begin, UnixTime end) {
                    der::sequence({der::implicit_tag(0, der::generalized_time(begin)), der::implicit_tag(1, der::generalized_time(end))}));
 }
 
-ExtensionFacts crl_distribution_point(std::string_view uri) {
-  const Bytes full_name = der::implicit_tag(0, der::sequence({uri_name(uri)}));
-  return extension("2.5.29.31", false, der::sequence({der::sequence({der::explicit_tag(0, full_name)})}));
-}
+ExtensionFacts crl_distribution_point(std::string_view uri) { return extension("2.5.29.31", false, distribution_points(uri)); }
+
+ExtensionFacts freshest_crl(std::string_view uri) { return extension("2.5.29.46", false, distribution_points(uri)); }
 
 ExtensionFacts authority_information_access(std::string_view ocsp, std::string_view ca_issuers) {
   std::vector<Bytes> descriptions;

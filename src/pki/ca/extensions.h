@@ -43,6 +43,7 @@ inline constexpr std::string_view oid_any_policy = "2.5.29.32.0";
 /// privateKeyUsagePeriod (RFC 3280, 4.2.1.4), both ends.
 [[nodiscard]] crypto::ExtensionFacts private_key_usage_period(UnixTime begin, UnixTime end);
 [[nodiscard]] crypto::ExtensionFacts crl_distribution_point(std::string_view uri);
+[[nodiscard]] crypto::ExtensionFacts freshest_crl(std::string_view uri);  ///< where the delta lists are (RFC 5280, 4.2.1.15)
 /// Empty texts are left out.
 [[nodiscard]] crypto::ExtensionFacts authority_information_access(std::string_view ocsp, std::string_view ca_issuers);
 [[nodiscard]] crypto::ExtensionFacts ocsp_no_check();  ///< RFC 6960, 4.2.2.2.1

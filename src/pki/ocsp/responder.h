@@ -6,6 +6,8 @@
 
 #include "crypto/revocation.h"
 #include "pki/environment.h"
+#include "pki/ocsp/shelf.h"
+#include "pki/store.h"
 
 namespace intaglio::pki {
 
@@ -20,6 +22,7 @@ class OcspStatus {
     return OcspStatus(crypto::CertificateStatus::revoked, std::move(at));
   }
   [[nodiscard]] static OcspStatus unknown() { return OcspStatus(crypto::CertificateStatus::unknown, std::nullopt); }
+  [[nodiscard]] static OcspStatus of(const StoredStatus& stored);
   [[nodiscard]] Bytes encode() const;  ///< CertStatus
 
  private:
@@ -39,26 +42,60 @@ struct OcspReply {
   std::optional<Window> window;
 };
 
-/// Answers for the issuing CA with a key of its own, whose certificate the CA issued for that (RFC 6960, 4.2.2.2).
+struct ResponderConfig {
+  std::chrono::seconds validity;  ///< nextUpdate - thisUpdate
+  std::size_t preproduced = 0;    ///< answers that are signed before they are asked for, at most; 0: none
+  bool archive = true;            ///< state that ended certificates are answered for, since the issuing CA's beginning (RFC 6960, 4.4.4)
+};
+
+/// Answers for the issuing CA with a key of its own, whose certificate the CA issued for that (RFC 6960, 4.2.2.2). A question without
+/// nonce about one certificate is answered from the shelf where its answer lies there; any other, and each one that the shelf does not
+/// know, is answered live. A change of status takes the answers of before from the shelf before anybody is told that it was made.
 class Responder {
  public:
-  Responder(const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer,
-            std::chrono::seconds validity, Environment environment);
+  [[nodiscard]] static Result<std::unique_ptr<Responder>> open(ResponderConfig config, const Issuer& issuer,
+                                                               crypto::Certificate certificate,
+                                                               std::shared_ptr<const crypto::Signer> signer, Environment environment);
   /// After a renewal.
   void use_certificate(crypto::Certificate certificate);
   /// Always a whole OCSPResponse, DER: a refusal is one of OcspFailure, which is not signed.
   [[nodiscard]] OcspReply reply(ByteView request);
   [[nodiscard]] Bytes answer(ByteView request) { return reply(request).der; }
 
+  /// After a durable change: what the shelf said of this certificate is gone when this returns, and is signed anew where that succeeds.
+  void status_changed(std::string_view serial_hex);
+  /// Signs a batch of answers: those past half of their validity, then, since the start, those of certificates in force. At most `most`
+  /// of them; gives whether more may be due.
+  [[nodiscard]] Result<bool> renew(std::size_t most);
+  [[nodiscard]] std::size_t preproduced() const { return shelf_.size(); }
+
  private:
-  [[nodiscard]] Result<OcspReply> answer_parsed(const crypto::OcspRequest& request);
-  [[nodiscard]] Result<OcspStatus> status_of(storage::Reader& reader, const crypto::OcspCertificateId& certificate) const;
+  /// Between what an answer says of its time.
+  struct Moment {
+    UnixTime now, next_update;
+    crypto::Certificate certificate;  ///< of the responder
+  };
+  Responder(ResponderConfig config, const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer,
+            std::array<Bytes, ocsp_id_forms.size()> issuer_parts, Environment environment);
+  [[nodiscard]] crypto::Certificate certificate() const;
+  [[nodiscard]] Result<Moment> moment() const;
+  [[nodiscard]] std::optional<ShelfKey> shelf_key(const crypto::OcspRequest& request) const;
+  [[nodiscard]] Bytes certificate_id(const ShelfKey& key) const;
+  [[nodiscard]] std::optional<OcspReply> from_shelf(const crypto::OcspRequest& request) const;
+  [[nodiscard]] Result<OcspReply> answer_live(const crypto::OcspRequest& request);
+  [[nodiscard]] Bytes encode_single(ByteView certificate_id, const OcspStatus& status, const Moment& moment) const;
+  [[nodiscard]] Bytes encode_data(const std::vector<Bytes>& answers, ByteView nonce, const Moment& moment) const;
+  Status produce(const std::vector<ShelfKey>& keys);
+
+  ResponderConfig config_;
   const Issuer& issuer_;
   mutable std::mutex mutex_;
   crypto::Certificate certificate_;
   std::shared_ptr<const crypto::Signer> signer_;
-  std::chrono::seconds validity_;
+  std::array<Bytes, ocsp_id_forms.size()> issuer_parts_;  ///< of CertIDs, by form
   Environment environment_;
+  Shelf shelf_;
+  std::optional<std::string> filled_to_ = std::string();  ///< serial number; nothing when the shelf was filled once
 };
 
 }  // namespace intaglio::pki

@@ -40,6 +40,17 @@ Result<custody::StoredKey> existing_key(Core& core, storage::Transaction& transa
   return std::move(**found);
 }
 
+/// The issuer's newest list does not name the key's certificate: its word and the operator's are both needed to lift a hold (CIR 2015/1502,
+/// 2.2.3: reactivation only with the assurance of before).
+Status check_released(const Core& core, const custody::KeyRecord& record) {
+  if (record.certificates.empty()) return Error{ErrorCode::conflict, "the key has no certificate"};
+  auto certificate = crypto::Certificate::parse_der(record.certificates.front());
+  if (!certificate) return certificate.error();
+  if (refused_by("sam.resume.hold", !core.revocations->clears(*certificate)))
+    return Error{ErrorCode::conflict, "the certificate is on hold"};
+  return {};
+}
+
 Status check_certificate(Core& core, const SignerRecord& signer, const custody::KeyRecord& record,
                          const std::vector<crypto::Certificate>& chain) {
   const auto& leaf = chain.front();
@@ -305,7 +316,14 @@ Status resume_key(Core& core, std::string_view operator_request) {
     if (auto consumed = core.factors.consume(transaction, "operator request", request->rid, request->ends); !consumed) return consumed;
     auto stored = existing_key(core, transaction, *key);
     if (!stored) return stored.error();
-    if (stored->record.state != custody::KeyState::suspended) return Error{ErrorCode::conflict, "the key is not suspended"};
+    const bool suspended = stored->record.state == custody::KeyState::suspended;
+    // A revoked key that was not ended had its certificate on hold (revoked_keys.h).
+    const bool on_hold = stored->record.revoked && (suspended || stored->record.state == custody::KeyState::assigned);
+    if (!suspended && !on_hold) return Error{ErrorCode::conflict, "the key is not suspended"};
+    if (on_hold) {
+      if (auto released = check_released(core, stored->record); !released) return released;
+    }
+    stored->record.revoked = false;
     stored->record.state = custody::KeyState::assigned;
     stored->record.suspended_because.clear();
     if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;

@@ -62,6 +62,10 @@ Status Revocations::load(storage::Database& database, const std::shared_ptr<cons
   return database.write([&](storage::Transaction& transaction) -> Status {
     for (const auto& anchor : policy.ca_anchors()) {
       const auto issuer = anchor.subject_der();
+      {
+        const std::unique_lock lock(mutex_);
+        anchors_.emplace(issuer, Anchor{anchor.issuer_der(), anchor.serial_hex()});
+      }
       auto record = state_table(sealer).find(transaction, record_name(issuer));
       if (!record) return record.error();
       if (!*record) continue;
@@ -100,10 +104,26 @@ Result<bool> Revocations::take(storage::Transaction& transaction, const std::sha
   return true;
 }
 
-bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) const {
-  const std::shared_lock lock(mutex_);
+bool Revocations::names(ByteView issuer_der, std::string_view serial_hex) const {
   const auto found = serials_.find(to_bytes(issuer_der));
   return found != serials_.end() && found->second.contains(serial_hex);
+}
+
+bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) const {
+  const std::shared_lock lock(mutex_);
+  if (names(issuer_der, serial_hex)) return true;
+  const auto [begin, end] = anchors_.equal_range(to_bytes(issuer_der));
+  const bool of_a_revoked_issuer =
+      std::any_of(begin, end, [&](const auto& anchor) { return names(anchor.second.issuer_der, anchor.second.serial_hex); });
+  return refused_by("sam.crl.issuer", of_a_revoked_issuer);
+}
+
+bool Revocations::clears(const crypto::Certificate& certificate) const {
+  const bool known = [&] {
+    const std::shared_lock lock(mutex_);
+    return serials_.contains(certificate.issuer_der());
+  }();
+  return known && !contains(certificate);
 }
 
 }  // namespace intaglio::sam
