@@ -14,6 +14,7 @@ constexpr std::string_view usage =
     "usage: intaglio-bench raw|token|wrapped module=FILE folder=DIRECTORY clients=1,8,32 seconds=N\n"
     "       intaglio-bench limits module=FILE folder=DIRECTORY seconds=N, then lines \"KEY CLIENTS\" on standard input\n"
     "       intaglio-bench tsa port=N root=FILE clients=1,8,32 seconds=N\n"
+    "       intaglio-bench status port=N issuer=FILE certificate=FILE clients=1,8,32 seconds=N\n"
     "       intaglio-bench wire|https|messages name=NAME plan=FILE clients=N seconds=N batch=N";
 
 class Arguments {
@@ -75,6 +76,11 @@ int main(int count, char** words) {
   if (stage == "tsa") {
     measure_timestamps({arguments.number<std::uint16_t>("port"), arguments.text("root"), arguments.numbers("clients"),
                         arguments.number<double>("seconds")});
+    return 0;
+  }
+  if (stage == "status") {
+    measure_status({arguments.number<std::uint16_t>("port"), arguments.text("issuer"), arguments.text("certificate"),
+                    arguments.numbers("clients"), arguments.number<double>("seconds")});
     return 0;
   }
   const RemoteOptions options{arguments.text("name"), arguments.text("plan"), arguments.number<unsigned>("clients"),

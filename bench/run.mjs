@@ -149,6 +149,7 @@ class Bench {
     await signer.enrol(await this.officer.createSigner(signer.id, identityOf(signer.id)));
     const credential = await signer.generateKey({ algorithm: key.algorithm, profile: key.profile ?? 'bench' });
     const chain = await this.officer.certify(credential, identityOf(signer.id));
+    [this.leaf] = chain;
     const spki = new X509Certificate(chain[0]).publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
     signer.keys[key.name] = { credential, spki };
     return signer;
@@ -207,6 +208,14 @@ class Bench {
     return generate(['tsa', `port=${this.system.ports.pki_public}`, `root=${this.system.path('pki/ca/root.cer')}`, `clients=${levels}`, `seconds=${seconds}`]);
   }
 
+  /** OCSP about a signer's certificate: live, against the same key's raw signing, and pre-produced. */
+  status() {
+    const certificate = this.system.path('leaf.cer');
+    writeFileSync(certificate, this.leaf);
+    return generate(['status', `port=${this.system.ports.pki_public}`, `issuer=${this.system.path('pki/ca/issuing.cer')}`, `certificate=${certificate}`,
+      `clients=${levels}`, `seconds=${seconds}`]);
+  }
+
   /** SAP messages that only wait to be sent, one a signer. */
   async messages(clients) {
     const key = keys.at(-1);
@@ -245,6 +254,7 @@ async function measureServices() {
     }
     for (const clients of [1, 8]) await bench.messages(clients);
     await bench.timestamps();
+    await bench.status();
     say(`${bench.signers.length} signers were enrolled`);
     const ends = await bench.system.stopServices();
     for (const [service, { code }] of Object.entries(ends)) if (code !== 0) throw new Error(`${service} ended with ${code}`);
@@ -280,7 +290,9 @@ function breakdown(key) {
 
 /** The limit of a cell: the same key and number of threads, measured just before and after it; of a local cell, next to it. */
 function limitOf(name) {
-  const [, key, clients] = name.split('.');
+  const [stage, key, clients] = name.split('.');
+  // No answer of the responder is verified before it leaves: its limit is the signature alone.
+  if (stage === 'ocsp') return cells.get(`csign.${key}.${clients}`).rate;
   return cells.get(name).limit ?? cells.get(`limit.${key}.${clients}`).rate;
 }
 
@@ -290,7 +302,7 @@ function makeReport() {
   for (const [name, cell] of cells) {
     add(`${name}.ops`, cell.rate, '1/s');
     for (const share of ['p50', 'p95', 'p99']) add(`${name}.${share}`, cell[share], 'us');
-    if (!/^(wire|e2e|room|tsa)/.test(name)) continue;
+    if (!/^(wire|e2e|room|tsa|ocsp\.)/.test(name)) continue;
     const limit = limitOf(name);
     if (!name.startsWith('room')) add(`${name}.effective_ops`, cell.effectiveRate, '1/s');
     add(`${name}.limit_beside`, limit, '1/s');

@@ -38,6 +38,16 @@ struct TimestampOptions {
 /// Time-stamps over plain HTTP from a running PKI: `tsa.p256.c<clients>`. Each client's first answer is verified.
 void measure_timestamps(const TimestampOptions& options);
 
+struct StatusOptions {
+  std::uint16_t port;  ///< of the PKI's public listener
+  std::filesystem::path issuer, certificate;  ///< DER; the certificate is good
+  std::vector<unsigned> clients;
+  double seconds;  ///< of each cell
+};
+/// OCSP over plain HTTP from a running PKI: `ocsp.p256.c<clients>` with a nonce, signed live, and `ocsp-preproduced.p256.c<clients>` without.
+/// Each client's first answer is verified.
+void measure_status(const StatusOptions& options);
+
 /// One cell against running services, as the plan file of run.mjs says.
 struct RemoteOptions {
   std::string name;
