@@ -315,6 +315,7 @@ Result<crypto::Certificate> Authority::issue(const IssueRequest& request) {
                               certificate->not_after(),  environment_.clock->now(),
                               to_bytes(spki_digest),     certificate->der()};
   if (auto stored = store(row, *certificate); !stored) return refuse(stored.error());
+  fault_point("pki.issue.recorded");
   return certificate;
 }
 
