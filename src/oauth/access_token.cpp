@@ -151,16 +151,13 @@ Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTi
   return Claims{*client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, *key, from_unix_seconds(*expires)};
 }
 
-Result<http::Principal> AccessTokens::check(const http::Request& request) {
-  const auto shown = shown_token(request);
-  if (!shown) return shown.error();
-  const auto now = clock_->now();
-  const auto digest = crypto::sha256(as_bytes(shown->token));
+Result<std::shared_ptr<const AccessTokens::Claims>> AccessTokens::recognise(std::string_view token, const crypto::Sha256Digest& digest,
+                                                                            UnixTime now) {
   std::shared_ptr<const Claims> claims;
   if (auto known = remembered_.find(digest, now)) {
     claims = std::move(*known);
   } else {
-    auto verified = verify(shown->token, now);
+    auto verified = verify(token, now);
     if (!verified) return verified.error();
     const auto until = verified->expires;
     claims = remembered_.insert(digest, std::make_shared<const Claims>(std::move(*verified)), until, now);
@@ -168,16 +165,47 @@ Result<http::Principal> AccessTokens::check(const http::Request& request) {
   if (refused_by("oauth.token.client", clients_->find(claims->client) == nullptr)) {
     return Error{ErrorCode::not_authorised, "access token of a client that is no longer registered"};
   }
-  if (refused_by("oauth.token.bound", !claims->key.empty() && shown->scheme != TokenScheme::dpop)) {
+  return claims;
+}
+
+Result<http::Principal> AccessTokens::live(const Claims& claims, const crypto::Sha256Digest& digest) const {
+  if (const auto live = grants_->check_live(digest, claims.grant); !live) return live.error();
+  return http::Principal{claims.client, claims.signer, split_scopes(claims.scope), claims.grant, claims.credential};
+}
+
+Result<http::Principal> AccessTokens::check(const http::Request& request) {
+  const auto shown = shown_token(request);
+  if (!shown) return shown.error();
+  const auto now = clock_->now();
+  const auto digest = crypto::sha256(as_bytes(shown->token));
+  const auto recognised = recognise(shown->token, digest, now);
+  if (!recognised) return recognised.error();
+  const auto& claims = **recognised;
+  if (refused_by("oauth.token.bound", !claims.key.empty() && shown->scheme != TokenScheme::dpop)) {
     return Error{ErrorCode::not_authorised, "an access token that is bound to a key, without its proof"};
   }
   if (shown->scheme == TokenScheme::dpop) {
     const auto key = verify_dpop_proof(request, config_.issuer, shown->token, *grants_, now);
     if (!key) return key.error();
-    if (refused_by("oauth.token.key", *key != claims->key)) return Error{ErrorCode::not_authorised, "the proof is of another key"};
+    if (refused_by("oauth.token.key", *key != claims.key)) return Error{ErrorCode::not_authorised, "the proof is of another key"};
   }
-  if (const auto live = grants_->check_live(digest, claims->grant); !live) return live.error();
-  return http::Principal{claims->client, claims->signer, split_scopes(claims->scope), claims->grant, claims->credential};
+  return live(claims, digest);
+}
+
+bool AccessTokens::is_access_token(std::string_view text) {
+  const auto header = crypto::peek_jws_header(text);
+  return header && header->typ == token_type;
+}
+
+Result<http::Principal> AccessTokens::check_text(std::string_view token) {
+  if (token.size() > max_token_bytes) return Error{ErrorCode::not_authorised, "an access token that is too long to be ours"};
+  const auto digest = crypto::sha256(as_bytes(token));
+  const auto recognised = recognise(token, digest, clock_->now());
+  if (!recognised) return recognised.error();
+  if (refused_by("oauth.token.bound_in_body", !(*recognised)->key.empty())) {
+    return Error{ErrorCode::not_authorised, "an access token that is bound to a key, in a body"};
+  }
+  return live(**recognised, digest);
 }
 
 Result<TokenOwner> AccessTokens::owner(std::string_view token) const {

@@ -61,6 +61,11 @@ class AccessTokens {
   /// `not_authorised`: no token of ours, or of a client that is gone; `ticket_expired`: it was ours, and ended by itself or with its
   /// grant.
   [[nodiscard]] Result<http::Principal> check(const http::Request& request);
+  /// The holder of a token that stands in a body, where older clients put one of scope `credential` in the place of a SAD (CSC API v2,
+  /// 8.4). Refused as by `check`, and (`not_authorised`) when the token is bound to a key: there is no proof beside it.
+  [[nodiscard]] Result<http::Principal> check_text(std::string_view token);
+  /// Whether this looks like one of ours, by its unverified header: what it is, not whether it is good.
+  [[nodiscard]] static bool is_access_token(std::string_view text);
   /// The owner of a token of ours that has not ended by itself. Refused as by `check`.
   [[nodiscard]] Result<TokenOwner> owner(std::string_view token) const;
   [[nodiscard]] std::chrono::seconds life() const noexcept { return config_.life; }
@@ -76,6 +81,9 @@ class AccessTokens {
     UnixTime expires;
   };
   [[nodiscard]] Result<Claims> verify(std::string_view token, UnixTime now) const;
+  /// The claims of a token of ours whose client is still registered, verified once.
+  [[nodiscard]] Result<std::shared_ptr<const Claims>> recognise(std::string_view token, const crypto::Sha256Digest& digest, UnixTime now);
+  [[nodiscard]] Result<http::Principal> live(const Claims& claims, const crypto::Sha256Digest& digest) const;
 
   AccessTokenConfig config_;
   std::shared_ptr<const crypto::Signer> signer_;

@@ -39,8 +39,6 @@ bool same_without_case(std::string_view text, std::string_view lower) {
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; });
 }
 
-std::string place_in_list(std::size_t index) { return "Document " + std::to_string(index + 1); }
-
 bool is_here(const json::Value& location, std::string_view base_url) {
   const auto* text = location.get_ptr<const json::Value::string_t*>();
   return text != nullptr && text->starts_with(base_url) && (text->size() == base_url.size() || (*text)[base_url.size()] == '/');
@@ -55,9 +53,12 @@ Result<RequestedDigest> read_digest(const json::Value& element, crypto::HashAlgo
   if (!text) return refused("a document has no hash");
   auto digest = parse_base64(*text);
   if (!digest || digest->size() != crypto::digest_length(hash)) return refused("a hash is no base64 of the length of its algorithm");
+  auto kind = DigestKind::dtbsr;
   if (json::member(element, "hashType") != nullptr) {
-    const auto kind = json::text_member(element, "hashType");
-    if (refused_by("oauth.details.hash_type", !kind || !same_without_case(*kind, "dtbsr"))) return refused("a hashType is not dtbsr");
+    const auto stated = json::text_member(element, "hashType");
+    const auto known = parse_digest_kind(stated ? *stated : "");
+    if (refused_by("oauth.details.hash_type", !known)) return refused("a hashType is neither dtbsr nor sdr");
+    kind = known.value_or(kind);
   }
   auto label = place_in_list(index);
   if (json::member(element, "label") != nullptr) {
@@ -65,10 +66,18 @@ Result<RequestedDigest> read_digest(const json::Value& element, crypto::HashAlgo
     if (!stated || !is_label(*stated)) return refused("a label is empty, too long or holds control characters");
     label = *stated;
   }
-  return RequestedDigest{std::move(*digest), std::move(label)};
+  return RequestedDigest{std::move(*digest), std::move(label), kind};
 }
 
 }  // namespace
+
+std::optional<DigestKind> parse_digest_kind(std::string_view text) {
+  if (same_without_case(text, "dtbsr")) return DigestKind::dtbsr;
+  if (same_without_case(text, "sdr")) return DigestKind::sdr;
+  return std::nullopt;
+}
+
+std::string place_in_list(std::size_t index) { return "Document " + std::to_string(index + 1); }
 
 Result<AuthorizationDetails> parse_authorization_details(std::string_view text, std::string_view base_url) {
   auto parsed = json::parse(text, bounds);
@@ -125,7 +134,7 @@ Result<CredentialRequest> parse_credential_parameters(std::string_view credentia
     if (!digest || digest->size() != crypto::digest_length(*hash) || request.documents.size() >= max_requested_digests) {
       return Error{ErrorCode::invalid_request, "Invalid parameter hashes"};
     }
-    request.documents.push_back({std::move(*digest), place_in_list(request.documents.size())});
+    request.documents.push_back({std::move(*digest), place_in_list(request.documents.size()), DigestKind::dtbsr});
     if (comma == std::string_view::npos) break;
     hashes.remove_prefix(comma + 1);
     if (hashes.empty()) return Error{ErrorCode::invalid_request, "Invalid parameter hashes"};

@@ -117,6 +117,19 @@ http::Response AuthorizationEndpoint::authorize(const http::Request& request, co
   return redirect(config_.approval_page + "#" + *handle);
 }
 
+Result<std::string> AuthorizationEndpoint::begin(const PendingApproval& pending) const {
+  const auto handle = pending_->begin(pending);
+  if (!handle) return handle.error();
+  return config_.approval_page + "#" + *handle;
+}
+
+Status AuthorizationEndpoint::finish(std::string_view bearer, const std::function<Status(storage::Transaction&)>& also) const {
+  return database_->write([&](storage::Transaction& transaction) -> Status {
+    if (auto finished = pending_->finish(transaction, bearer); !finished) return finished;
+    return also(transaction);
+  });
+}
+
 Result<RedirectTarget> AuthorizationEndpoint::target_of(const PendingApproval& pending) const {
   const auto* client = clients_->find(pending.client);
   if (client == nullptr) return Error{ErrorCode::not_found, "the client is no longer registered"};

@@ -43,6 +43,12 @@ class AuthorizationEndpoint {
 
   [[nodiscard]] Result<PendingRequests::Exchanged> exchange(std::string_view handle) const { return pending_->exchange(handle); }
   [[nodiscard]] Result<PendingApproval> find(std::string_view bearer) const { return pending_->find(bearer); }
+  /// Puts a request before its signer whose answer goes another way than a redirect (CSC API v2, 11.6): the page's address with the
+  /// one-time handle. `busy`: too many wait.
+  [[nodiscard]] Result<std::string> begin(const PendingApproval& pending) const;
+  /// Ends such an approval, in one transaction with what `also` writes. `not_found` when it had ended.
+  [[nodiscard]] Status finish(std::string_view bearer, const std::function<Status(storage::Transaction&)>& also) const;
+
   /// What the SAM authorised for this approval; gives where the signer's browser goes next, with the code.
   [[nodiscard]] Result<std::string> approved(std::string_view bearer, const PendingApproval& pending, std::string_view signer,
                                              const Secret& sad, UnixTime sad_expires) const;

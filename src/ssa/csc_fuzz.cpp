@@ -7,7 +7,7 @@ namespace {
 
 using namespace intaglio;
 
-constexpr std::array<std::string_view, 10> paths{
+constexpr std::array<std::string_view, 13> paths{
     "/csc/v2/info",
     "/csc/v2/credentials/list",
     "/csc/v2/credentials/info",
@@ -18,6 +18,9 @@ constexpr std::array<std::string_view, 10> paths{
     "/sic/v1/keys",
     "/sic/v1/messages",
     "/sic/v1/receipts/",
+    "/csc/v2/signatures/signDoc",
+    "/csc/v2/credentials/authorizeCheck",
+    "/csc/v2/credentials/getChallenge",
 };
 
 struct Target {

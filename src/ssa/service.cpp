@@ -32,11 +32,16 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       filter_(std::make_shared<SadFilter>(keys_, transactions_, credentials_, parts.clock, config.max_sad_age)),
       orphans_(std::make_shared<signer::OrphanReports>(parts.sam)),
       info_(config.description),
-      credential_methods_(credentials_, parts.clients, parts.clock),
-      sign_hash_(parts.sam, filter_, credentials_, parts.grants, parts.clock, config.max_hashes),
+      credential_methods_(credentials_, parts.clients, parts.clock, parts.authorization != nullptr),
+      signing_(std::make_shared<const csc::AuthorisedSigning>(
+          csc::AuthorisedSigning::Rooms{parts.sam, filter_, credentials_, parts.grants, parts.tokens, parts.clock})),
+      sign_hash_(signing_, config.max_hashes),
+      sign_doc_(signing_, config.max_hashes),
       interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated,
-                                 parts.issue_short_term, orphans_}),
-      approvals_(parts.authorization, interaction_),
+                               parts.issue_short_term, orphans_}),
+      devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
+      approvals_(parts.authorization, interaction_, devices_),
+      authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
       base_url_(config.description.base_url) {}
 
 http::Response Service::ready() const {
@@ -94,6 +99,23 @@ void Service::add_approval_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&, const Principal& who) { return approvals_.deny(q, who); });
 }
 
+void Service::add_signature_routes(http::Router& router) {
+  const auto authorization = [&](std::string_view method,
+                                 http::Response (csc::CredentialAuthorization::*handler)(const Request&, const Principal&) const) {
+    router.add("POST", "/csc/v2/credentials/" + std::string(method), Access::signer_bearer,
+               [this, handler](const Request& q, const PathParameters&, const Principal& who) {
+                 return (authorization_methods_.*handler)(q, who);
+               });
+  };
+  authorization("authorize", &csc::CredentialAuthorization::authorize);
+  authorization("authorizeCheck", &csc::CredentialAuthorization::check);
+  authorization("getChallenge", &csc::CredentialAuthorization::challenge);
+  router.add("POST", "/csc/v2/signatures/signHash", Access::credential_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return sign_hash_.answer(q, who); });
+  router.add("POST", "/csc/v2/signatures/signDoc", Access::credential_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return sign_doc_.answer(q, who); });
+}
+
 void Service::add_routes(http::Router& router) {
   add_guards(router);
   add_oauth_routes(router);
@@ -114,9 +136,7 @@ void Service::add_routes(http::Router& router) {
   router.add("GET", "/csc/v2/logo", Access::anonymous, [](const Request&, const PathParameters&) { return csc::Info::logo(); });
   csc("credentials/list", Access::signer_bearer, &csc::Credentials::list);
   csc("credentials/info", Access::credential_bearer, &csc::Credentials::info);
-  csc("credentials/authorize", Access::signer_bearer, &csc::Credentials::authorize);
-  router.add("POST", "/csc/v2/signatures/signHash", Access::credential_bearer,
-             [this](const Request& q, const PathParameters&, const Principal& who) { return sign_hash_.answer(q, who); });
+  add_signature_routes(router);
   router.answer_unknown("/csc/v2", not_implemented());
 
   router.add("GET", "/sic/v1/sam", Access::bearer, [this](const Request& q, const PathParameters&) { return interaction_.sam(q); });

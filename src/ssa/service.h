@@ -6,8 +6,10 @@
 #include "oauth/access_token.h"
 #include "oauth/authorization_endpoint.h"
 #include "oauth/token_endpoint.h"
+#include "ssa/csc/credential_authorization.h"
 #include "ssa/csc/credentials.h"
 #include "ssa/csc/info.h"
+#include "ssa/csc/sign_doc.h"
 #include "ssa/csc/sign_hash.h"
 #include "ssa/signer/approvals.h"
 #include "ssa/signer/interaction.h"
@@ -51,6 +53,7 @@ class Service {
   void add_oauth_routes(http::Router& router);
   void add_guards(http::Router& router) const;
   void add_approval_routes(http::Router& router);
+  void add_signature_routes(http::Router& router);
 
   ServiceParts parts_;
   std::shared_ptr<SamKeys> keys_;
@@ -60,9 +63,13 @@ class Service {
   std::shared_ptr<signer::OrphanReports> orphans_;
   csc::Info info_;
   csc::Credentials credential_methods_;
+  std::shared_ptr<const csc::AuthorisedSigning> signing_;
   csc::SignHash sign_hash_;
+  csc::SignDoc sign_doc_;
   signer::Interaction interaction_;
+  std::shared_ptr<const signer::DeviceApprovals> devices_;
   signer::Approvals approvals_;
+  csc::CredentialAuthorization authorization_methods_;
   std::string base_url_;
 };
 

@@ -18,9 +18,9 @@ namespace intaglio::ssa::test {
 using oauth::test::must;
 
 /// A certificate under its own key, good enough to be read: subject O and CN, validity as asked.
-inline Bytes make_certificate(const std::string& organisation, const std::string& common_name, UnixTime not_before, UnixTime not_after) {
+inline Bytes make_certificate(const std::string& organisation, const std::string& common_name, UnixTime not_before, UnixTime not_after,
+                              const std::shared_ptr<crypto::SoftwareKey>& key = must(crypto::SoftwareKey::generate())) {
   namespace der = crypto::der;
-  const auto key = must(crypto::SoftwareKey::generate());
   std::vector<crypto::NameAttribute> attributes{{"2.5.4.6", "NO"}};
   if (!organisation.empty()) attributes.push_back({"2.5.4.10", organisation});
   attributes.push_back({"2.5.4.3", common_name});
@@ -151,8 +151,10 @@ class FakeSam final : public protocol::SamService {
         answer.stopped = ErrorCode::signature_doubtful;
         break;
       }
-      answer.signatures.push_back(
-          {signature_of(request.key.text(), digest), "intaglio/sam/test", answer.signatures.size(), crypto::sha256(digest), false});
+      const auto key = signing_keys.find(request.key.text());
+      auto signature =
+          key == signing_keys.end() ? signature_of(request.key.text(), digest) : must(key->second->sign_digest(request.suite, digest));
+      answer.signatures.push_back({std::move(signature), "intaglio/sam/test", answer.signatures.size(), crypto::sha256(digest), false});
     }
     if (one_too_few) answer.signatures.pop_back();
     return answer;
@@ -246,6 +248,7 @@ class FakeSam final : public protocol::SamService {
   }
 
   std::vector<protocol::CredentialFacts> credentials;
+  std::map<std::string, std::shared_ptr<crypto::SoftwareKey>, std::less<>> signing_keys;  ///< credentials that really sign
   std::shared_ptr<crypto::SoftwareKey> identity_key = must(crypto::SoftwareKey::generate());
   std::shared_ptr<crypto::SoftwareKey> sad_key = must(crypto::SoftwareKey::generate());
   std::shared_ptr<crypto::SoftwareKey> sap_key = must(crypto::SoftwareKey::generate());
@@ -309,7 +312,8 @@ class FakeSam final : public protocol::SamService {
 
 inline Bytes digest_of(std::string_view text) { return crypto::digest(crypto::HashAlgorithm::sha256, as_bytes(text)); }
 
-/// Alice (RSA and P-256), Bob (P-256) and an SSA with two clients: `any` sees both, `only-alice` one.
+/// Alice (RSA and P-256), Bob (P-256) and an SSA with three clients: `any` and `waiting` see both, `only-alice` one. `any` alone has an
+/// address for redirects.
 class World {
  public:
   World() {
@@ -323,9 +327,10 @@ class World {
     sam->add("alice", "alice-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256},
              make_certificate("", "Alice EC", before, after), 1);
     sam->add("bob", "bob-ec", crypto::KeyAlgorithm::p256, {SignatureSuite::ecdsa_sha256},
-             make_certificate("Builders", "Bob", before, after));
+             make_certificate("Builders", "Bob", before, after, bobs_key));
     clients = std::make_shared<const oauth::Clients>(must(
-        oauth::Clients::make({any_client.registered({}, {client_redirect}), oauth::test::TestClient("only-alice").registered({"alice"})})));
+        oauth::Clients::make({any_client.registered({}, {client_redirect}), oauth::test::TestClient("only-alice").registered({"alice"}),
+                              oauth::test::TestClient("waiting").registered()})));
     database.migrate(oauth::migrations());
     tokens = must(oauth::AccessTokens::make({base_url, std::chrono::seconds{3600}}, token_key, clients, grants(), clock));
     database.migrate(migrations());
@@ -425,11 +430,35 @@ class World {
     return post("/csc/v2/signatures/signHash", sign_body(credential, sad, texts), client);
   }
 
+  /// The page that a one-time handle opens, and what it shows.
+  struct Page {
+    std::string bearer;
+    protocol::Transaction transaction;
+  };
+  [[nodiscard]] Page page(std::string_view handle) const {
+    json::Value body = json::Value::object();
+    body["handle"] = handle;
+    const auto answer = send("POST", "/sic/v1/approvals", json::encode(body), "");
+    if (answer.status != 200) panic(answer.body.c_str());
+    const auto opened = must(json::parse(answer.body));
+    return {opened.at("bearer").get<std::string>(),
+            must(protocol::parse_transaction(must(parse_base64url(opened.at("transaction").get<std::string>()))))};
+  }
+  [[nodiscard]] http::Response approve(const Page& shown) const {
+    json::Value body = json::Value::object();
+    body["message"] = message(shown.transaction.nonce);
+    return send("POST", "/sic/v1/approvals/messages", json::encode(body), "Bearer " + shown.bearer);
+  }
+  [[nodiscard]] http::Response decline(const Page& shown) const {
+    return send("POST", "/sic/v1/approvals/refusals", "{}", "Bearer " + shown.bearer);
+  }
+
   static constexpr const char* base_url = "https://sign.example";
   static constexpr const char* client_redirect = "https://client.example/back";
   oauth::test::TestClient any_client{"any"};
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(oauth::test::test_start);
   std::shared_ptr<FakeSam> sam = std::make_shared<FakeSam>(clock);
+  std::shared_ptr<crypto::SoftwareKey> bobs_key = must(crypto::SoftwareKey::generate());  ///< of his certificate
   oauth::test::TemporaryDatabase database;
   std::shared_ptr<crypto::SoftwareKey> token_key = must(crypto::SoftwareKey::generate());
   std::shared_ptr<const oauth::Clients> clients;

@@ -39,6 +39,18 @@ CREATE TABLE ssa_sads (
   expires INTEGER NOT NULL
 );
 CREATE INDEX ssa_sads_by_transaction ON ssa_sads (nonce);
+)sql"},
+                                                      {2, R"sql(
+CREATE TABLE ssa_device_approvals (
+  handle BLOB PRIMARY KEY,
+  client TEXT NOT NULL,
+  state TEXT NOT NULL,
+  public_key BLOB NOT NULL,
+  private_key BLOB NOT NULL,
+  sad TEXT NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX ssa_device_approvals_by_end ON ssa_device_approvals (expires);
 )sql"}};
   return series;
 }

@@ -56,22 +56,40 @@ json::Value describe_certificate(const Credential& credential, const CredentialV
   return certificate;
 }
 
+/// `objects` belongs to explicit mode only; clients of the EUDI wallet need the member all the same (csc-api 7.3).
+json::Value describe_authorization(const CredentialView& view) {
+  auto objects = json::Value::array();
+  if (view.mode == AuthorizationMode::redirect) return {{"mode", "oauth2code"}, {"objects", objects}};
+  if (view.authentication_info) {
+    objects.push_back({{"type", "PasswordOOB"},
+                       {"id", device_object_id},
+                       {"label", "The signer's own device"},
+                       {"description", "The signer approves on the page whose address credentials/authorize gives as approvalUri"}});
+  }
+  return {{"mode", "explicit"}, {"objects", objects}};
+}
+
 }  // namespace
 
 json::Value describe(const Credential& credential, const CredentialView& view, UnixTime now) {
   json::Value object = json::Value::object();
   object["key"] = describe_key(credential);
   object["cert"] = describe_certificate(credential, view, now);
-  // `objects` belongs to explicit mode only; clients of the EUDI wallet need the member all the same (csc-api 7.3).
-  object["auth"] = {{"mode", "oauth2code"}, {"objects", json::Value::array()}};
+  object["auth"] = describe_authorization(view);
   object["SCAL"] = "2";
   object["multisign"] = credential.facts.max_documents;
   return object;
 }
 
 Credentials::Credentials(std::shared_ptr<CredentialDirectory> directory, std::shared_ptr<const oauth::Clients> clients,
-                         std::shared_ptr<const Clock> clock)
-    : directory_(std::move(directory)), clients_(std::move(clients)), clock_(std::move(clock)) {}
+                         std::shared_ptr<const Clock> clock, bool with_page)
+    : directory_(std::move(directory)), clients_(std::move(clients)), clock_(std::move(clock)), with_page_(with_page) {}
+
+AuthorizationMode Credentials::mode_for(const http::Principal& caller) const {
+  const auto* client = clients_->find(caller.id);
+  const bool can_wait_only = client != nullptr && client->redirect_uris.empty();
+  return with_page_ && can_wait_only ? AuthorizationMode::device : AuthorizationMode::redirect;
+}
 
 bool Credentials::may_see(const http::Principal& caller, const SignerId& signer) const {
   const auto* client = clients_->find(caller.id);
@@ -110,7 +128,8 @@ http::Response Credentials::list(const http::Request& request, const http::Princ
   CredentialView view;
   view.certificates = certificates_wanted(parameters);
   view.certificate_info = parameters.flag("certInfo");
-  (void)parameters.flag("authInfo");
+  view.authentication_info = parameters.flag("authInfo");
+  view.mode = mode_for(caller);
   const bool only_valid = parameters.flag("onlyValid");
   (void)parameters.optional_text("lang");
   parameters.client_data();
@@ -147,32 +166,14 @@ http::Response Credentials::info(const http::Request& request, const http::Princ
   CredentialView view;
   view.certificates = certificates_wanted(parameters);
   view.certificate_info = parameters.flag("certInfo");
-  (void)parameters.flag("authInfo");
+  view.authentication_info = parameters.flag("authInfo");
+  view.mode = mode_for(caller);
   (void)parameters.optional_text("lang");
   parameters.client_data();
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
   const auto credential = visible(id, caller);
   if (!credential) return refuse(request, credential.error());
   return http::json_answer(json::encode(describe(**credential, view, clock_->now())));
-}
-
-http::Response Credentials::authorize(const http::Request& request, const http::Principal& caller) const {
-  auto parameters = Parameters::of(request);
-  const auto id = parameters.required_text("credentialID");
-  if (parameters.refusal()) return csc::answer(*parameters.refusal());
-  const auto credential = visible(id, caller);
-  if (!credential) return refuse(request, credential.error());
-  if (!(*credential)->enabled()) return refuse(request, {ErrorCode::credential_disabled, "the key is not assigned"});
-  const auto* count = parameters.member("numSignatures");
-  if (count == nullptr || !count->is_number_integer()) {
-    return csc::answer(invalid_request("Missing (or invalid type) integer parameter numSignatures"));
-  }
-  const auto most = (*credential)->facts.max_documents;
-  const bool unsigned_count = count->is_number_unsigned();
-  if (!unsigned_count || count->get<std::uint64_t>() < 1) return csc::answer(invalid_request("Invalid value for parameter numSignatures"));
-  if (count->get<std::uint64_t>() > most) return csc::answer(invalid_request("Numbers of signatures is too high"));
-  // CSC API v2, 11.6: not for oauth2code. TS 119 432, 5.3.2: what the driving application collects is no SCAL2.
-  return csc::answer(invalid_request("The credential is not authorized by credentials/authorize: its auth/mode is oauth2code"));
 }
 
 }  // namespace intaglio::ssa::csc

@@ -28,9 +28,13 @@ TEST_F(CredentialsTest, InfoDescribesTheServiceToAnybody) {
   EXPECT_EQ(body.at("specs"), "2.2.0.0");
   EXPECT_EQ(body.at("authType"), json::Value::array({"oauth2client", "oauth2code"}));
   EXPECT_EQ(body.at("oauth2"), "https://sign.example/csc/v2");
-  EXPECT_EQ(body.at("methods"), json::Value::array({"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info",
-                                                    "signatures/signHash", "oauth2/authorize", "oauth2/pushed_authorize"}));
-  EXPECT_EQ(body.at("supportedHashTypes"), json::Value::array({"dtbsr"}));
+  EXPECT_EQ(body.at("methods"),
+            json::Value::array({"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash",
+                                "signatures/signDoc", "oauth2/authorize", "oauth2/pushed_authorize", "credentials/authorize",
+                                "credentials/authorizeCheck", "credentials/getChallenge"}));
+  EXPECT_EQ(body.at("supportedHashTypes"), json::Value::array({"dtbsr", "sdr"}));
+  EXPECT_EQ(body.at("signature_formats"), must(json::parse(R"({"formats":["P"],"envelope_properties":[["Certification","Revision"]]})")));
+  EXPECT_EQ(body.at("conformance_levels"), json::Value::array({"AdES-B-B"}));
   EXPECT_EQ(body.at("asynchronousOperationMode"), false);
   EXPECT_EQ(body.at("logo"), "https://sign.example/csc/v2/logo");
   const auto& algorithms = body.at("signAlgorithms");
@@ -153,10 +157,16 @@ RC_GTEST_PROP(CredentialsProperty, NoAnswerMixesTwoSigners, ()) {
   world.sam->mixes_signers = *rc::gen::weightedElement<bool>({{4, false}, {1, true}});
 
   for (int step = 0; step < 4; ++step) {
-    const auto client = any_of({"any", "only-alice"});
-    const auto path =
-        any_of({"/csc/v2/credentials/list", "/csc/v2/credentials/info", "/csc/v2/credentials/authorize", "/csc/v2/signatures/signHash"});
+    const auto client = any_of({"any", "only-alice", "waiting"});
+    const auto path = any_of({"/csc/v2/credentials/list", "/csc/v2/credentials/info", "/csc/v2/credentials/authorize",
+                              "/csc/v2/credentials/authorizeCheck", "/csc/v2/credentials/getChallenge", "/csc/v2/signatures/signHash",
+                              "/csc/v2/signatures/signDoc"});
     auto body = test::World::sign_body(any_of(names), "not-a-sad", {"one"});
+    body["hashAlgorithmOID"] = "2.16.840.1.101.3.4.2.1";
+    body["handle"] = any_of(names);
+    body["authObjectID"] = any_of(names);
+    body["documentDigests"] =
+        json::Value::array({{{"hashes", body.at("hashes")}, {"signature_format", "P"}, {"signAlgo", body.at("signAlgo")}}});
     body["userID"] = any_of(names);
     body["numSignatures"] = 1;
     body["credentialInfo"] = *rc::gen::arbitrary<bool>();

@@ -30,19 +30,22 @@ Info::Info(const ServiceDescription& description) {
   body["authType"] = {"oauth2client"};
   body["oauth2"] = description.base_url + "/csc/v2";
   body["supportsRar"] = description.with_codes;
-  body["supportedHashTypes"] = {"dtbsr"};
+  body["supportedHashTypes"] = {"dtbsr", "sdr"};
   body["asynchronousOperationMode"] = false;
-  body["methods"] = {"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash"};
+  body["methods"] = {
+      "info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash", "signatures/signDoc"};
   if (description.with_codes) {
     body["authType"].push_back("oauth2code");
     body["methods"].push_back("oauth2/authorize");
     body["methods"].push_back("oauth2/pushed_authorize");
+    body["methods"].push_back("credentials/authorize");
+    body["methods"].push_back("credentials/authorizeCheck");
+    body["methods"].push_back("credentials/getChallenge");
   }
   body["validationInfo"] = false;
   body["signAlgorithms"] = {{"algos", offered.algos}, {"algoParams", offered.params}};
-  // No signDoc yet: no format is made here, and the members are required all the same.
-  body["signature_formats"] = {{"formats", json::Value::array()}, {"envelope_properties", json::Value::array()}};
-  body["conformance_levels"] = json::Value::array();
+  body["signature_formats"] = {{"formats", {"P"}}, {"envelope_properties", json::Value::array({{"Certification", "Revision"}})}};
+  body["conformance_levels"] = {"AdES-B-B"};
   body["oauth2FAPIsupport"] = false;
   body_ = json::encode(body);
 }

@@ -69,6 +69,11 @@ bool Parameters::flag(std::string_view name) {
   return false;
 }
 
+void Parameters::synchronous() {
+  const auto mode = optional_text("operationMode");
+  if (mode && *mode != "S") refuse(invalid_parameter("operationMode"));
+}
+
 void Parameters::client_data() { (void)optional_text("clientData"); }
 
 std::variant<Bytes, Refusal> parse_digest(std::string_view text) {
@@ -78,10 +83,11 @@ std::variant<Bytes, Refusal> parse_digest(std::string_view text) {
   return std::move(*decoded);
 }
 
-std::vector<Bytes> Parameters::digests(std::string_view name, std::size_t most) {
+std::vector<Bytes> Parameters::digests(std::string_view name, std::size_t most, std::string_view called) {
+  const auto missing = invalid_request("Missing (or invalid type) array parameter " + std::string(called));
   const auto* value = member(name);
   if (value == nullptr || !value->is_array()) {
-    refuse(invalid_request("Missing (or invalid type) array parameter hash"));
+    refuse(missing);
     return {};
   }
   if (value->empty()) refuse(invalid_request("Empty hash array"));
@@ -92,7 +98,7 @@ std::vector<Bytes> Parameters::digests(std::string_view name, std::size_t most) 
   for (const auto& element : *value) {
     const auto* text = element.get_ptr<const json::Value::string_t*>();
     if (text == nullptr) {
-      refuse(invalid_request("Missing (or invalid type) array parameter hash"));
+      refuse(missing);
       return {};
     }
     auto parsed = parse_digest(*text);

@@ -29,9 +29,11 @@ class Parameters {
   [[nodiscard]] std::string required_text(std::string_view name);
   [[nodiscard]] std::optional<std::string> optional_text(std::string_view name);  ///< wrong type: "Invalid parameter name"
   [[nodiscard]] bool flag(std::string_view name);  ///< default false; "true" and "false" as text too
-  /// Decoded digests of the array `name`; the texts say `hash`, whatever the member is called (CSC API v2, 11.10). At least
-  /// one, at most `most`. A text too short for any digest is a wrong length before it is a wrong encoding.
-  [[nodiscard]] std::vector<Bytes> digests(std::string_view name, std::size_t most);
+  /// Decoded digests of the array `name`; the texts of signHash say `hash`, whatever the member is called (CSC API v2, 11.10). At
+  /// least one, at most `most`. A text too short for any digest is a wrong length before it is a wrong encoding.
+  [[nodiscard]] std::vector<Bytes> digests(std::string_view name, std::size_t most, std::string_view called = "hash");
+  /// operationMode is `S` or absent: `A` is not offered (CSC API v2, 11.10).
+  void synchronous();
   void client_data();  ///< must be a text when it is there
   [[nodiscard]] const json::Value* member(std::string_view name) const;
 

@@ -15,6 +15,23 @@ http::Response uncached(const json::Value& body) {
   return response;
 }
 
+/// Stands in the place of the parameters of an authorization request, among which there is none of this name.
+constexpr std::string_view device_prefix = "device_approval=";
+
+/// The name of the approval that an application waits for, when this is one.
+std::optional<std::string_view> device_approval(const oauth::PendingApproval& pending) {
+  const std::string_view request = pending.request;
+  if (!request.starts_with(device_prefix)) return std::nullopt;
+  return request.substr(device_prefix.size());
+}
+
+/// The application hears of it by itself: the browser stays on the page.
+http::Response stays(const http::Request& request, const Status& finished) {
+  if (!finished && finished.error().code == ErrorCode::not_found) return csc::answer({401, "invalid_token", "The approval was finished"});
+  if (!finished) return csc::refuse(request, finished.error());
+  return uncached({{"redirect", nullptr}});
+}
+
 http::Response goes_to(const http::Request& request, const Result<std::string>& address) {
   if (!address && address.error().code == ErrorCode::not_found) return csc::answer({401, "invalid_token", "The approval was finished"});
   if (!address) return csc::refuse(request, address.error());
@@ -26,14 +43,26 @@ http::Response goes_to(const http::Request& request, const Result<std::string>& 
 http::Response Approvals::authorize(const http::Request& request) const {
   return authorization_->authorize(
       request, [this](const oauth::Client& client, const oauth::CredentialRequest& asked) -> Result<oauth::OpenedApproval> {
-        protocol::OpenSigning open{asked.credential, asked.hash, {}, {}, client.id.text(), client.name};
-        for (const auto& document : asked.documents) open.documents.push_back({document.digest, document.label});
-        auto done = interaction_.open_signing(client, open);
+        auto done = interaction_.open_requested(client, asked);
         if (!done) return done.error();
         auto& opened = done->opened;
         return oauth::OpenedApproval{std::move(opened.ticket), std::move(opened.sap_statement), std::move(opened.transaction),
                                      std::move(done->nonce), opened.expires};
       });
+}
+
+Result<Approvals::Awaited> Approvals::await(const oauth::Client& client, const oauth::CredentialRequest& asked, UnixTime now) const {
+  if (!authorization_) return Error{ErrorCode::unsupported, "there is no page on which signers approve"};
+  auto done = interaction_.open_requested(client, asked);
+  if (!done) return done.error();
+  auto& opened = done->opened;
+  auto begun = devices_->begin(client.id.text(), opened.expires);
+  if (!begun) return begun.error();
+  auto page =
+      authorization_->begin({client.id.text(), std::string(device_prefix) + begun->name, std::move(opened.ticket),
+                             std::move(opened.sap_statement), std::move(opened.transaction), std::move(done->nonce), opened.expires});
+  if (!page) return page.error();
+  return Awaited{std::move(begun->handle), std::move(*page), std::chrono::duration_cast<std::chrono::seconds>(opened.expires - now)};
 }
 
 Result<http::Principal> Approvals::check(const http::Request& request) const {
@@ -75,6 +104,12 @@ http::Response Approvals::approve(const http::Request& request, const http::Prin
   auto& given = std::get<Interaction::Authorised>(authorised);
   const Secret sad(as_bytes(given.sad));
   wipe(given.sad);
+  if (const auto device = device_approval(*pending)) {
+    const auto finished = authorization_->finish(
+        *bearer, [&](storage::Transaction& transaction) { return devices_->approved(transaction, *device, sad, given.expires); });
+    if (finished) log::info("authorization.approved", {{"request", request.request_id}, {"client", caller.id}});
+    return stays(request, finished);
+  }
   const auto address = authorization_->approved(*bearer, *pending, given.signer, sad, given.expires);
   if (address) log::info("authorization.approved", {{"request", request.request_id}, {"client", caller.id}});
   return goes_to(request, address);
@@ -86,6 +121,10 @@ http::Response Approvals::deny(const http::Request& request, const http::Princip
   const auto pending = authorization_->find(*bearer);
   if (!pending) return goes_to(request, pending.error());
   log::info("authorization.denied", {{"request", request.request_id}, {"client", caller.id}});
+  if (const auto device = device_approval(*pending)) {
+    return stays(request, authorization_->finish(
+                              *bearer, [&](storage::Transaction& transaction) { return devices_->declined(transaction, *device); }));
+  }
   return goes_to(request, authorization_->denied(*bearer, *pending));
 }
 

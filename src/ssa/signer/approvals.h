@@ -4,6 +4,7 @@
 
 #include "http/routes.h"
 #include "oauth/authorization_endpoint.h"
+#include "ssa/signer/device_approvals.h"
 #include "ssa/signer/interaction.h"
 
 namespace intaglio::ssa::signer {
@@ -14,10 +15,19 @@ namespace intaglio::ssa::signer {
 class Approvals {
  public:
   /// `interaction` outlives this object.
-  Approvals(std::shared_ptr<oauth::AuthorizationEndpoint> authorization, const Interaction& interaction)
-      : authorization_(std::move(authorization)), interaction_(interaction) {}
+  Approvals(std::shared_ptr<oauth::AuthorizationEndpoint> authorization, const Interaction& interaction,
+            std::shared_ptr<const DeviceApprovals> devices)
+      : authorization_(std::move(authorization)), interaction_(interaction), devices_(std::move(devices)) {}
 
   [[nodiscard]] http::Response authorize(const http::Request& request) const;
+  /// What an application waits for by its handle (CSC API v2, 11.6), and where the signer decides: the page's address with the one-time
+  /// handle of the page, to be shown to the signer as a link or a QR code.
+  struct Awaited {
+    std::string handle, page;
+    std::chrono::seconds expires_in;
+  };
+  /// Refused: as Interaction::open_signing; `unsupported` without a page; `busy`.
+  [[nodiscard]] Result<Awaited> await(const oauth::Client& client, const oauth::CredentialRequest& asked, UnixTime now) const;
   /// The approval whose bearer the request shows. Refused: invalid_request, not_authorised.
   [[nodiscard]] Result<http::Principal> check(const http::Request& request) const;
   [[nodiscard]] http::Response exchange(const http::Request& request) const;
@@ -27,6 +37,7 @@ class Approvals {
  private:
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization_;
   const Interaction& interaction_;
+  std::shared_ptr<const DeviceApprovals> devices_;
 };
 
 }  // namespace intaglio::ssa::signer

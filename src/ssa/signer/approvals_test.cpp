@@ -116,12 +116,39 @@ TEST_F(ApprovalsTest, ASadBesideATokenOfACredentialIsRefused) {
   EXPECT_EQ(world.sam->signs, 0U);
 }
 
+TEST_F(ApprovalsTest, ATokenOfACredentialStandsInThePlaceOfTheSadOfItsOwnClient) {
+  const auto given = token("alice-rsa", {"one", "two"});
+  EXPECT_EQ(world.sign("alice-rsa", given, {"one"}).status, 200U);
+  EXPECT_EQ(description(world.sign("alice-rsa", given, {"one", "two"})), "Hash is not authorized by the SAD.");
+  EXPECT_EQ(description(world.sign("alice-rsa", given, {"two"}, "waiting")), "Invalid parameter SAD");
+  EXPECT_EQ(description(world.sign("alice-ec", given, {"two"})), "Invalid parameter credentialID");
+  EXPECT_EQ(description(world.sign("alice-rsa", world.token("any"), {"two"})), "Invalid parameter SAD") << "no grant, no SAD";
+  EXPECT_EQ(description(world.sign("alice-rsa", given.substr(0, given.size() - 4) + "AAAA", {"two"})), "Invalid parameter SAD");
+  world.clock->advance(std::chrono::seconds{60});
+  EXPECT_EQ(description(world.sign("alice-rsa", given, {"two"})), "SAD expired");
+  EXPECT_EQ(world.sam->signs, 1U);
+}
+
+TEST_F(ApprovalsTest, ABoundTokenStandsInNoBody) {
+  http::Request request;
+  request.headers["authorization"] = "Bearer " + token("alice-rsa", {"one"});
+  const auto holder = must(world.tokens->check(request));
+  const auto bound =
+      must(world.tokens->issue(*world.clients->find("any"), oauth::GrantedToken{holder.grant, holder.subject, "credential",
+                                                                                holder.credential, std::chrono::seconds{60}, "thumbprint"}))
+          .token;
+  const auto refused = world.tokens->check_text(bound);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::not_authorised);
+  EXPECT_EQ(description(world.sign("alice-rsa", bound, {"one"})), "Invalid parameter SAD");
+}
+
 TEST_F(ApprovalsTest, ATokenOfACredentialOpensNothingElse) {
   const auto given = token("alice-rsa", {"one"});
   EXPECT_EQ(call(given, "/csc/v2/credentials/info", {{"credentialID", "alice-rsa"}}).status, 200U);
   EXPECT_EQ(call(given, "/csc/v2/credentials/info", {{"credentialID", "alice-ec"}}).status, 400U);
-  for (const auto* path :
-       {"/csc/v2/credentials/list", "/csc/v2/credentials/authorize", "/sic/v1/transactions", "/sic/v1/keys", "/sic/v1/messages"}) {
+  for (const auto* path : {"/csc/v2/credentials/list", "/csc/v2/credentials/authorize", "/csc/v2/credentials/authorizeCheck",
+                           "/sic/v1/transactions", "/sic/v1/keys", "/sic/v1/messages"}) {
     EXPECT_EQ(call(given, path, json::Value::object()).status, 401U) << path;
   }
 }

@@ -9,6 +9,7 @@
 #include "json/json.h"
 #include "ssa/csc/parameters.h"
 #include "ssa/csc/refusal.h"
+#include "ssa/signed_attributes.h"
 #include "ssa/signer/open_request.h"
 
 namespace intaglio::ssa::signer {
@@ -102,6 +103,28 @@ http::Response Interaction::open_one_time(const http::Request& request, const ht
   const auto parsed = parse_open_one_time(request, *client);
   if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
   return opened(request, caller, rooms_.sam->open_one_time(std::get<protocol::OpenOneTime>(parsed)));
+}
+
+Result<Interaction::OpenedSigning> Interaction::open_requested(const oauth::Client& client, const oauth::CredentialRequest& asked) const {
+  protocol::OpenSigning open{asked.credential, asked.hash, {}, {}, client.id.text(), client.name};
+  std::optional<crypto::Certificate> certificate;
+  for (const auto& document : asked.documents) {
+    if (document.kind == oauth::DigestKind::dtbsr) {
+      open.documents.push_back({document.digest, document.label});
+      continue;
+    }
+    if (!certificate) {
+      const auto credential = rooms_.credentials->find(asked.credential);
+      if (!credential) return credential.error();
+      auto certificates = certificates_of(**credential);
+      if (!certificates) return certificates.error();
+      certificate = std::move(certificates->front());
+    }
+    auto attributes = signed_attributes(*certificate, asked.hash, document.digest);
+    if (!attributes) return attributes.error();
+    open.documents.push_back({std::move(attributes->digest), document.label});
+  }
+  return open_signing(client, open);
 }
 
 http::Response Interaction::open_enrolment(const http::Request& request, const http::Principal& caller) const {

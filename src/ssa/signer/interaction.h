@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "http/routes.h"
+#include "oauth/authorization_details.h"
 #include "oauth/client.h"
 #include "ssa/sad_filter.h"
 #include "ssa/sam_keys.h"
@@ -52,6 +53,9 @@ class Interaction {
     Bytes nonce;
   };
   [[nodiscard]] Result<OpenedSigning> open_signing(const oauth::Client& client, const protocol::OpenSigning& open) const;
+  /// The same for what a client asked to have approved: a digest of a document (`sdr`) becomes that of the signed attributes which this
+  /// service will put around it (signed_attributes.h), because the SAM signs what was approved and nothing that follows from it.
+  [[nodiscard]] Result<OpenedSigning> open_requested(const oauth::Client& client, const oauth::CredentialRequest& asked) const;
   /// What the SAM authorised by a SAP message.
   struct Authorised {
     std::string sad, signer;

@@ -94,6 +94,26 @@ describe('authorization codes', () => {
     assert.equal((await sendJson(client.url('/csc/v2/credentials/list'), {}, { tls: client.tls, headers: { authorization: `Bearer ${token}` } })).status, 401);
   });
 
+  it('give a token that signs a PDF by the digest of its byte range, and no other', async () => {
+    const { url, checks } = await ask(['a byte range'], { authorization_details: JSON.stringify(detailsOf(['a byte range']).map((one) => ({ ...one, documentDigests: one.documentDigests.map((two) => ({ ...two, hashType: 'sdr' })) }))) });
+    const { access_token: token } = await oauth.authorizationCodeGrant(configuration(), await approve(await atThePage(url)), checks);
+    const signDoc = (text) => sendJson(client.url('/csc/v2/signatures/signDoc'), {
+      credentialID: alice.credential, documentDigests: [{ hashes: digestOf('sha256', text).toString('base64'), signature_format: 'P', signAlgo: signAlgorithms['ecdsa-sha256'].signAlgo }],
+    }, { tls: client.tls, headers: { authorization: `Bearer ${token}` } });
+    const other = await signDoc('another');
+    assert.deepEqual([other.status, other.json.error, other.json.error_description], [403, 'invalid_hash', 'Document or documentDigest does not match authroized hash']);
+    assert.equal((await signHash(token, ['a byte range'])).status, 400, 'the digest of a document is not what is signed');
+    assert.equal(good('signDoc', await signDoc('a byte range')).SignatureObject.length, 1);
+  });
+
+  it('give a token that older clients put in the place of the SAD', async () => {
+    const { url, checks } = await ask(['older']);
+    const { access_token: token } = await oauth.authorizationCodeGrant(configuration(), await approve(await atThePage(url)), checks);
+    system.secret('an access token', token);
+    assert.equal((await signHash(client.token, ['older'], { SAD: `${token.slice(0, -4)}AAAA` })).status, 400);
+    assert.equal((await signHash(client.token, ['older'], { SAD: token })).status, 200);
+  });
+
   it('end what they gave when they come a second time', async () => {
     const { url, checks } = await ask(['once']);
     const back = await approve(await atThePage(url));

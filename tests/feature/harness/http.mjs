@@ -1,8 +1,9 @@
 // Plain HTTPS and HTTP: the answer is what came, whatever its status.
 import http from 'node:http';
 import https from 'node:https';
+import { undescribed } from './openapi.mjs';
 
-/** Sends one request; `tls` holds ca, cert, key and agent. Resolves with {status, headers, text, json}. */
+/** Sends one request; `tls` holds ca, cert, key and agent. Resolves with {status, headers, text, json}; rejects with an answer of /csc that api/csc/openapi.yaml does not describe. */
 export function send(url, { method = 'GET', headers = {}, body, tls = {}, timeout = 30000 } = {}) {
   const target = new URL(url);
   const library = target.protocol === 'https:' ? https : http;
@@ -20,7 +21,9 @@ export function send(url, { method = 'GET', headers = {}, body, tls = {}, timeou
         } catch {
           json = undefined;
         }
-        resolve({ status: answer.statusCode, headers: answer.headers, octets, text, json });
+        const wrong = undescribed(method, target.pathname, answer.statusCode, json);
+        if (wrong) return reject(new Error(`not as api/csc/openapi.yaml has it: ${wrong}: ${text.slice(0, 300)}`));
+        return resolve({ status: answer.statusCode, headers: answer.headers, octets, text, json });
       });
     });
     request.setTimeout(timeout, () => request.destroy(new Error(`no answer within ${timeout} ms`)));
