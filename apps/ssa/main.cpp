@@ -134,6 +134,20 @@ class RunRecord {
   std::string actor_, subject_;
 };
 
+/// RFC 3161, 3.4. Empty where no authority is configured.
+Result<intaglio::ssa::csc::AskTimestampAuthority> timestamp_authority(const Settings& settings) {
+  if (settings.timestamp_url.empty()) return intaglio::ssa::csc::AskTimestampAuthority();
+  auto client = outbound::HttpClient::create(settings.timestamp);
+  if (!client) return client.error();
+  return intaglio::ssa::csc::AskTimestampAuthority(
+      [client = std::move(*client), url = settings.timestamp_url](ByteView request) -> Result<Bytes> {
+        const auto answer = client.post(url, "application/timestamp-query", as_text(request));
+        if (!answer) return answer.error();
+        if (answer->status != 200) return Error{ErrorCode::busy, "status " + std::to_string(answer->status)};
+        return to_bytes(answer->body);
+      });
+}
+
 /// What the node shows of itself on the listener of its figures.
 struct Watch {
   Watch(const Settings& settings, const Opened& opened)
@@ -198,12 +212,14 @@ Status serve(Settings settings) {
         std::make_shared<oauth::PendingRequests>(opened->database, opened->clock), grants, opened->database);
   }
   const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
+  const auto ask_timestamp = timestamp_authority(settings);
+  if (!ask_timestamp) return ask_timestamp.error();
   intaglio::ssa::Service service(
       settings.service,
       {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
        [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); },
        [authority = opened->authority](std::string_view assertion, ByteView csr) { return authority->issue_short_term(assertion, csr); },
-       grants, authorization});
+       grants, authorization, *ask_timestamp});
   registration::Endpoints endpoints(
       {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
   Watch watch(settings, *opened);

@@ -19,6 +19,18 @@ std::string base_url(config::Section& section, std::string_view key, std::string
   return url;
 }
 
+/// host:port of an http or https address, in lower case, as outbound::HttpClientConfig has it.
+std::string host_of(std::string_view url) {
+  const bool plain = url.starts_with("http://");
+  const auto begin = url.find("://");
+  auto host = begin == std::string_view::npos ? std::string() : std::string(url.substr(begin + 3));
+  host = host.substr(0, host.find('/'));
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (host.find(':', host.starts_with('[') ? host.find(']') : 0) == std::string::npos) host += plain ? ":80" : ":443";
+  return host;
+}
+
 void read_service(config::Document& document, Settings& settings) {
   auto service = document.section("service", "What /csc/v2/info says of the service.");
   auto& description = settings.service.description;
@@ -143,11 +155,19 @@ void read_pki(config::Document& document, Settings& settings) {
   settings.pki.private_key_file = pki.path("private_key", "Its private key, PEM, mode 0600.");
   settings.pki.ca_file = pki.path("ca_file", "Authority of that listener's certificate, PEM; no other is trusted.");
   settings.pki.timeout = pki.seconds("timeout_seconds", "How long one call may take.", {1, 300}, 20);
-  auto host = settings.pki_base_url.size() > 8 ? settings.pki_base_url.substr(8) : std::string();
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (host.find(':', host.starts_with('[') ? host.find(']') : 0) == std::string::npos) host += ":443";
-  settings.pki.allowed = {host};
+  settings.pki.allowed = {host_of(settings.pki_base_url)};
+  settings.timestamp_url =
+      pki.text("timestamp_url",
+               "The time-stamping authority (RFC 3161) behind signatures/timestamp: https, its certificate of ca_file, or http "
+               "on this machine; empty: not offered.",
+               "");
+  const auto& url = settings.timestamp_url;
+  if (url.empty()) return;
+  if (!url.starts_with("https://") && !url.starts_with("http://")) pki.refuse("timestamp_url", "must be an http or https address");
+  settings.timestamp.ca_file = settings.pki.ca_file;
+  settings.timestamp.allow_plain_loopback = true;
+  settings.timestamp.timeout = settings.pki.timeout;
+  settings.timestamp.allowed = {host_of(url)};
 }
 
 void read_clients(config::Document& document, Settings& settings) {
@@ -218,6 +238,7 @@ Settings read(config::Document& document, bool described) {
     oauth.refuse("approval_page", "must be an https address without a fragment");
   }
   settings.service.description.with_codes = !page.empty();
+  settings.service.description.with_timestamps = !settings.timestamp_url.empty();
   auto csc = document.section("csc", "The CSC API.");
   settings.service.description.specs = csc.text("specs", "specs in /csc/v2/info.", "2.2.0.0");
   settings.service.credential_cache =

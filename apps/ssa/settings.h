@@ -35,6 +35,8 @@ struct Settings {
   protocol::wire::ClientConfig sam;
   outbound::HttpClientConfig pki;
   std::string pki_base_url;
+  std::string timestamp_url;  ///< empty: signatures/timestamp is not offered
+  outbound::HttpClientConfig timestamp;
   std::string approval_page;  ///< empty: authorization codes are not offered
   std::chrono::seconds access_token_life, max_assertion_life;
   std::vector<oauth::Client> clients;

@@ -7,7 +7,7 @@ namespace {
 
 using namespace intaglio;
 
-constexpr std::array<std::string_view, 13> paths{
+constexpr std::array<std::string_view, 14> paths{
     "/csc/v2/info",
     "/csc/v2/credentials/list",
     "/csc/v2/credentials/info",
@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 13> paths{
     "/csc/v2/signatures/signDoc",
     "/csc/v2/credentials/authorizeCheck",
     "/csc/v2/credentials/getChallenge",
+    "/csc/v2/signatures/signPolling",
 };
 
 struct Target {

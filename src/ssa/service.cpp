@@ -35,13 +35,16 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       credential_methods_(credentials_, parts.clients, parts.clock, parts.authorization != nullptr),
       signing_(std::make_shared<const csc::AuthorisedSigning>(
           csc::AuthorisedSigning::Rooms{parts.sam, filter_, credentials_, parts.grants, parts.tokens, parts.clock})),
-      sign_hash_(signing_, config.max_hashes),
-      sign_doc_(signing_, config.max_hashes),
+      kept_answers_(std::make_shared<const csc::KeptAnswers>(parts.database, credentials_, parts.clock)),
+      sign_hash_(signing_, kept_answers_, config.max_hashes),
+      sign_doc_(credential_methods_, signing_, kept_answers_, config.max_hashes),
       interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated,
                                parts.issue_short_term, orphans_}),
       devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
       approvals_(parts.authorization, interaction_, devices_),
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
+      v1_(config.description, credential_methods_, authorization_methods_, sign_hash_),
+      timestamp_(parts.ask_timestamp_authority),
       base_url_(config.description.base_url) {}
 
 http::Response Service::ready() const {
@@ -114,6 +117,26 @@ void Service::add_signature_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&, const Principal& who) { return sign_hash_.answer(q, who); });
   router.add("POST", "/csc/v2/signatures/signDoc", Access::credential_bearer,
              [this](const Request& q, const PathParameters&, const Principal& who) { return sign_doc_.answer(q, who); });
+  router.add("POST", "/csc/v2/signatures/signPolling", Access::credential_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return kept_answers_->poll(q, who); });
+}
+
+void Service::add_v1_routes(http::Router& router) {
+  const auto v1 = [&](std::string_view method, Access access,
+                      http::Response (csc::V1Adapter::*handler)(const Request&, const Principal&) const) {
+    router.add("POST", "/csc/v1/" + std::string(method), access,
+               [this, handler](const Request& q, const PathParameters&, const Principal& who) { return (v1_.*handler)(q, who); });
+  };
+  // Clients of v1 get it, too.
+  for (const auto* method : {"GET", "POST"}) {
+    router.add(method, "/csc/v1/info", Access::anonymous, [this](const Request& q, const PathParameters&) { return v1_.info(q); });
+  }
+  v1("credentials/list", Access::signer_bearer, &csc::V1Adapter::list);
+  v1("credentials/info", Access::credential_bearer, &csc::V1Adapter::credential_info);
+  v1("credentials/authorize", Access::signer_bearer, &csc::V1Adapter::authorize);
+  v1("credentials/sendOTP", Access::signer_bearer, &csc::V1Adapter::send_otp);
+  v1("signatures/signHash", Access::credential_bearer, &csc::V1Adapter::sign_hash);
+  router.answer_unknown("/csc/v1", not_implemented());
 }
 
 void Service::add_routes(http::Router& router) {
@@ -137,7 +160,13 @@ void Service::add_routes(http::Router& router) {
   csc("credentials/list", Access::signer_bearer, &csc::Credentials::list);
   csc("credentials/info", Access::credential_bearer, &csc::Credentials::info);
   add_signature_routes(router);
+  for (const auto* path : {"/csc/v1/signatures/timestamp", "/csc/v2/signatures/timestamp"}) {
+    if (!timestamp_.offered()) break;
+    router.add("POST", path, Access::signer_bearer,
+               [this](const Request& q, const PathParameters&, const Principal&) { return timestamp_.answer(q); });
+  }
   router.answer_unknown("/csc/v2", not_implemented());
+  add_v1_routes(router);
 
   router.add("GET", "/sic/v1/sam", Access::bearer, [this](const Request& q, const PathParameters&) { return interaction_.sam(q); });
   sic("/sic/v1/transactions", &signer::Interaction::open_transaction);

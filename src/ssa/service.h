@@ -11,6 +11,8 @@
 #include "ssa/csc/info.h"
 #include "ssa/csc/sign_doc.h"
 #include "ssa/csc/sign_hash.h"
+#include "ssa/csc/timestamp.h"
+#include "ssa/csc/v1_adapter.h"
 #include "ssa/signer/approvals.h"
 #include "ssa/signer/interaction.h"
 
@@ -35,6 +37,7 @@ struct ServiceParts {
   signer::ShortTermIssuer issue_short_term;
   std::shared_ptr<const oauth::Grants> grants;
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;  ///< nullptr: authorization codes are not offered
+  csc::AskTimestampAuthority ask_timestamp_authority{};         ///< empty: signatures/timestamp is not offered
 };
 
 /// Everything behind the public listener, as one table of routes.
@@ -54,6 +57,7 @@ class Service {
   void add_guards(http::Router& router) const;
   void add_approval_routes(http::Router& router);
   void add_signature_routes(http::Router& router);
+  void add_v1_routes(http::Router& router);
 
   ServiceParts parts_;
   std::shared_ptr<SamKeys> keys_;
@@ -64,12 +68,15 @@ class Service {
   csc::Info info_;
   csc::Credentials credential_methods_;
   std::shared_ptr<const csc::AuthorisedSigning> signing_;
+  std::shared_ptr<const csc::KeptAnswers> kept_answers_;
   csc::SignHash sign_hash_;
   csc::SignDoc sign_doc_;
   signer::Interaction interaction_;
   std::shared_ptr<const signer::DeviceApprovals> devices_;
   signer::Approvals approvals_;
   csc::CredentialAuthorization authorization_methods_;
+  csc::V1Adapter v1_;
+  csc::Timestamp timestamp_;
   std::string base_url_;
 };
 

@@ -344,6 +344,7 @@ class World {
     config.identity_thumbprint = must(crypto::jwk_thumbprint(sam->identity_key->public_key()));
     const std::string base = std::string(base_url) + "/csc/v2/oauth2/";
     config.description.with_codes = true;
+    config.description.with_timestamps = static_cast<bool>(ask_tsa);
     const auto authentication = std::make_shared<oauth::ClientAuthentication>(
         oauth::ClientAuthenticationConfig{{base_url, base + "token", base + "pushed_authorize"}}, clients, database.get(), clock);
     const auto endpoint = std::make_shared<oauth::TokenEndpoint>(base_url, authentication, tokens, grants(), clock);
@@ -363,7 +364,7 @@ class World {
                                                          certified.push_back(std::string(assertion) + " " + std::string(as_text(csr)));
                                                          return std::vector<Bytes>{to_bytes("leaf"), to_bytes("issuer")};
                                                        },
-                                                       grants(), authorization});
+                                                       grants(), authorization, ask_tsa});
     service->add_routes(*router);
   }
 
@@ -469,6 +470,7 @@ class World {
   std::optional<Error> issuer_failure;
   std::vector<std::string> certified;  ///< assertions and requests
   std::optional<Error> hook_failure;
+  csc::AskTimestampAuthority ask_tsa;  ///< of the next start
 };
 
 }  // namespace intaglio::ssa::test

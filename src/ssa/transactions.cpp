@@ -51,6 +51,14 @@ CREATE TABLE ssa_device_approvals (
   expires INTEGER NOT NULL
 );
 CREATE INDEX ssa_device_approvals_by_end ON ssa_device_approvals (expires);
+CREATE TABLE ssa_kept_answers (
+  id BLOB PRIMARY KEY,
+  client TEXT NOT NULL,
+  signer TEXT NOT NULL,
+  answer BLOB NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX ssa_kept_answers_by_end ON ssa_kept_answers (expires);
 )sql"}};
   return series;
 }

@@ -26,6 +26,7 @@ struct SigningUse {
   KeyId credential;
   crypto::SignatureSuite suite;
   std::vector<Bytes> digests;  ///< DTBS/R, each of the length of the suite's hash
+  Delivery delivery{};
 };
 
 /// From a request whose form was checked to signatures: finds the SAD, refuses early, asks the SAM. What all signature methods have in
@@ -48,7 +49,6 @@ class AuthorisedSigning {
                                                                  SigningUse use) const;
   /// The answer to a refusal of `sign`; an expired certificate is named (CSC API v2, 11.10).
   [[nodiscard]] http::Response refuse_use(const http::Request& request, const KeyId& credential, const Error& error) const;
-  [[nodiscard]] CredentialDirectory& credentials() const noexcept { return *rooms_.credentials; }
 
  private:
   /// The SAD that is meant; the filter compares it with client and credential.

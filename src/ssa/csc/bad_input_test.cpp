@@ -148,7 +148,8 @@ std::vector<Case> cases() {
       bad("hashAlgorithmOID is unknown", sign, R"({"hashAlgorithmOID":"1.2.3"})", invalid("hashAlgorithmOID")),
       bad("hashAlgorithmOID is a name", sign, R"({"hashAlgorithmOID":"SHA256"})", invalid("hashAlgorithmOID")),
       bad("hashAlgorithmOID contradicts", sign, R"({"hashAlgorithmOID":"2.16.840.1.101.3.4.2.3"})", invalid("hashAlgorithmOID")),
-      bad("operationMode is asynchronous", sign, R"({"operationMode":"A"})", invalid("operationMode")),
+      bad("operationMode is another", sign, R"({"operationMode":"B"})", invalid("operationMode")),
+      bad("an address for the answer", sign, R"({"operationMode":"A","response_uri":"https://client.example"})", invalid("response_uri")),
       bad("operationMode is a flag", sign, R"({"operationMode":false})", invalid("operationMode")),
       bad("clientData of signHash is an array", sign, R"({"clientData":[]})", invalid("clientData")),
 
@@ -215,7 +216,7 @@ TEST_F(BadInput, EveryProtectedEndpointAsksForAToken) {
       crypto::make_jws(*world_.token_key, "at+jwt", "k", R"({"iss":"x","aud":"x","client_id":"any","scope":"service","exp":9999999999})"));
   for (const auto& path :
        {list, info, authorize, std::string("/csc/v2/credentials/authorizeCheck"), std::string("/csc/v2/credentials/getChallenge"),
-        std::string("/csc/v2/signatures/signDoc"), sign, open, enrol, keys, messages}) {
+        std::string("/csc/v2/signatures/signDoc"), std::string("/csc/v2/signatures/signPolling"), sign, open, enrol, keys, messages}) {
     SCOPED_TRACE(path);
     const auto body = right_.contains(path) ? json::encode(right_.at(path)) : std::string("{}");
     expect_refused(world_.send("POST", path, body, ""), 400, "invalid_request", malformed_header);
@@ -237,9 +238,9 @@ TEST_F(BadInput, EveryProtectedEndpointAsksForAToken) {
 }
 
 TEST_F(BadInput, EveryEndpointRefusesBodiesThatAreNoObject) {
-  for (const auto& path :
-       {std::string("/csc/v2/info"), list, info, authorize, std::string("/csc/v2/credentials/authorizeCheck"),
-        std::string("/csc/v2/credentials/getChallenge"), std::string("/csc/v2/signatures/signDoc"), sign, open, enrol, keys, messages}) {
+  for (const auto& path : {std::string("/csc/v2/info"), list, info, authorize, std::string("/csc/v2/credentials/authorizeCheck"),
+                           std::string("/csc/v2/credentials/getChallenge"), std::string("/csc/v2/signatures/signDoc"),
+                           std::string("/csc/v2/signatures/signPolling"), sign, open, enrol, keys, messages}) {
     for (const std::string body : {"[]", "5", "\"x\"", "{", "{\"a\":1}x", "{\"a\":1,\"a\":2}", "{\"a\":\"\xff\"}"}) {
       SCOPED_TRACE(path + " " + body);
       expect_refused(world_.send("POST", path, body, "Bearer " + world_.token()), 400, "invalid_request", malformed_body);
@@ -260,8 +261,8 @@ TEST_F(BadInput, NullIsTheSameAsAbsentAndUnknownMembersAreIgnored) {
 }
 
 TEST_F(BadInput, MethodsThatAreNotImplementedSaySo) {
-  for (const auto* path : {"/csc/v2/signatures/timestamp", "/csc/v2/signatures/signPolling", "/csc/v2/credentials/create",
-                           "/csc/v2/credentials/extendTransaction", "/csc/v2/auth/login", "/csc/v2/nothing"}) {
+  for (const auto* path : {"/csc/v2/signatures/timestamp", "/csc/v2/credentials/create", "/csc/v2/credentials/extendTransaction",
+                           "/csc/v2/auth/login", "/csc/v2/nothing"}) {
     SCOPED_TRACE(path);
     expect_refused(world_.send("POST", path, "{}", ""), 501, "not_implemented", "The method is not implemented");
   }

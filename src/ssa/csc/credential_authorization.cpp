@@ -65,7 +65,7 @@ oauth::CredentialRequest read_request(Parameters& parameters, const KeyId& key, 
   asked.hash = *hash;
   for (auto& digest : digests) {
     if (digest.size() != crypto::digest_length(*hash)) parameters.refuse(invalid_request("Invalid digest value length"));
-    asked.documents.push_back({std::move(digest), oauth::place_in_list(asked.documents.size()), *kind});
+    asked.documents.push_back({std::move(digest), oauth::place_in_list(asked.documents.size()), kind.value_or(oauth::DigestKind::dtbsr)});
   }
   return asked;
 }
@@ -84,6 +84,11 @@ CredentialAuthorization::CredentialAuthorization(const Credentials& credentials,
       max_hashes_(max_hashes) {}
 
 http::Response CredentialAuthorization::authorize(const http::Request& request, const http::Principal& caller) const {
+  return authorize_by(credentials_.mode_for(caller), request, caller);
+}
+
+http::Response CredentialAuthorization::authorize_by(AuthorizationMode mode, const http::Request& request,
+                                                     const http::Principal& caller) const {
   auto parameters = Parameters::of(request);
   const auto id = parameters.required_text("credentialID");
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
@@ -93,7 +98,7 @@ http::Response CredentialAuthorization::authorize(const http::Request& request, 
   if (!(*credential)->enabled()) return refuse(request, {ErrorCode::credential_disabled, "the key is not assigned"});
   const auto count = read_count(parameters, facts.max_documents);
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
-  if (refused_by("ssa.authorize.mode", credentials_.mode_for(caller) != AuthorizationMode::device)) {
+  if (refused_by("ssa.authorize.mode", mode != AuthorizationMode::device)) {
     // CSC API v2, 11.6: not for oauth2code.
     return csc::answer(invalid_request("The credential is not authorized by credentials/authorize: its auth/mode is oauth2code"));
   }
@@ -115,17 +120,17 @@ http::Response CredentialAuthorization::authorize(const http::Request& request, 
 
 http::Response CredentialAuthorization::check(const http::Request& request, const http::Principal& caller) const {
   auto parameters = Parameters::of(request);
-  const auto handle = parameters.optional_text("handle");
-  if (!handle) parameters.refuse(invalid_parameter("handle"));
+  const auto handle = parameters.optional_text("handle").value_or("");
+  if (handle.empty()) parameters.refuse(invalid_parameter("handle"));
   parameters.client_data();
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
-  const auto found = devices_->check(*handle, caller.id);
+  const auto found = devices_->check(handle, caller.id);
   if (!found && found.error().code == ErrorCode::not_found) {
     log::refusal("request.refused", found.error(), {{"request", request.request_id}, {"path", request.path}});
     return csc::answer(invalid_parameter("handle"));
   }
   if (!found) return refuse(request, found.error());
-  if (std::holds_alternative<signer::DeviceApprovals::Waiting>(*found)) return uncached({{"handle", *handle}}, 202);
+  if (std::holds_alternative<signer::DeviceApprovals::Waiting>(*found)) return uncached({{"handle", handle}}, 202);
   if (std::holds_alternative<signer::DeviceApprovals::Declined>(*found)) return csc::answer({400, "access_denied", "The signer declined"});
   const auto& given = std::get<signer::DeviceApprovals::Given>(*found);
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(given.expires - clock_->now());
@@ -140,8 +145,7 @@ http::Response CredentialAuthorization::challenge(const http::Request& request, 
   if (!credential) return refuse(request, credential.error());
   (void)parameters.required_text("authObjectID");
   parameters.client_data();
-  parameters.refuse(invalid_parameter("authObjectID"));
-  return csc::answer(*parameters.refusal());
+  return csc::answer(parameters.refusal().value_or(invalid_parameter("authObjectID")));
 }
 
 }  // namespace intaglio::ssa::csc

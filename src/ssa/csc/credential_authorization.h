@@ -21,6 +21,8 @@ class CredentialAuthorization {
 
   /// 202 with the handle: the signer has not decided yet, never 200.
   [[nodiscard]] http::Response authorize(const http::Request& request, const http::Principal& caller) const;
+  /// The same for a client of this mode, whatever it registered: v1 knows no 202.
+  [[nodiscard]] http::Response authorize_by(AuthorizationMode mode, const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response check(const http::Request& request, const http::Principal& caller) const;
   /// No object of ours has a challenge.
   [[nodiscard]] http::Response challenge(const http::Request& request, const http::Principal& caller) const;

@@ -30,12 +30,12 @@ TEST_F(CredentialsTest, InfoDescribesTheServiceToAnybody) {
   EXPECT_EQ(body.at("oauth2"), "https://sign.example/csc/v2");
   EXPECT_EQ(body.at("methods"),
             json::Value::array({"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash",
-                                "signatures/signDoc", "oauth2/authorize", "oauth2/pushed_authorize", "credentials/authorize",
-                                "credentials/authorizeCheck", "credentials/getChallenge"}));
+                                "signatures/signDoc", "signatures/signPolling", "oauth2/authorize", "oauth2/pushed_authorize",
+                                "credentials/authorize", "credentials/authorizeCheck", "credentials/getChallenge"}));
   EXPECT_EQ(body.at("supportedHashTypes"), json::Value::array({"dtbsr", "sdr"}));
   EXPECT_EQ(body.at("signature_formats"), must(json::parse(R"({"formats":["P"],"envelope_properties":[["Certification","Revision"]]})")));
   EXPECT_EQ(body.at("conformance_levels"), json::Value::array({"AdES-B-B"}));
-  EXPECT_EQ(body.at("asynchronousOperationMode"), false);
+  EXPECT_EQ(body.at("asynchronousOperationMode"), true);
   EXPECT_EQ(body.at("logo"), "https://sign.example/csc/v2/logo");
   const auto& algorithms = body.at("signAlgorithms");
   EXPECT_EQ(algorithms.at("algos").size(), algorithms.at("algoParams").size());
@@ -160,11 +160,12 @@ RC_GTEST_PROP(CredentialsProperty, NoAnswerMixesTwoSigners, ()) {
     const auto client = any_of({"any", "only-alice", "waiting"});
     const auto path = any_of({"/csc/v2/credentials/list", "/csc/v2/credentials/info", "/csc/v2/credentials/authorize",
                               "/csc/v2/credentials/authorizeCheck", "/csc/v2/credentials/getChallenge", "/csc/v2/signatures/signHash",
-                              "/csc/v2/signatures/signDoc"});
+                              "/csc/v2/signatures/signDoc", "/csc/v2/signatures/signPolling"});
     auto body = test::World::sign_body(any_of(names), "not-a-sad", {"one"});
     body["hashAlgorithmOID"] = "2.16.840.1.101.3.4.2.1";
     body["handle"] = any_of(names);
     body["authObjectID"] = any_of(names);
+    body["requestID"] = any_of(names);
     body["documentDigests"] =
         json::Value::array({{{"hashes", body.at("hashes")}, {"signature_format", "P"}, {"signAlgo", body.at("signAlgo")}}});
     body["userID"] = any_of(names);

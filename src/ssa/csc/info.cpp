@@ -31,9 +31,15 @@ Info::Info(const ServiceDescription& description) {
   body["oauth2"] = description.base_url + "/csc/v2";
   body["supportsRar"] = description.with_codes;
   body["supportedHashTypes"] = {"dtbsr", "sdr"};
-  body["asynchronousOperationMode"] = false;
-  body["methods"] = {
-      "info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash", "signatures/signDoc"};
+  body["asynchronousOperationMode"] = true;
+  body["methods"] = {"info",
+                     "oauth2/token",
+                     "oauth2/revoke",
+                     "credentials/list",
+                     "credentials/info",
+                     "signatures/signHash",
+                     "signatures/signDoc",
+                     "signatures/signPolling"};
   if (description.with_codes) {
     body["authType"].push_back("oauth2code");
     body["methods"].push_back("oauth2/authorize");
@@ -42,6 +48,7 @@ Info::Info(const ServiceDescription& description) {
     body["methods"].push_back("credentials/authorizeCheck");
     body["methods"].push_back("credentials/getChallenge");
   }
+  if (description.with_timestamps) body["methods"].push_back("signatures/timestamp");
   body["validationInfo"] = false;
   body["signAlgorithms"] = {{"algos", offered.algos}, {"algoParams", offered.params}};
   body["signature_formats"] = {{"formats", {"P"}}, {"envelope_properties", json::Value::array({{"Certification", "Revision"}})}};

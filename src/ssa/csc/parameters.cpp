@@ -8,6 +8,9 @@ namespace {
 /// Characters of the shortest digest that we serve, SHA-256, in base64 without padding.
 constexpr std::size_t shortest_digest_text = 43;
 
+constexpr std::chrono::hours default_validity{1};
+constexpr std::uint64_t max_validity_milliseconds = std::uint64_t{24} * 3600 * 1000;
+
 bool is_json(const http::Request& request) {
   const auto type = request.headers.find("content-type");
   if (type == request.headers.end()) return true;
@@ -69,9 +72,23 @@ bool Parameters::flag(std::string_view name) {
   return false;
 }
 
-void Parameters::synchronous() {
-  const auto mode = optional_text("operationMode");
-  if (mode && *mode != "S") refuse(invalid_parameter("operationMode"));
+Delivery Parameters::delivery() {
+  const auto mode = optional_text("operationMode").value_or("S");
+  if (mode == "S") return {};
+  if (mode != "A") refuse(invalid_parameter("operationMode"));
+  Delivery delivery{true, default_validity};
+  if (const auto* period = member("validity_period")) {
+    if (!period->is_number_integer()) {
+      refuse(invalid_parameter("validity_period"));
+    } else if (!period->is_number_unsigned() || period->get<std::uint64_t>() < 1 ||
+               period->get<std::uint64_t>() > max_validity_milliseconds) {
+      refuse(invalid_request("Out of bounds parameter validity_period"));
+    } else {
+      delivery.validity = std::chrono::milliseconds{period->get<std::int64_t>()};
+    }
+  }
+  if (member("response_uri") != nullptr) refuse(invalid_parameter("response_uri"));
+  return delivery;
 }
 
 void Parameters::client_data() { (void)optional_text("clientData"); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,12 @@
 #include "ssa/csc/refusal.h"
 
 namespace intaglio::ssa::csc {
+
+/// How a signature goes back to its application (CSC API v2, 11.10): in the answer, or kept for signPolling.
+struct Delivery {
+  bool asynchronous = false;
+  std::chrono::milliseconds validity{0};  ///< how long an answer is kept
+};
 
 /// The members of a request body, read one after the other in the order of the CSC tables: the first refusal stands, later
 /// reads give empty values. Absent and null are the same; unknown members are ignored (csc-api 2).
@@ -32,8 +39,9 @@ class Parameters {
   /// Decoded digests of the array `name`; the texts of signHash say `hash`, whatever the member is called (CSC API v2, 11.10). At
   /// least one, at most `most`. A text too short for any digest is a wrong length before it is a wrong encoding.
   [[nodiscard]] std::vector<Bytes> digests(std::string_view name, std::size_t most, std::string_view called = "hash");
-  /// operationMode is `S` or absent: `A` is not offered (CSC API v2, 11.10).
-  void synchronous();
+  /// operationMode, with validity_period and response_uri, which are ignored unless the mode is `A` (CSC API v2, 11.10). An address for
+  /// the answer is refused: none is registered.
+  [[nodiscard]] Delivery delivery();
   void client_data();  ///< must be a text when it is there
   [[nodiscard]] const json::Value* member(std::string_view name) const;
 

@@ -14,12 +14,17 @@ namespace {
 constexpr std::size_t max_listed_attributes = 8;
 constexpr std::size_t max_attribute_name = 64;
 
-/// A member of an element of documentDigests: a text, absent, or of another type.
-std::variant<std::optional<std::string>, Refusal> text_of(const json::Value& element, std::string_view name) {
+/// A member of an element of documentDigests or documents.
+struct TextMember {
+  bool valid;    ///< a text, or absent
+  bool present;
+  std::string text;
+};
+TextMember text_of(const json::Value& element, std::string_view name) {
   const auto* value = json::member(element, name);
-  if (value == nullptr) return std::optional<std::string>();
-  if (const auto* text = value->get_ptr<const json::Value::string_t*>()) return std::optional<std::string>(*text);
-  return invalid_parameter(name);
+  if (value == nullptr) return {true, false, {}};
+  if (const auto* text = value->get_ptr<const json::Value::string_t*>()) return {true, true, *text};
+  return {false, true, {}};
 }
 
 bool same_without_case(std::string_view left, std::string_view right) {
@@ -32,12 +37,13 @@ std::optional<Refusal> refuse_attributes(const json::Value& element) {
   const auto* list = json::member(element, "signed_props");
   if (list == nullptr || (list->is_array() && list->empty())) return std::nullopt;
   std::string names;
+  std::size_t listed = 0;
   if (list->is_array()) {
     for (const auto& one : *list) {
       const auto name = one.is_object() ? json::text_member(one, "attribute_name", max_attribute_name) : Result<std::string>(Error{});
       if (!names.empty()) names += ", ";
       names += name ? *name : "?";
-      if (list->size() > max_listed_attributes) break;
+      if (++listed == max_listed_attributes) break;
     }
   }
   return invalid_request("Invalid parameter signed_props" + (names.empty() ? std::string() : " (" + names + ")"));
@@ -46,14 +52,12 @@ std::optional<Refusal> refuse_attributes(const json::Value& element) {
 /// The formats that are made: PAdES, level B-B. Where the signature goes in the PDF is the client's, which has the PDF.
 std::optional<Refusal> refuse_format(const json::Value& element) {
   const auto format = text_of(element, "signature_format");
-  if (std::holds_alternative<Refusal>(format) || !std::get<0>(format)) return missing_text("signature_format");
-  if (*std::get<0>(format) != "P") return invalid_parameter("signature_format");
+  if (!format.valid || !format.present) return missing_text("signature_format");
+  if (format.text != "P") return invalid_parameter("signature_format");
   const auto level = text_of(element, "conformance_level");
-  if (const auto* refusal = std::get_if<Refusal>(&level)) return *refusal;
-  if (const auto& text = std::get<0>(level); text && !same_without_case(*text, "AdES-B-B")) return invalid_parameter("conformance_level");
+  if (!level.valid || (level.present && !same_without_case(level.text, "AdES-B-B"))) return invalid_parameter("conformance_level");
   const auto place = text_of(element, "signed_envelope_property");
-  if (const auto* refusal = std::get_if<Refusal>(&place)) return *refusal;
-  if (const auto& text = std::get<0>(place); text && *text != "Certification" && *text != "Revision") {
+  if (!place.valid || (place.present && place.text != "Certification" && place.text != "Revision")) {
     return invalid_parameter("signed_envelope_property");
   }
   return refuse_attributes(element);
@@ -61,14 +65,14 @@ std::optional<Refusal> refuse_format(const json::Value& element) {
 
 std::variant<crypto::SignatureSuite, Refusal> suite_of(const json::Value& element) {
   const auto sign_algo = text_of(element, "signAlgo");
-  if (std::holds_alternative<Refusal>(sign_algo) || !std::get<0>(sign_algo)) return missing_text("signAlgo");
+  if (!sign_algo.valid || !sign_algo.present) return missing_text("signAlgo");
   AlgorithmChoice choice;
-  choice.sign_algo = *std::get<0>(sign_algo);
+  choice.sign_algo = sign_algo.text;
   for (const auto& [name, into] :
        {std::pair("signAlgoParams", &choice.sign_algo_params), std::pair("hashAlgorithmOID", &choice.hash_algorithm)}) {
     auto text = text_of(element, name);
-    if (const auto* refusal = std::get_if<Refusal>(&text)) return *refusal;
-    *into = std::move(std::get<0>(text));
+    if (!text.valid) return invalid_parameter(name);
+    if (text.present) *into = std::move(text.text);
   }
   auto suite = choose_suite(choice);
   const auto* refusal = std::get_if<Refusal>(&suite);
@@ -116,11 +120,10 @@ std::variant<const json::Value*, Refusal> read_lists(const Parameters& parameter
   if (!with_digests && !with_documents) return invalid_request("Empty documentDigests and documents objects");
   if (with_digests) return digests;
   for (const auto& element : *documents) {
-    const auto text = element.is_object() ? text_of(element, "document") : std::variant<std::optional<std::string>, Refusal>();
-    if (std::holds_alternative<Refusal>(text) || !std::get<0>(text)) return invalid_request("Invalid array parameter documents");
-    if (std::get<0>(text)->empty() || !parse_base64(*std::get<0>(text))) {
-      return invalid_request("Invalid Base64 documents string parameter");
-    }
+    if (!element.is_object()) return invalid_request("Invalid array parameter documents");
+    const auto document = text_of(element, "document");
+    if (!document.valid || !document.present) return invalid_request("Invalid array parameter documents");
+    if (document.text.empty() || !parse_base64(document.text)) return invalid_request("Invalid Base64 documents string parameter");
     if (auto refusal = refuse_format(element)) return *refusal;
   }
   return invalid_request("documentDigests or documents are not authorized by the SAD.");
@@ -149,18 +152,20 @@ std::variant<SignDocInput, Refusal> parse_sign_doc(const http::Request& request,
     suite = std::get<crypto::SignatureSuite>(chosen);
     if (auto refusal = read_hashes(element, crypto::hash_of(*suite), max_hashes, digests)) return *refusal;
   }
-  parameters.synchronous();
+  if (!suite) return invalid_request("Empty documentDigests and documents objects");
+  const auto delivery = parameters.delivery();
   // Level B-B needs none; the flag is read for its form.
   (void)parameters.flag("returnValidationInfo");
   parameters.client_data();
   auto key = KeyId::parse(credential);
   if (!key) parameters.refuse(invalid_parameter("credentialID"));
   if (parameters.refusal()) return *parameters.refusal();
-  return SignDocInput{std::move(sad), std::move(*key), *suite, std::move(digests)};
+  return SignDocInput{std::move(sad), std::move(*key), *suite, std::move(digests), delivery};
 }
 
-SignDoc::SignDoc(std::shared_ptr<const AuthorisedSigning> signing, std::size_t max_hashes)
-    : signing_(std::move(signing)), max_hashes_(max_hashes) {}
+SignDoc::SignDoc(const Credentials& credentials, std::shared_ptr<const AuthorisedSigning> signing, std::shared_ptr<const KeptAnswers> kept,
+                 std::size_t max_hashes)
+    : credentials_(credentials), signing_(std::move(signing)), kept_(std::move(kept)), max_hashes_(max_hashes) {}
 
 http::Response SignDoc::refuse_documents(const http::Request& request, const KeyId& credential, const Error& error,
                                          SadSource source) const {
@@ -176,12 +181,13 @@ http::Response SignDoc::answer(const http::Request& request, const http::Princip
   auto parsed = parse_sign_doc(request, max_hashes_, source);
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) return csc::answer(*refusal);
   auto& input = std::get<SignDocInput>(parsed);
-  const auto credential = signing_->credentials().find(input.credential);
+  // The certificate is looked at before the SAD: a client learns nothing of a credential that it may not see.
+  const auto credential = credentials_.visible(input.credential.text(), caller);
   if (!credential) return refuse(request, credential.error());
   const auto certificates = certificates_of(**credential);
   if (!certificates) return signing_->refuse_use(request, input.credential, certificates.error());
 
-  SigningUse use{std::move(input.sad), input.credential, input.suite, {}};
+  SigningUse use{std::move(input.sad), input.credential, input.suite, {}, input.delivery};
   std::vector<Bytes> attributes;
   for (const auto& digest : input.document_digests) {
     auto made = signed_attributes(certificates->front(), crypto::hash_of(input.suite), digest);
@@ -200,7 +206,7 @@ http::Response SignDoc::answer(const http::Request& request, const http::Princip
   json::Value body = json::Value::object();
   body["SignatureObject"] = std::move(objects);
   body["auditReceipts"] = audit_receipts(*signed_digests);
-  return http::json_answer(json::encode(body));
+  return kept_->deliver(request, caller, input.credential, input.delivery, body);
 }
 
 }  // namespace intaglio::ssa::csc

@@ -143,7 +143,9 @@ TEST_F(SignDocTest, RefusesEveryRowOfTheTable) {
       {R"({"documentDigests":null,"documents":[{"document":"AAAA"}]})", "Missing (or invalid type) string parameter signature_format"},
       {R"({"documentDigests":null,"documents":[{"document":"AAAA","signature_format":"P"}]})",
        "documentDigests or documents are not authorized by the SAD."},
-      {R"({"operationMode":"A"})", "Invalid parameter operationMode"},
+      {R"({"operationMode":"B"})", "Invalid parameter operationMode"},
+      {R"({"operationMode":"A","validity_period":0})", "Out of bounds parameter validity_period"},
+      {R"({"operationMode":"A","response_uri":"https://client.example"})", "Invalid parameter response_uri"},
       {R"({"clientData":5})", "Invalid parameter clientData"},
       {R"(+{"hashes":null})", "Invalid object parameter documentDigests"},
       {R"(+{"hashes":[]})", "Invalid object parameter documentDigests"},
@@ -177,6 +179,7 @@ TEST_F(SignDocTest, RefusesEveryRowOfTheTable) {
   mixed["documentDigests"].push_back(digests({"two"}));
   mixed["documentDigests"][1]["signAlgo"] = "1.2.840.113549.1.1.11";
   expect_refused(post(mixed), "Invalid parameter signAlgo");
+  expect_refused(world.post(sign_doc, right, "only-alice"), "Invalid parameter credentialID");
   EXPECT_EQ(world.sam->signs, 0U);
   EXPECT_EQ(post(right).status, 200U) << "the request that every row changes is right";
 }

@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "ssa/csc/authorised_signing.h"
+#include "ssa/csc/kept_answers.h"
 #include "ssa/csc/refusal.h"
 
 namespace intaglio::ssa::csc {
@@ -13,11 +14,12 @@ namespace intaglio::ssa::csc {
 /// POST signatures/signHash: form, early refusals, SAM, answer.
 class SignHash {
  public:
-  SignHash(std::shared_ptr<const AuthorisedSigning> signing, std::size_t max_hashes);
+  SignHash(std::shared_ptr<const AuthorisedSigning> signing, std::shared_ptr<const KeptAnswers> kept, std::size_t max_hashes);
   [[nodiscard]] http::Response answer(const http::Request& request, const http::Principal& caller) const;
 
  private:
   std::shared_ptr<const AuthorisedSigning> signing_;
+  std::shared_ptr<const KeptAnswers> kept_;
   std::size_t max_hashes_;
 };
 

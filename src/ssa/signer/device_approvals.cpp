@@ -26,7 +26,7 @@ struct Kept {
 };
 
 /// Exactly one row that still waits.
-Status decided(Result<std::int64_t> changed) {
+Status decided(const Result<std::int64_t>& changed) {
   if (!changed) return changed.error();
   return *changed == 1 ? Status() : Status(Error{ErrorCode::not_found, "no approval waits under this name"});
 }

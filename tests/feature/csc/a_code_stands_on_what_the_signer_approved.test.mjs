@@ -96,7 +96,8 @@ describe('authorization codes', () => {
 
   it('give a token that signs a PDF by the digest of its byte range, and no other', async () => {
     const { url, checks } = await ask(['a byte range'], { authorization_details: JSON.stringify(detailsOf(['a byte range']).map((one) => ({ ...one, documentDigests: one.documentDigests.map((two) => ({ ...two, hashType: 'sdr' })) }))) });
-    const { access_token: token } = await oauth.authorizationCodeGrant(configuration(), await approve(await atThePage(url)), checks);
+    const back = await approve(await atThePage(url));
+    const { access_token: token } = await oauth.authorizationCodeGrant(configuration(), back, checks);
     const signDoc = (text) => sendJson(client.url('/csc/v2/signatures/signDoc'), {
       credentialID: alice.credential, documentDigests: [{ hashes: digestOf('sha256', text).toString('base64'), signature_format: 'P', signAlgo: signAlgorithms['ecdsa-sha256'].signAlgo }],
     }, { tls: client.tls, headers: { authorization: `Bearer ${token}` } });
@@ -108,7 +109,8 @@ describe('authorization codes', () => {
 
   it('give a token that older clients put in the place of the SAD', async () => {
     const { url, checks } = await ask(['older']);
-    const { access_token: token } = await oauth.authorizationCodeGrant(configuration(), await approve(await atThePage(url)), checks);
+    const back = await approve(await atThePage(url));
+    const { access_token: token } = await oauth.authorizationCodeGrant(configuration(), back, checks);
     system.secret('an access token', token);
     assert.equal((await signHash(client.token, ['older'], { SAD: `${token.slice(0, -4)}AAAA` })).status, 400);
     assert.equal((await signHash(client.token, ['older'], { SAD: token })).status, 200);

@@ -91,7 +91,7 @@ describe('bad input', () => {
     ['PSS without parameters', sign, { signAlgo: '1.2.840.113549.1.1.10' }, missing('signAlgoParams')],
     ['PSS with rubbish for parameters', sign, { signAlgo: '1.2.840.113549.1.1.10', signAlgoParams: 'AQID' }, invalid('signAlgoParams')],
     ['hashAlgorithmOID contradicts signAlgo', sign, { hashAlgorithmOID: '2.16.840.1.101.3.4.2.3' }, invalid('hashAlgorithmOID')],
-    ['operationMode is asynchronous', sign, { operationMode: 'A' }, invalid('operationMode')],
+    ['operationMode is another', sign, { operationMode: 'B' }, invalid('operationMode')],
     ['clientData is a list', sign, { clientData: [] }, invalid('clientData')],
     ['no credentialID', open, { credentialID: absent }, missing('credentialID')],
     ['credentialID is unknown', open, { credentialID: 'nobody-1' }, invalid('credentialID')],

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { good } from '../harness/http.mjs';
 import { digestOf } from '../harness/protocol.mjs';
 import { Client } from '../harness/client.mjs';
-import { Signer, signerOf } from '../harness/signer.mjs';
+import { documentsOf, Signer, signerOf } from '../harness/signer.mjs';
 import { System, withoutLimits } from '../harness/system.mjs';
 
 const paddings = {
@@ -64,6 +64,42 @@ describe('CSC API v2', () => {
       assert.ok(verify(hash, Buffer.from('a document'), { key: keyOf(signer), ...paddings[padding] }, Buffer.from(answer.signatures[0], 'base64')));
     });
   }
+
+  it('signs for a client of version 1 of the API', async () => {
+    const info = good('info', await new Client(system).get('/csc/v1/info'));
+    assert.match(info.specs, /^1\.0\./);
+    for (const method of info.methods.filter((name) => name !== 'info')) assert.notEqual((await client.post(`/csc/v1/${method}`, {})).status, 501, method);
+    assert.deepEqual(good('list', await client.post('/csc/v1/credentials/list', { userID: 'alice', maxResults: 1 })), { credentialIDs: [alice.credential] });
+    const described = good('info', await client.post('/csc/v1/credentials/info', { credentialID: alice.credential, certificates: 'chain', certInfo: false }));
+    assert.deepEqual([described.authMode, described.SCAL, described.multisign > 0, described.auth], ['oauth2code', '2', true, undefined]);
+    const documents = documentsOf('older', 'client');
+    const sad = await alice.approve({ credential: alice.credential, documents });
+    const request = (changes) => client.post('/csc/v1/signatures/signHash', {
+      credentialID: alice.credential, SAD: sad, hash: documents.map(({ digest }) => digest.toString('base64')), hashAlgo: '2.16.840.1.101.3.4.2.1', signAlgo: '1.2.840.10045.2.1', ...changes,
+    });
+    const rows = [
+      [{ SAD: undefined }, 'Missing (or invalid type) string parameter SAD'],
+      [{ SAD: 'x' }, 'Invalid parameter SAD'],
+      [{ credentialID: 5 }, 'Missing (or invalid type) string parameter credentialID'],
+      [{ hash: undefined }, 'Missing (or invalid type) array parameter hash'],
+      [{ hash: [] }, 'Empty hash array'],
+      [{ hash: ['AAAA'] }, 'Invalid digest value length'],
+      [{ hash: [digestOf('sha256', 'never').toString('base64')] }, 'Hash is not authorized by the SAD.'],
+      [{ hashAlgo: undefined }, 'Missing (or invalid type) string parameter hashAlgo'],
+      [{ hashAlgo: '1.3.14.3.2.26' }, 'Invalid parameter hashAlgo'],
+      [{ signAlgo: undefined }, 'Missing (or invalid type) string parameter signAlgo'],
+      [{ signAlgo: '1.2.3' }, 'Invalid parameter signAlgo'],
+      [{ clientData: 5 }, 'Invalid parameter clientData'],
+    ];
+    for (const [changes, text] of rows) {
+      const answer = await request(changes);
+      assert.deepEqual([answer.status, answer.json.error, answer.json.error_description], [400, 'invalid_request', text]);
+    }
+    const { signatures } = good('signHash', await request({}));
+    assert.ok(verify('sha256', Buffer.from('client'), keyOf(alice), Buffer.from(signatures[1], 'base64')));
+    for (const method of ['credentials/authorize', 'credentials/sendOTP']) assert.equal((await client.post(`/csc/v1/${method}`, { credentialID: alice.credential, numSignatures: 1, PIN: '123456' })).status, 400);
+    for (const method of ['credentials/extendTransaction', 'signatures/timestamp', 'auth/login']) assert.equal((await client.post(`/csc/v1/${method}`, {})).status, 501);
+  });
 
   it('refuses a PIN in credentials/authorize for a SCAL2 credential', async () => {
     const answer = await client.post('/csc/v2/credentials/authorize', { credentialID: alice.credential, numSignatures: 1, hashes: [digestOf('sha256', 'x').toString('base64')], PIN: '123456' });

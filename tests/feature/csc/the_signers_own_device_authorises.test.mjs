@@ -88,6 +88,26 @@ describe('the signer\'s own device', () => {
     }
   });
 
+  it('authorises what is answered later, to the application that asked and to no other', async () => {
+    const sad = await authorised(['later']);
+    const sign = (changes) => client.signHash({ credential: alice.credential, sad, digests: [sha256('later')], suite: 'ecdsa-sha256', changes: { operationMode: 'A', ...changes } });
+    const wrong = [[{ operationMode: 'B' }, 'Invalid parameter operationMode'], [{ validity_period: 'x' }, 'Invalid parameter validity_period'],
+      [{ validity_period: 0 }, 'Out of bounds parameter validity_period'], [{ response_uri: 'https://client.invalid' }, 'Invalid parameter response_uri']];
+    for (const [changes, text] of wrong) assert.equal((await sign(changes)).json.error_description, text);
+    const { responseID, ...nothing } = good('signHash', await sign({ validity_period: 60000 }));
+    assert.deepEqual(nothing, {});
+    system.secret('the id of an answer', responseID);
+    const poll = (changes = {}) => client.post('/csc/v2/signatures/signPolling', { requestID: responseID, ...changes });
+    await system.restart('ssa', { signal: 'SIGKILL' });
+    const { signatures } = good('signPolling', await poll({ userID: 'alice' }));
+    const key = createPublicKey(new X509Certificate(alice.chain[0]).publicKey.export({ type: 'spki', format: 'pem' }));
+    assert.ok(verify('sha256', Buffer.from('later'), key, Buffer.from(signatures[0], 'base64')));
+    const refused = [[{ requestID: null }, missing('requestID')], [{ requestID: `${responseID}A` }, invalid('requestID')], [{ userID: 'bob' }, 'Invalid parameter "userID"'], [{ clientData: 5 }, invalid('clientData')]];
+    for (const [changes, text] of refused) assert.equal((await poll(changes)).json.error_description, text);
+    system.moveClock(61);
+    assert.equal((await poll()).json.error_description, invalid('requestID'));
+  });
+
   it('declines, and the application hears of it', async () => {
     const asked = await ask(['declined']);
     good('decline', await decide(asked.opened, '/sic/v1/approvals/refusals', {}));
@@ -169,7 +189,7 @@ describe('the signer\'s own device', () => {
     [document, element({ signAlgo: '1.2.840.10045.2.1' }), missing('hashAlgorithmOID')],
     [document, element({ hashAlgorithmOID: '1.2.3' }), invalid('hashAlgorithmOID')],
     [document, element({ hashAlgorithmOID: hashOids.sha512 }), 'String parameter hashAlgorithmOID contradicts with signAlgo parameter'],
-    [document, { operationMode: 'A' }, invalid('operationMode')],
+    [document, { operationMode: 'B' }, invalid('operationMode')],
     [document, { clientData: {} }, invalid('clientData')],
   ];
   it(`is asked rightly or not at all: ${rows.length} rows of the standard's tables`, async () => {

@@ -44,6 +44,7 @@ describe('the OpenAPI document of the CSC API', () => {
     assert.equal(at(400, refused), undefined);
     assert.equal(at(413, refused), undefined);
     assert.match(at(200, { signatures: [] }), /auditReceipts/);
+    assert.equal(at(200, { responseID: 'x' }), undefined);
     assert.match(at(200, { ...signed, signatures: [5] }), /must be string/);
     assert.match(at(400, { error: 'invalid_request' }), /error_description/);
     assert.match(at(400, { ...refused, error: 'a new word' }), /allowed values/);
