@@ -57,6 +57,7 @@ Result<Value> make_site(const RunFolder& folder, const Ports& ports, const Place
   const auto& terms = policy->at("terms").front();
   (*site)["terms"]["id"] = terms.value("id", "");
   (*site)["terms"]["version"] = terms.value("version", "");
+  for (const auto* name : {"failures", "minutes"}) (*site)["lock"][name] = policy->at("lock").at(name);
   (*site)["factors"] = Value::object();
   for (const auto& profile : policy->at("profiles")) {
     auto offered = combinations_of(profile.at("factors"));

@@ -8,7 +8,7 @@ import { encodeTransaction, NotATransaction, parseTransaction, type Transaction 
 import { Refusal, Service, type Reason } from './service.ts';
 import { parseSite, type Site } from './site.ts';
 import { catalogues, preferred, text, type Key } from './texts.ts';
-import { say, setBusy, showForm, showGoingBack, showHeader, showLoading, showStop, type Combination, type Entered, type Form } from './view.ts';
+import { lockValues, say, setBusy, showForm, showGoingBack, showHeader, showLoading, showStop, type Combination, type Entered, type Form } from './view.ts';
 
 /** What the signer did (api/sap/README.md, 3): ticked that the terms are accepted, and pressed the button. */
 const act = 'pressed-sign';
@@ -44,6 +44,7 @@ const now = (): number => Math.floor(Date.now() / 1000);
 class Page {
   #language = preferred(navigator.languages, Object.keys(catalogues));
   #provider = '';
+  #lock: Readonly<Record<string, string>> = {};
   #opened: Opened | undefined;
   #form: Form | undefined;
   #stop: readonly [Stop, Readonly<Record<string, string>>] | undefined;
@@ -61,6 +62,7 @@ class Page {
       const answer = await fetch('site.json', { cache: 'no-store', credentials: 'omit' });
       const site = parseSite(await answer.json());
       this.#provider = site.provider;
+      this.#lock = lockValues(site);
       this.#header();
       if (handle === '') return this.#end('no-handle');
       this.#opened = await this.#open(site, handle);
@@ -122,7 +124,7 @@ class Page {
     this.#opened = undefined;
     this.#busy = false;
     const [title, words] = stops[stop];
-    showStop(this.#language, title, words, { provider: this.#provider, ...values });
+    showStop(this.#language, title, words, { provider: this.#provider, ...this.#lock, ...values });
   }
 
   #termsLanguage(site: Site): string {

@@ -11,12 +11,15 @@ export interface Site {
   /** The pinned identity key of the SAM. */
   readonly samIdentity: JWK;
   readonly terms: { readonly id: string; readonly version: string; readonly texts: Readonly<Record<string, string>> };
+  /** The policy's lock, as signers are told of it. */
+  readonly lock: { readonly failures: number; readonly minutes: number };
   /** For each signing profile, the combinations of factors that suffice. */
   readonly factors: Readonly<Record<string, readonly (readonly FactorType[])[]>>;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value: unknown, most = 4096): value is string => typeof value === 'string' && value.length > 0 && value.length <= most;
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 const isCombination = (value: unknown): value is FactorType[] =>
   Array.isArray(value) && value.length > 0 && value.every((factor) => factor === 'pin' || factor === 'totp' || factor === 'passkey') && new Set(value).size === value.length;
 
@@ -24,7 +27,7 @@ const isCombination = (value: unknown): value is FactorType[] =>
 export function parseSite(value: unknown): Site {
   const wrong = (what: string): never => { throw new Error(`site.json: ${what}`); };
   if (!isObject(value)) return wrong('no object');
-  const { api, provider, rp_id: rpId, sam_identity: key, terms, factors } = value as Record<string, unknown> & { api?: unknown };
+  const { api, provider, rp_id: rpId, sam_identity: key, terms, lock, factors } = value as Record<string, unknown> & { api?: unknown };
   if (!isText(api, 300) || !/^https:\/\/[A-Za-z0-9.:[\]-]+$/.test(api)) return wrong('api is no https origin');
   if (!isText(provider, 255)) return wrong('provider');
   if (!isText(rpId, 255)) return wrong('rp_id');
@@ -32,6 +35,7 @@ export function parseSite(value: unknown): Site {
   if (!isObject(terms) || !isText(terms['id'], 256) || !isText(terms['version'], 256) || !isObject(terms['texts'])) return wrong('terms');
   const texts = Object.entries(terms['texts']);
   if (texts.length === 0 || !texts.every((entry): entry is [string, string] => isText(entry[1], 65536))) return wrong('terms.texts');
+  if (!isObject(lock) || !isCount(lock['failures']) || !isCount(lock['minutes'])) return wrong('lock');
   if (!isObject(factors) || Object.keys(factors).length === 0) return wrong('factors');
   const combinations: Record<string, FactorType[][]> = {};
   for (const [profile, list] of Object.entries(factors)) {
@@ -40,6 +44,7 @@ export function parseSite(value: unknown): Site {
   }
   return {
     api, provider, rpId, samIdentity: { kty: 'EC', crv: 'P-256', x: key['x'] as string, y: key['y'] as string },
-    terms: { id: terms['id'], version: terms['version'], texts: Object.fromEntries(texts) }, factors: combinations,
+    terms: { id: terms['id'], version: terms['version'], texts: Object.fromEntries(texts) },
+    lock: { failures: lock['failures'], minutes: lock['minutes'] }, factors: combinations,
   };
 }

@@ -85,6 +85,8 @@ export function showGoingBack(language: string): void {
   main().replaceChildren(element('p', {}, text(language, 'goingBack')));
 }
 
+export const lockValues = ({ lock }: Site): Readonly<Record<string, string>> => ({ failures: String(lock.failures), minutes: String(lock.minutes) });
+
 /** Eight digits at a time, as people compare them. */
 const grouped = (octets: Uint8Array<ArrayBuffer>): HTMLElement =>
   element('code', {}, ...(hex(octets).match(/.{1,8}/g) ?? []).flatMap((group) => [element('span', {}, group), ' ']));
@@ -112,7 +114,7 @@ function details({ site, transaction, deviceThumbprint, language }: Shown): HTML
     element('dl', {}, ...rows.flatMap(([name, value]) => [element('dt', {}, text(language, name)), element('dd', {}, value)])));
 }
 
-function alert({ problem, missing, language }: Shown): HTMLElement | undefined {
+function alert({ site, problem, missing, language }: Shown): HTMLElement | undefined {
   if (!problem && missing.length === 0) return undefined;
   const list = missing.map(([field, complaint]) => {
     const link = element('a', { href: `#${field}` }, text(language, complaint));
@@ -124,7 +126,7 @@ function alert({ problem, missing, language }: Shown): HTMLElement | undefined {
     return element('li', {}, link);
   });
   return element('div', { class: 'alert', role: 'alert', id: 'alert', tabindex: '-1' },
-    element('h2', {}, text(language, problem ? 'retryTitle' : 'fixTitle')), problem ? element('p', {}, text(language, problem)) : element('ul', {}, ...list));
+    element('h2', {}, text(language, problem ? 'retryTitle' : 'fixTitle')), problem ? element('p', {}, text(language, problem, lockValues(site))) : element('ul', {}, ...list));
 }
 
 function field(shown: Shown, id: string, label: Key, help: Key | undefined, attributes: Readonly<Record<string, string>>): { box: HTMLElement; input: HTMLInputElement } {

@@ -28,12 +28,10 @@ class PagesTest : public testing::Test {
     write_sums({"approve.html", "approve.js"});
     write_site();
   }
-  ~PagesTest() override {
+  void TearDown() override {
     std::error_code ignored;
     std::filesystem::remove_all(folder, ignored);
   }
-  PagesTest(const PagesTest&) = delete;
-  PagesTest& operator=(const PagesTest&) = delete;
 
   void write(const std::string& name, const std::string& text) const {
     ASSERT_TRUE(write_file_durably(folder / name, as_bytes(text), 0600));

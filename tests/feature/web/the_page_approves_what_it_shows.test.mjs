@@ -138,7 +138,7 @@ describe('the page', () => {
     const { tab, checks } = await ask(carol);
     await tab.fill({ factors: 'pin-totp', pin: '000000000000', totp: carol.otp() });
     await tab.press('sign');
-    assert.match(await tab.alert(), /^Not signedPIN or one-time code is wrong/);
+    assert.match(await tab.alert(), /^Not signedPIN or one-time code is wrong.*After 3 wrong attempts your key is locked for 15 minutes/);
     await tab.accessible('a wrong PIN');
     await tab.picture('wrong-pin');
     assert.equal(await tab.page.$eval('#pin', (input) => input.value), '', 'what was entered is erased');
@@ -157,7 +157,7 @@ describe('the page', () => {
     await locked.fill({ pin: carol.pin, totp: carol.otp() });
     await locked.press('sign');
     await locked.heads(/^Your key is locked$/);
-    assert.match(await locked.text(), /Nothing was signed\. Wait a quarter of an hour.*Go back to the application/);
+    assert.match(await locked.text(), /Nothing was signed\. Wait 15 minutes.*Go back to the application/);
     await locked.accessible('locked');
     await locked.picture('locked');
     await locked.close();
