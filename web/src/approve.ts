@@ -27,6 +27,8 @@ const stops = {
   profile: ['stopProfileTitle', 'stopProfile'], left: ['stopLeftTitle', 'stopLeft'],
 } as const satisfies Record<string, readonly [Key, Key]>;
 type Stop = keyof typeof stops;
+/** What beginning again would not mend. */
+const forProvider: ReadonlySet<Stop> = new Set<Stop>(['another-device', 'unreadable', 'profile']);
 
 /** What was opened, as long as it can be decided. */
 interface Opened {
@@ -124,7 +126,7 @@ class Page {
     this.#opened = undefined;
     this.#busy = false;
     const [title, words] = stops[stop];
-    showStop(this.#language, title, words, { provider: this.#provider, ...this.#lock, ...values });
+    showStop(this.#language, title, words, forProvider.has(stop) ? 'nextClose' : 'next', { provider: this.#provider, ...this.#lock, ...values });
   }
 
   #termsLanguage(site: Site): string {

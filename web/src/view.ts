@@ -73,10 +73,10 @@ export function showLoading(language: string): void {
 }
 
 /** The end: what happened, and what to do next. */
-export function showStop(language: string, title: Key, words: Key, values: Readonly<Record<string, string>>): void {
+export function showStop(language: string, title: Key, words: Key, next: Key, values: Readonly<Record<string, string>>): void {
   say('');
   const heading = element('h1', { tabindex: '-1' }, text(language, title, values));
-  main().replaceChildren(heading, element('p', {}, text(language, words, values)), element('p', {}, text(language, 'next')));
+  main().replaceChildren(heading, element('p', {}, text(language, words, values)), element('p', {}, text(language, next)));
   document.title = text(language, title, values);
   heading.focus();
 }

@@ -276,6 +276,7 @@ describe('the page', () => {
     for (const [what, lie] of Object.entries(lies)) {
       const { tab } = await ask(alice, { prepare: lying(lie), expected: /^Do not enter your PIN$/ });
       assert.equal(await tab.page.$('input'), null, what);
+      assert.match(await tab.text(), /nothing was signed\. Tell Intaglio demo\.Do not go on here/, what);
       assert.deepEqual(tab.messages(), [], what);
       await tab.accessible(what);
       await tab.picture('another-device');
