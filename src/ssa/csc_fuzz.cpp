@@ -7,7 +7,7 @@ namespace {
 
 using namespace intaglio;
 
-constexpr std::array<std::string_view, 14> paths{
+constexpr std::array<std::string_view, 15> paths{
     "/csc/v2/info",
     "/csc/v2/credentials/list",
     "/csc/v2/credentials/info",
@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 14> paths{
     "/csc/v2/credentials/authorizeCheck",
     "/csc/v2/credentials/getChallenge",
     "/csc/v2/signatures/signPolling",
+    "/sic/v1/sessions",
 };
 
 struct Target {

@@ -27,6 +27,9 @@ void walk(const v1::Request& request) {
     case v1::Request::kOpenKeyGeneration: return round_trip(request.open_key_generation());
     case v1::Request::kSign: return round_trip(request.sign());
     case v1::Request::kBindCertificate: return round_trip(request.bind_certificate());
+    case v1::Request::kOpenOneTime: return round_trip(request.open_one_time());
+    case v1::Request::kOneTimeSign: return round_trip(request.one_time_sign());
+    case v1::Request::kReportOrphan: return round_trip(request.report_orphan());
     case v1::Request::kSuspendKey: return round_trip(request.suspend_key());
     case v1::Request::kAuthorise: return static_cast<void>(read_token(request.authorise()));
     case v1::Request::kPutRevocationData: return static_cast<void>(read_revocation_data(request.put_revocation_data()));
@@ -40,6 +43,8 @@ void walk(const v1::Answer& answer) {
     case v1::Answer::kAuthorised: return round_trip(answer.authorised());
     case v1::Answer::kKeyGenerated: return round_trip(answer.key_generated());
     case v1::Answer::kSigned: return round_trip(answer.signed_());
+    case v1::Answer::kOneTimeSigned: return round_trip(answer.one_time_signed());
+    case v1::Answer::kEntry: return round_trip(answer.entry());
     case v1::Answer::kSignerCreated: return round_trip(answer.signer_created());
     case v1::Answer::kCredential: return round_trip(answer.credential());
     case v1::Answer::kCredentials: return round_trip(answer.credentials());
