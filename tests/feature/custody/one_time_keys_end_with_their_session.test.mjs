@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { Client } from '../harness/client.mjs';
 import { IdentityProvider, oneTimePolicy } from '../harness/identity.mjs';
 import { Conversation, Person } from '../harness/one_time.mjs';
+import { base64url } from '../harness/protocol.mjs';
 import { Sam } from '../harness/sam.mjs';
 import { documentsOf } from '../harness/signer.mjs';
 import { System, binaries, repository, run, runAside, until } from '../harness/system.mjs';
@@ -168,6 +169,29 @@ describe('a one-time key', () => {
     await assert.rejects(one.certify(), { status: 409 }, 'a key is certified once');
     one.end();
     other.end();
+  });
+
+  it('leaves what anyone can verify later, offline: who agreed to which documents', async () => {
+    const { opened, answer } = await ada.sign(documentsOf('a contract to be shown later'));
+    assert.equal(answer.status, 200, answer.text);
+    const nonce = base64url(opened.parsed.nonce);
+    const file = system.path('an.approval');
+    sam.close();
+    await system.services.sam.stop();
+    const { program, words, environment } = system.command('sam', '--export-approval', nonce, '--approval-file', file);
+    const taken = run(program, words, { environment });
+    assert.equal(taken.status, 0, taken.stderr);
+    const verify = () => run(path.join(binaries, 'intaglio'), ['audit', 'verify', '--config', system.path('config/sam.toml'), '--key', system.path('sam/checkpoint.jwk'), '--approval', file]);
+    const good = verify();
+    assert.equal(good.status, 0, good.stderr);
+    const said = JSON.parse(good.stdout.trim().split('\n').at(-1)).approval;
+    assert.deepEqual([said.key, said.authorisation, said.subject, said.documents[0].label], [opened.parsed.key, nonce, 'ada', opened.parsed.documents[0].label]);
+    const approval = readFileSync(file);
+    approval[approval.indexOf('typed-yes')] ^= 1;
+    writeFileSync(file, approval);
+    assert.notEqual(verify().status, 0, 'another act passes for it');
+    await system.startService('sam');
+    sam = await Sam.connect(system);
   });
 
   const lies = ['open-hash', 'open-label', 'open-document-added', 'open-client', 'show-time', 'show-profile', 'show-nonce', 'swap-ticket', 'message-other', 'message-tampered',
