@@ -309,6 +309,18 @@ TEST_F(AuthorizationTest, TakesNoRequestWithoutAChallengeOfMethodS256) {
   expect_redirected(with(asked(), "code_challenge", std::string(challenge) + "A"), "invalid_request");
 }
 
+TEST_F(AuthorizationTest, TellsADigestOfADocumentFromOneOfWhatIsSigned) {
+  auto asked = details();
+  asked[0]["documentDigests"].push_back({{"hash", digest("c")}, {"hashType", "SDR"}});
+  asked[0]["numSignatures"] = 3;
+  const auto parsed = must(parse_authorization_details(json::encode(asked), issuer));
+  ASSERT_EQ(parsed.request.documents.size(), 3U);
+  EXPECT_EQ(parsed.request.documents[0].kind, DigestKind::dtbsr);
+  EXPECT_EQ(parsed.request.documents[1].kind, DigestKind::dtbsr) << "where nothing is said";
+  EXPECT_EQ(parsed.request.documents[2].kind, DigestKind::sdr);
+  EXPECT_EQ(parsed.stated, asked);
+}
+
 TEST_F(AuthorizationTest, RefusesAuthorizationDetailsThatItDoesNotUnderstandWhole) {
   const std::vector<std::function<void(json::Value&)>> changes{
       [](json::Value& one) { one["type"] = "https://cloudsignatureconsortium.org/2025/credential-deletion"; },
