@@ -109,7 +109,7 @@ http::Response V1Adapter::list(const http::Request& request, const http::Princip
     if (count >= 1 && count <= page_size) size = static_cast<std::size_t>(count);
   }
   const Translated translated(request, list_members);
-  const auto answer = credentials_.list(translated.request(), caller);
+  auto answer = credentials_.list(translated.request(), caller);
   const auto body = good(answer);
   if (!body) return answer;
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
@@ -131,7 +131,7 @@ http::Response V1Adapter::list(const http::Request& request, const http::Princip
 
 http::Response V1Adapter::credential_info(const http::Request& request, const http::Principal& caller) const {
   const Translated translated(request, info_members);
-  const auto answer = credentials_.info(translated.request(), caller);
+  auto answer = credentials_.info(translated.request(), caller);
   auto body = good(answer);
   if (!body) return answer;
   body->erase("auth");
@@ -156,7 +156,7 @@ http::Response V1Adapter::send_otp(const http::Request& request, const http::Pri
 
 http::Response V1Adapter::sign_hash(const http::Request& request, const http::Principal& caller) const {
   const Translated translated(request, sign_members);
-  const auto answer = sign_hash_.answer(translated.request(), caller);
+  auto answer = sign_hash_.answer(translated.request(), caller);
   if (answer.status != 400) return answer;
   auto body = json::parse(answer.body);
   if (!body) return answer;
