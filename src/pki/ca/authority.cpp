@@ -6,6 +6,7 @@
 #include "pki/ca/certificate_template.h"
 #include "pki/ca/extensions.h"
 #include "pki/ca/lint.h"
+#include "pki/ca/responder_lint.h"
 
 namespace intaglio::pki {
 
@@ -398,6 +399,21 @@ Result<std::string> Authority::release(std::string_view operator_request) {
                        });
 }
 
+Result<crypto::Certificate> Authority::sign_responder(const CertificateTemplate& content, const crypto::PublicKey& key) const {
+  const ResponderLintContext context{issuer_.facts, key, config_.responder_validity, issuing_algorithm};
+  for (const crypto::Signer* signer : {static_cast<const crypto::Signer*>(rehearsal_.get()), issuer_.signer.get()}) {
+    auto certificate = sign_certificate(content, *signer);
+    if (!certificate) return certificate.error();
+    auto facts = crypto::inspect(*certificate);
+    if (!facts) return facts.error();
+    const auto broken = lint_responder(*facts, context);
+    if (refused_by("pki.responder.lint", !broken.empty()))
+      return Error{ErrorCode::configuration, "the OCSP responder's certificate breaks: " + broken.front()};
+    if (signer == issuer_.signer.get()) return certificate;
+  }
+  panic("no certificate was signed");
+}
+
 Result<crypto::Certificate> Authority::responder_certificate(const crypto::PublicKey& key) {
   const UnixTime now = environment_.clock->now();
   std::optional<IssuedCertificate> stored;
@@ -433,7 +449,7 @@ Result<crypto::Certificate> Authority::responder_certificate(const crypto::Publi
       key.spki(),
       {authority_key_identifier(*issuer_.facts.subject_key_id), subject_key_identifier(key), key_usage({"digitalSignature"}),
        extended_key_usage({std::string(oid_ocsp_signing)}), ocsp_no_check()}};
-  auto certificate = sign_certificate(content, *issuer_.signer);
+  auto certificate = sign_responder(content, key);
   if (!certificate) return certificate.error();
   const IssuedCertificate row{certificate->serial_hex(),  "responder",       "", "", "", "", "", content.not_before, content.not_after, now,
                               to_bytes(key.thumbprint()), certificate->der()};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "crypto/policy/algorithm_policy.h"
+#include "pki/ca/certificate_template.h"
 #include "pki/ca/identity.h"
 #include "pki/ca/operator_gate.h"
 #include "pki/ca/profile.h"
@@ -77,6 +78,7 @@ class Authority {
   [[nodiscard]] Result<std::string> record_change(const OperatorRequest& request, const std::string& key, crypto::RevocationReason reason,
                                                   const StatusChange& change);
   [[nodiscard]] Status check_assertion(std::string_view assertion, const Subject& subject) const;
+  [[nodiscard]] Result<crypto::Certificate> sign_responder(const CertificateTemplate& content, const crypto::PublicKey& key) const;
   [[nodiscard]] Result<crypto::Certificate> certify_unit(const crypto::PublicKey& key, const UnitProfile& profile) const;
   [[nodiscard]] Result<crypto::Certificate> certify(const Subject& subject) const;
   [[nodiscard]] UnixTime end_of(std::chrono::seconds validity, crypto::KeyAlgorithm key, UnixTime begin) const;
