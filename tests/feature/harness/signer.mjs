@@ -14,7 +14,7 @@ export class Signer {
     this.client = client;
     this.id = id;
     this.knownType = signerpass ? 'signerpass' : 'pin';
-    this.pin = pin && client.system.secret('a PIN or signerpass', pin);
+    this.pin = pin && client.system.secret(signerpass ? 'a signerpass' : 'a PIN', pin);
     this.passkey = passkey;
     this.identity = identity;
     this.profile = profile;
@@ -148,7 +148,7 @@ export class Signer {
     const { answer } = good('change factors', await this.submit(message));
     const told = await this.unseal(answer, 'intaglio-factors-answer+jwe');
     if ((told.totp_seed !== undefined) !== seed) throw new Error('a seed that was not asked for, or none');
-    if (pin || signerpass) Object.assign(this, { pin: this.client.system.secret('a new PIN or signerpass', pin ?? signerpass), knownType: signerpass ? 'signerpass' : 'pin' });
+    if (pin || signerpass) Object.assign(this, { pin: this.client.system.secret(signerpass ? 'a signerpass' : 'a PIN', pin ?? signerpass), knownType: signerpass ? 'signerpass' : 'pin' });
     if (person) this.identity = { ...this.identity, person };
     if (seed) this.seed = parseBase32(told.totp_seed);
     return this;
