@@ -225,6 +225,7 @@ UnixTime Authority::end_of(std::chrono::seconds validity, crypto::KeyAlgorithm k
 
 Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
   std::vector<crypto::NameAttribute> name;
+  name.reserve(subject.profile->subject.size());
   for (const std::string& oid : subject.profile->subject) name.push_back({oid, subject.identity.attribute(oid).value_or("")});
   auto subject_der = crypto::encode_name(name);
   if (!subject_der) return subject_der.error();

@@ -1,5 +1,6 @@
 #include "pki/ca/responder_lint.h"
 
+#include <algorithm>
 #include <set>
 
 #include "crypto/der.h"

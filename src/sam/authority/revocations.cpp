@@ -1,5 +1,6 @@
 #include "sam/authority/revocations.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "base/check.h"
