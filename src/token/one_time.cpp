@@ -86,7 +86,7 @@ void detail::OneTimeObject::end() noexcept {
   session.reset();
 }
 
-Result<std::unique_ptr<OneTimeKey>> OneTimeKey::generate(std::shared_ptr<Token> token, crypto::KeyAlgorithm algorithm, ByteView id) {
+Result<std::unique_ptr<OneTimeKey>> OneTimeKey::generate(const std::shared_ptr<Token>& token, crypto::KeyAlgorithm algorithm, ByteView id) {
   if (!token->state_) return without_token();
   if (id.empty() || id.size() > 64) return Error{ErrorCode::invalid_request, "a CKA_ID has 1 to 64 bytes"};
   auto& connection = *token->state_->connection;

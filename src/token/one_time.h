@@ -16,7 +16,7 @@ struct OneTimeObject;
 class OneTimeKey {
  public:
   /// `id`: CKA_ID, 1 to 64 bytes, of no other object. `unsupported`: the token does not serve the algorithm, or knows no session objects.
-  [[nodiscard]] static Result<std::unique_ptr<OneTimeKey>> generate(std::shared_ptr<Token> token, crypto::KeyAlgorithm algorithm,
+  [[nodiscard]] static Result<std::unique_ptr<OneTimeKey>> generate(const std::shared_ptr<Token>& token, crypto::KeyAlgorithm algorithm,
                                                                     ByteView id);
   ~OneTimeKey();
   OneTimeKey(const OneTimeKey&) = delete;
