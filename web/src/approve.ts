@@ -24,7 +24,7 @@ const stops = {
   answered: ['stopAnsweredTitle', 'stopAnswered'], limit: ['stopLimitTitle', 'stopLimit'], refused: ['stopRefusedTitle', 'stopRefused'],
   unavailable: ['stopUnavailableTitle', 'stopUnavailable'], 'no-answer': ['stopUnavailableTitle', 'stopUnavailable'],
   'another-device': ['stopOtherDeviceTitle', 'stopOtherDevice'], clock: ['stopClockTitle', 'stopClock'], unreadable: ['stopUnreadableTitle', 'stopUnreadable'],
-  profile: ['stopProfileTitle', 'stopProfile'], left: ['stopLeftTitle', 'stopLeft'],
+  profile: ['stopProfileTitle', 'stopProfile'], left: ['stopLeftTitle', 'stopLeft'], told: ['stopToldTitle', 'stopTold'],
 } as const satisfies Record<string, readonly [Key, Key]>;
 type Stop = keyof typeof stops;
 /** What beginning again would not mend. */
@@ -126,7 +126,8 @@ class Page {
     this.#opened = undefined;
     this.#busy = false;
     const [title, words] = stops[stop];
-    showStop(this.#language, title, words, forProvider.has(stop) ? 'nextClose' : 'next', { provider: this.#provider, ...this.#lock, ...values });
+    const next = stop === 'told' ? 'nextDone' : forProvider.has(stop) ? 'nextClose' : 'next';
+    showStop(this.#language, title, words, next, { provider: this.#provider, ...this.#lock, ...values });
   }
 
   #termsLanguage(site: Site): string {
@@ -204,13 +205,15 @@ class Page {
     return sealMessage(sap, { ticket, nonce: transaction.nonce, terms, act, consent, binding }, factors);
   }
 
-  async #decide(combination: Combination, decide: (opened: Opened) => Promise<string>): Promise<void> {
+  async #decide(combination: Combination, decide: (opened: Opened) => Promise<string | null>): Promise<void> {
     const opened = this.#opened;
     if (!opened) return;
     this.#busy = true;
     setBusy(true);
     try {
       const redirect = await decide(opened);
+      // The application asked from elsewhere and waits there: this device goes nowhere.
+      if (redirect === null) return this.#end('told');
       showGoingBack(this.#language);
       say(text(this.#language, 'goingBack'));
       // Not a step of the browser's history: nobody comes back to an approval that was given.

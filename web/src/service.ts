@@ -69,11 +69,12 @@ export class Service {
     return { ticket, transaction, sapStatement };
   }
 
-  approve(message: string): Promise<string> {
+  /** Where to go on; null when the application waits for the answer by itself. */
+  approve(message: string): Promise<string | null> {
     return this.#decide('/sic/v1/approvals/messages', { message });
   }
 
-  decline(): Promise<string> {
+  decline(): Promise<string | null> {
     return this.#decide('/sic/v1/approvals/refusals', {});
   }
 
@@ -82,9 +83,13 @@ export class Service {
     this.#bearer = '';
   }
 
-  async #decide(path: string, body: object): Promise<string> {
+  async #decide(path: string, body: object): Promise<string | null> {
     const { redirect } = await this.#post(path, body) as { redirect?: unknown };
     // A registered address is https, http to this machine, or a scheme of an application: never one that runs in this page.
+    if (redirect === null) {
+      this.forget();
+      return null;
+    }
     if (typeof redirect !== 'string' || !URL.canParse(redirect) || /^(?:javascript|data|blob|vbscript|about|file):/i.test(new URL(redirect).protocol)) throw new Refusal('refused');
     this.forget();
     return redirect;

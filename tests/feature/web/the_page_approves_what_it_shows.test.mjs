@@ -5,9 +5,9 @@ import { after, before, describe, it } from 'node:test';
 import { SignJWT } from 'jose';
 import { Application } from '../harness/application.mjs';
 import { Browser } from '../harness/browser.mjs';
-import { send, sendJson } from '../harness/http.mjs';
+import { good, send, sendJson } from '../harness/http.mjs';
 import { Passkey } from '../harness/passkey.mjs';
-import { encodeTransaction, parseTransaction } from '../harness/protocol.mjs';
+import { digestOf, encodeTransaction, hashOids, parseTransaction } from '../harness/protocol.mjs';
 import { signerOf } from '../harness/signer.mjs';
 import { System, repository, withoutLimits } from '../harness/system.mjs';
 
@@ -97,6 +97,26 @@ describe('the page', () => {
     neverSent(tab, alice.pin);
     assert.ok(!tab.sent.some(({ body }) => new RegExp(`(?<![0-9])${code}(?![0-9])`).test(body)));
     assert.equal(system.auditEvents('sam').findLast(({ type }) => type === 'authorisation.granted').fields.methods, 'pin totp');
+    await tab.close();
+  });
+
+  it('goes nowhere when the application waits by itself, which then gets what was approved', async () => {
+    const digest = digestOf('sha256', 'the contract');
+    const asked = await client.post('/csc/v2/credentials/authorize', {
+      credentialID: alice.credential, numSignatures: 1, hashes: [digest.toString('base64')], hashAlgorithmOID: hashOids.sha256, description: 'The contract',
+    });
+    assert.equal(asked.status, 202, asked.text);
+    const tab = await browser.tab();
+    await tab.open(asked.json.approvalUri);
+    await tab.heads(/asks you to sign/);
+    await tab.fill({ factors: 'pin-totp', pin: alice.pin, totp: alice.otp() });
+    await tab.press('sign');
+    await tab.heads(/^Your answer arrived$/);
+    await tab.accessible('the end of an approval on a device of its own');
+    assert.ok((await tab.text()).includes('You can close this page.'));
+    const { SAD } = good('authorizeCheck', await client.post('/csc/v2/credentials/authorizeCheck', { handle: asked.json.handle }));
+    const signed = good('signHash', await client.signHash({ credential: alice.credential, sad: system.secret('a SAD', SAD), digests: [digest], suite: 'ecdsa-sha256' }));
+    assert.ok(signatureIsOf(alice, 'the contract', signed.signatures[0]));
     await tab.close();
   });
 

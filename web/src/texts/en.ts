@@ -82,6 +82,9 @@ export const en = {
   stopProfile: 'This page does not know how keys of the profile {profile} are confirmed. Nothing was signed. Tell {provider}.',
   stopLeftTitle: 'You left this page',
   stopLeft: 'What you entered was erased.',
+  stopToldTitle: 'Your answer arrived',
+  stopTold: 'The application that asked you goes on by itself.',
+  nextDone: 'You can close this page.',
   nextClose: 'Do not go on here. You can close this page.',
   next: 'Go back to the application that sent you here and begin again there. You can close this page.',
 } as const;
