@@ -7,6 +7,7 @@
 #include "manage/commands.h"
 #include "problem.h"
 #include "ra/commands.h"
+#include "seal/commands.h"
 #include "sign/commands.h"
 #include "verify/commands.h"
 
@@ -214,6 +215,50 @@ void add_key(CLI::App& program, const Clock& clock) {
              "\nExample:\n  intaglio key suspend --client client.toml --credential cred-1");
   add_change("destroy", protocol::KeyChange::destroy, "Destroy a key of your own, for good",
              "\nExample:\n  intaglio key destroy --client client.toml --credential cred-1");
+}
+
+void add_seal(CLI::App& program, const Clock& clock) {
+  auto* seal = program.add_subcommand("seal", "Seals without asking each time, under a grant of the signer");
+  seal->require_subcommand(1);
+  const auto add_common = [](CLI::App& app, SigningOptions& signing, std::filesystem::path& key) {
+    add_client(app, signing.client_file);
+    app.add_option("--credential", signing.credential, "the credential that seals")->required()->type_name("ID");
+    app.add_option("--suite", signing.suite, "signature suite, for example rsa-pss-sha256; default by the key");
+    app.add_option("--key", key, "private key of the program that asks for seals (PEM, P-256), mode 0600")->required()->type_name("FILE");
+  };
+  auto granted = std::make_shared<SealGrantOptions>();
+  auto* grant = seal->add_subcommand("grant", "Let a key of this application ask for seals: the signer's act, with two factors");
+  add_common(*grant, granted->signing, granted->key_file);
+  grant->add_option("--signatures", granted->signatures, "hashes that may be sealed in all")
+      ->required()
+      ->check(CLI::Range(1, 1'000'000'000));
+  grant->add_option("--days", granted->days, "how long the grant lasts")->required()->check(CLI::Range(1, 366));
+  grant->add_flag("--yes", granted->signing.yes, "for scripts: the signer agreed already; implied when PIN and seed come from files");
+  add_factors(*grant, granted->signing.factors);
+  grant->footer(
+      "\nThe key is made when the file does not exist. Prints the grant's id. It ends by its date, its count, `intaglio seal revoke`, or "
+      "when the\n"
+      "signer changes PIN, signerpass or seed.\n\nExample:\n"
+      "  intaglio seal grant --client client.toml --credential cred-1 --key seal.pem --signatures 10000 --days 90");
+  grant->callback([granted, &clock] { chosen = [granted, &clock] { return make_seal_grant(*granted, clock); }; });
+
+  auto ended = std::make_shared<SealEndOptions>();
+  auto* revoke = seal->add_subcommand("revoke", "End a grant, at once");
+  add_client(*revoke, ended->client_file);
+  revoke->add_option("--grant", ended->grant, "the grant, as `intaglio seal grant` printed it")->required()->type_name("ID");
+  revoke->footer("\nExample:\n  intaglio seal revoke --client client.toml --grant 3q2-7w…");
+  revoke->callback([ended, &clock] { chosen = [ended, &clock] { return end_seal_grant(*ended, clock); }; });
+
+  auto sealed = std::make_shared<SealSignOptions>();
+  auto* sign = seal->add_subcommand("sign", "Seal digests under a grant, 1000 at once at most");
+  add_common(*sign, sealed->signing, sealed->key_file);
+  sign->add_option("--grant", sealed->grant, "the grant")->required()->type_name("ID");
+  sign->add_option("--digest", sealed->digests, "a digest in hexadecimal; may be given several times")->type_name("HEX");
+  sign->add_option("--digests", sealed->digests_file, "file of digests, one on each line")->type_name("FILE");
+  sign->footer(
+      "\nPrints a JSON line for each signature.\n\nExample:\n"
+      "  intaglio seal sign --client client.toml --credential cred-1 --key seal.pem --grant 3q2-7w… --digests digests.txt");
+  sign->callback([sealed, &clock] { chosen = [sealed, &clock] { return sign_under_grant(*sealed, clock); }; });
 }
 
 void add_signer(CLI::App& program, const Clock& clock) {
@@ -466,6 +511,7 @@ int main(int argc, char** argv) {
   add_enrol(program, *clock);
   add_key(program, *clock);
   add_signer(program, *clock);
+  add_seal(program, *clock);
   add_audit(program);
   add_ra(program, *clock);
   add_admin(program, *clock);

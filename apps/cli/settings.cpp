@@ -11,14 +11,6 @@ namespace {
 constexpr std::size_t thumbprint_length = 43;
 constexpr std::size_t max_key_file = 16 * 1024;
 
-Result<std::shared_ptr<crypto::SoftwareKey>> load_key(const std::filesystem::path& path) {
-  auto pem = read_secret_file(path, max_key_file);
-  if (!pem) return because(pem.error(), "key file " + path.string(), "it must exist, be PEM (PKCS#8, P-256) and have mode 0600");
-  auto key = crypto::SoftwareKey::parse_pem(*pem);
-  if (!key) return because(key.error(), "key file " + path.string(), "it must be PEM (PKCS#8, P-256), unencrypted");
-  return key;
-}
-
 std::string read_url(config::Section& section, std::string_view about) {
   auto url = section.text("base_url", about);
   if (!url.starts_with("https://")) section.refuse("base_url", "must begin with https://");
@@ -33,6 +25,14 @@ std::optional<std::string> read_thumbprint(config::Section& section, std::string
 }
 
 }  // namespace
+
+Result<std::shared_ptr<crypto::SoftwareKey>> load_private_key(const std::filesystem::path& path) {
+  auto pem = read_secret_file(path, max_key_file);
+  if (!pem) return because(pem.error(), "key file " + path.string(), "it must exist, be PEM (PKCS#8, P-256) and have mode 0600");
+  auto key = crypto::SoftwareKey::parse_pem(*pem);
+  if (!key) return because(key.error(), "key file " + path.string(), "it must be PEM (PKCS#8, P-256), unencrypted");
+  return key;
+}
 
 Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   auto document = config::Document::open(path, "intaglio");
@@ -61,7 +61,7 @@ Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   settings.request_time = limits.seconds("request_seconds", "for one request", {1, 300}, 20);
   settings.receipt_time = limits.seconds("receipt_seconds", "for the receipt to be integrated into the log", {0, 300}, 5);
   if (auto finished = document->finish(); !finished) return finished.error();
-  auto key = load_key(key_file);
+  auto key = load_private_key(key_file);
   if (!key) return key.error();
   settings.client_key = std::move(*key);
   return settings;
@@ -91,7 +91,7 @@ Result<OperatorSettings> load_operator_settings(const std::filesystem::path& pat
     if (!key) sam.refuse("identity_jwk", "is not a public P-256 JWK");
   }
   if (auto finished = document->finish(); !finished) return finished.error();
-  auto key = load_key(key_file);
+  auto key = load_private_key(key_file);
   if (!key) return key.error();
   settings.operator_key = std::move(*key);
   return settings;
@@ -118,7 +118,7 @@ Result<AdminSettings> load_admin_settings(const std::filesystem::path& path) {
   const auto key_file = user.path("key_file", "PEM, PKCS#8, P-256, mode 0600: key of that certificate; signs requests");
   settings.sam.identity.private_key_file = key_file.string();
   if (auto finished = document->finish(); !finished) return finished.error();
-  auto key = load_key(key_file);
+  auto key = load_private_key(key_file);
   if (!key) return key.error();
   settings.key = std::move(*key);
   return settings;

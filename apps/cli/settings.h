@@ -49,6 +49,9 @@ struct AdminSettings {
 };
 [[nodiscard]] Result<AdminSettings> load_admin_settings(const std::filesystem::path& path);
 
+/// A key of this side: PKCS#8, P-256, PEM, in a file of mode 0600.
+[[nodiscard]] Result<std::shared_ptr<crypto::SoftwareKey>> load_private_key(const std::filesystem::path& path);
+
 /// A public key in a file: PEM "PUBLIC KEY" or a public JWK.
 [[nodiscard]] Result<crypto::PublicKey> load_public_key(const std::filesystem::path& path);
 

@@ -106,6 +106,12 @@ constexpr auto kinds = std::to_array<Kind>({
      {"authorisation", "session", "identity", "terms", "act", "profile", "client", "evidence"},
      {}},
     {EventType::certificate_orphaned, "certificate.orphaned", {"certificate", "serial", "not_after", "told_by"}, {"destroyed"}},
+    {EventType::grant_made,
+     "grant.made",
+     {"grant", "client_key", "signatures", "ends", "suites", "certificate", "terms", "act", "methods", "client"},
+     {}},
+    {EventType::grant_ended, "grant.ended", {"grant", "reason"}, {}},
+    {EventType::seal_requested, "seal.requested", {"grant", "request", "authorisation", "list", "count", "suite", "client", "sad"}, {}},
 });
 
 constexpr bool in_order() {
@@ -114,7 +120,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::certificate_orphaned) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::seal_requested) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

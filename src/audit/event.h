@@ -58,6 +58,9 @@ enum class EventType {
   timestamp_resumed,
   person_identified,
   certificate_orphaned,
+  grant_made,
+  grant_ended,
+  seal_requested,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

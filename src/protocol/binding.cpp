@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t nonce_bytes = 16;
 constexpr std::int64_t end_of_year_9999 = 253402300799;
+constexpr std::size_t client_key_bytes = 91;  // SubjectPublicKeyInfo of P-256 with an uncompressed point (RFC 5480)
+constexpr std::uint64_t max_granted = 1'000'000'000;
 
 constexpr auto purposes = std::to_array<std::pair<Purpose, std::string_view>>({
     {Purpose::sign, "sign"},
@@ -20,6 +22,7 @@ constexpr auto purposes = std::to_array<std::pair<Purpose, std::string_view>>({
     {Purpose::suspend, "suspend"},
     {Purpose::destroy, "destroy"},
     {Purpose::one_time, "one-time"},
+    {Purpose::grant, "grant"},
 });
 
 Error refused(std::string_view what) { return {ErrorCode::invalid_request, "transaction: " + std::string(what)}; }
@@ -49,8 +52,8 @@ class Parser {
 bool approves_documents(Purpose purpose) noexcept { return purpose == Purpose::sign || purpose == Purpose::one_time; }
 
 Status check_suites(const Transaction& transaction) {
-  if (!approves_documents(transaction.purpose) && transaction.purpose != Purpose::key) {
-    return transaction.suites.empty() ? Status{} : refused("only a signature and a new key have suites");
+  if (!approves_documents(transaction.purpose) && transaction.purpose != Purpose::key && transaction.purpose != Purpose::grant) {
+    return transaction.suites.empty() ? Status{} : refused("only a signature, a grant and a new key have suites");
   }
   if (transaction.purpose == Purpose::key) {
     const bool one_algorithm = transaction.suites.size() == 1 && transaction.suites[0] >= 1 && transaction.suites[0] <= 6;
@@ -94,11 +97,20 @@ Status check_names(const Transaction& transaction) {
   return check_text(transaction.client_name, max_name_bytes, "client name");
 }
 
+Status check_grant(const Transaction& transaction) {
+  if (transaction.purpose != Purpose::grant) return transaction.grant ? refused("a grant in another transaction") : Status{};
+  if (!transaction.grant) return refused("no grant");
+  if (transaction.grant->client_key.size() != client_key_bytes) return refused("the client's key is not one of P-256");
+  const bool bounded = transaction.grant->signatures >= 1 && transaction.grant->signatures <= max_granted;
+  return bounded ? Status{} : refused("number of signatures");
+}
+
 Status check(const Transaction& transaction) {
   if (transaction.nonce.size() != nonce_bytes) return refused("the nonce has 16 bytes");
   if (!transaction.certificate_digest.empty() && transaction.certificate_digest.size() != 32) return refused("certificate digest");
   if (auto names = check_names(transaction); !names) return names;
   if (auto suites = check_suites(transaction); !suites) return suites;
+  if (auto grant = check_grant(transaction); !grant) return grant;
   return check_documents(transaction);
 }
 
@@ -136,6 +148,11 @@ Bytes encode(const Transaction& transaction) {
   for (const auto& document : transaction.documents) {
     append_field(out, document.digest);
     append_field(out, document.label);
+  }
+  if (transaction.grant) {
+    append_field(out, transaction.grant->client_key);
+    append_field(out, transaction.grant->signatures);
+    append_field(out, static_cast<std::uint64_t>(unix_seconds(transaction.grant->ends)));
   }
   return out;
 }
@@ -178,6 +195,13 @@ Result<Transaction> parse_transaction(ByteView encoded) {
   for (std::uint64_t i = 0; i < count && parser.well(); ++i) {
     auto digest = parser.bytes(64);
     transaction.documents.push_back({.digest = std::move(digest), .label = parser.text(max_label_bytes)});
+  }
+  if (transaction.purpose == Purpose::grant) {
+    GrantTerms grant{.client_key = parser.bytes(client_key_bytes), .signatures = parser.number(), .ends = {}};
+    const auto ends = parser.number();
+    if (ends > static_cast<std::uint64_t>(end_of_year_9999)) return refused("the end of a grant beyond the year 9999");
+    grant.ends = from_unix_seconds(static_cast<std::int64_t>(ends));
+    transaction.grant = std::move(grant);
   }
   if (auto end = parser.end(); !end) return end.error();
   if (auto checked = check(transaction); !checked) return checked.error();

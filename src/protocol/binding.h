@@ -8,9 +8,16 @@
 /// T, consent and binding exactly as api/sap/README.md writes them down; vectors in tests/data/sap/.
 namespace intaglio::protocol {
 
-enum class Purpose { sign, enrol, key, factors, suspend, destroy, one_time };
+enum class Purpose { sign, enrol, key, factors, suspend, destroy, one_time, grant };
 [[nodiscard]] std::string_view name_of(Purpose purpose) noexcept;  ///< "sign", "enrol", …
 [[nodiscard]] Result<Purpose> parse_purpose(std::string_view name);
+
+/// What a signer grants to a client: seals that the client's key asks for, without the signer at each.
+struct GrantTerms {
+  Bytes client_key;          ///< SubjectPublicKeyInfo of a P-256 key, DER
+  std::uint64_t signatures;  ///< hashes in all, 1 to 10^9
+  UnixTime ends;
+};
 
 /// T: the TC-3 fields without consent. Canonical: each field is a 4-byte big-endian length and its bytes, in this order.
 struct Transaction {
@@ -26,6 +33,7 @@ struct Transaction {
   Bytes suites;  ///< one octet per crypto::SignatureSuite; for purpose key one octet crypto::KeyAlgorithm
   std::string client_id, client_name;
   std::vector<DocumentDigest> documents;
+  std::optional<GrantTerms> grant{};  ///< with purpose grant, and no other
 };
 
 [[nodiscard]] Bytes encode(const Transaction& transaction);

@@ -277,5 +277,51 @@ TEST(Purpose, IsReadByItsNameAlone) {
   EXPECT_EQ(name_of(KeyState::suspended), "suspended");
 }
 
+Transaction one_grant() {
+  auto transaction = one_document();
+  transaction.purpose = Purpose::grant;
+  transaction.hash = 0;
+  transaction.suites = {7, 1};
+  transaction.documents.clear();
+  transaction.grant = GrantTerms{Bytes(91, 4), 1000, *parse_utc("2026-12-20T10:05:00Z")};
+  return transaction;
+}
+
+TEST(Grant, StandsInItsTransactionAndIsReadBack) {
+  const auto encoded = encode(one_grant());
+  const auto parsed = parse_transaction(encoded);
+  ASSERT_TRUE(parsed) << parsed.error().detail;
+  EXPECT_EQ(encode(*parsed), encoded);
+  EXPECT_EQ(parsed->grant->signatures, 1000U);
+  EXPECT_EQ(parsed->grant->client_key, Bytes(91, 4));
+  EXPECT_EQ(parsed->grant->ends, *parse_utc("2026-12-20T10:05:00Z"));
+}
+
+TEST(Grant, StandsInNoOtherTransactionAndNoGrantWithoutItsTerms) {
+  auto signing = one_document();
+  signing.grant = one_grant().grant;
+  EXPECT_FALSE(parse_transaction(encode(signing)));
+  const std::vector<std::function<void(Transaction&)>> changes = {
+      [](auto& t) { t.grant.reset(); },
+      [](auto& t) { t.grant->client_key = Bytes(90, 4); },
+      [](auto& t) { t.grant->client_key = Bytes(92, 4); },
+      [](auto& t) { t.grant->signatures = 0; },
+      [](auto& t) { t.grant->signatures = 1'000'000'001; },
+      [](auto& t) { t.suites.clear(); },
+      [](auto& t) {
+        t.suites = {7, 7};
+      },
+      [](auto& t) { t.hash = 1; },
+      [](auto& t) { t.documents = one_document().documents; },
+      [](auto& t) { t.key.clear(); },
+      [](auto& t) { t.grant->ends = *parse_utc("9999-12-31T23:59:59Z") + std::chrono::seconds(1); },
+  };
+  for (std::size_t at = 0; at < changes.size(); ++at) {
+    auto transaction = one_grant();
+    changes[at](transaction);
+    EXPECT_FALSE(parse_transaction(encode(transaction))) << at;
+  }
+}
+
 }  // namespace
 }  // namespace intaglio::protocol

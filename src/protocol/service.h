@@ -64,6 +64,15 @@ struct OpenOneTime {
   std::vector<DocumentDigest> documents;  ///< of the contents, not DTBS/R: those depend on a certificate that does not exist yet
   std::string client_id, client_name;
 };
+/// A grant (api/sap, 11): seals of this key that the client's own key will ask for.
+struct OpenGrant {
+  KeyId key;
+  std::vector<crypto::SignatureSuite> suites;  ///< 1 to 9, none twice
+  Bytes client_key;                            ///< SubjectPublicKeyInfo, DER, P-256
+  std::uint64_t signatures;
+  UnixTime ends;
+  std::string client_id, client_name;
+};
 
 struct Opened {
   std::string ticket;         ///< base64url, opaque
@@ -78,7 +87,7 @@ struct Authorised {
 };
 
 struct SignRequest {
-  std::string sad;
+  std::string sad;             ///< or the client's own request under a grant: JWS, typ intaglio-seal+jwt
   KeyId key;
   crypto::SignatureSuite suite;
   std::vector<Bytes> digests;  ///< any part of the list, any order; at most max_digests_per_call
@@ -166,8 +175,10 @@ class SamService {
   [[nodiscard]] virtual Result<Opened> open_key_generation(const OpenKeyGeneration& request) = 0;
   [[nodiscard]] virtual Result<Opened> open_factor_change(const OpenEnrolment& request) = 0;
   [[nodiscard]] virtual Result<Opened> open_key_change(const OpenKeyChange& request) = 0;
+  [[nodiscard]] virtual Result<Opened> open_grant(const OpenGrant& request) = 0;
 
-  /// SAP messages: compact JWE, typ intaglio-sap-sign+jwe, -enrol, -key, -factors, and -suspend or -destroy for change_key.
+  /// SAP messages: compact JWE, typ intaglio-sap-sign+jwe, -enrol, -key, -factors, and -suspend or -destroy for change_key. Of typ
+  /// intaglio-sap-grant+jwe, `authorise` makes a grant and answers the statement of it in the place of a SAD.
   [[nodiscard]] virtual Result<Authorised> authorise(std::string_view sap_message) = 0;
   [[nodiscard]] virtual Result<Enrolled> enrol_factors(std::string_view sap_message) = 0;
   [[nodiscard]] virtual Result<KeyGenerated> generate_key(std::string_view sap_message) = 0;
@@ -188,6 +199,8 @@ class SamService {
   [[nodiscard]] virtual Result<CredentialFacts> bind_certificate(const CertificateBinding& binding) = 0;
   /// Fails safe: the SSA itself may suspend; lifting it needs an operator's request {op resume-key}.
   virtual Status suspend_key(const KeyId& key, std::string_view reason) = 0;
+  /// Fails safe as well: nothing is sealed under this grant any more. `grant`: its id, which only those know who were told it.
+  virtual Status end_grant(std::string_view grant, std::string_view reason) = 0;
   /// {op suspend-key}: the same on an operator's word.
   virtual Status suspend_by_operator(std::string_view operator_request) = 0;
   virtual Status resume_key(std::string_view operator_request) = 0;

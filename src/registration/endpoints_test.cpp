@@ -41,6 +41,8 @@ class FakeSam final : public protocol::SamService {
   Result<protocol::Opened> open_key_generation(const protocol::OpenKeyGeneration&) override { return unexpected(); }
   Result<protocol::Opened> open_factor_change(const protocol::OpenEnrolment&) override { return unexpected(); }
   Result<protocol::Opened> open_key_change(const protocol::OpenKeyChange&) override { return unexpected(); }
+  Result<protocol::Opened> open_grant(const protocol::OpenGrant&) override { return unexpected(); }
+  Status end_grant(std::string_view, std::string_view) override { return unexpected(); }
   Result<protocol::Enrolled> change_factors(std::string_view) override { return unexpected(); }
   Status change_key(std::string_view) override { return unexpected(); }
   Result<protocol::Authorised> authorise(std::string_view) override { return unexpected(); }

@@ -59,6 +59,9 @@ constexpr std::string_view identity_schema =
 /// In which order proposals were made.
 constexpr std::string_view proposal_place_schema = "CREATE TABLE proposal_places (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);";
 
+/// Seal grants by their id.
+constexpr std::string_view grant_schema = "CREATE TABLE grants (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
+
 }  // namespace
 
 Status Core::ready() const {
@@ -80,6 +83,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {9, inactive_key_schema},
       {10, identity_schema},
       {11, proposal_place_schema},
+      {12, grant_schema},
   };
   return list;
 }

@@ -2058,6 +2058,24 @@ TEST_F(WrappedSamTest, TC6_AKeyComesUnderASignerpassAndNotBackUnderAPinThatItsPr
   EXPECT_FALSE(sam_->sign(request(alice, *authorised, {"contract"}))->stopped);
 }
 
+TEST_F(SamTest, AProfileKnowsGrantsOfAResidentKeyWithinBoundsOrNone) {
+  const auto parse = [this](const char* custody, const Value& grants) {
+    auto document = *json::parse(policy_document(8, 10, 100));
+    document["argon2"] = {{"memory_kib", 64 * 1024}, {"passes", 3}};
+    document["profiles"][0]["custody"] = custody;
+    document["profiles"][0]["grants"] = grants;
+    return Policy::parse(json::encode(document));
+  };
+  const Value good = {{"signatures", 1000}, {"days", 30}};
+  ASSERT_TRUE(parse("resident", good));
+  EXPECT_EQ(parse("resident", good)->profiles().front().grants->signatures, 1000U);
+  EXPECT_FALSE(Policy::parse(policy_document(8, 10, 100))->profiles().front().grants);
+  expect_refused(parse("wrapped", good), ErrorCode::configuration);
+  for (const auto& wrong : {Value{{"signatures", 0}, {"days", 30}}, Value{{"signatures", 1000}, {"days", 367}}, Value{{"signatures", 1000}},
+                            Value(true), Value{{"signatures", 1000}, {"days", 30}, {"hours", 1}}})
+    expect_refused(parse("resident", wrong), ErrorCode::configuration);
+}
+
 TEST(PinRules, AcceptAnOrdinaryPin) {
   for (const auto* pin : {"493817", "80246193", "739104628517"}) EXPECT_TRUE(check_new_pin(Secret(as_bytes(pin)))) << pin;
 }

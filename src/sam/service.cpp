@@ -9,6 +9,8 @@
 #include "sam/authority/registration.h"
 #include "sam/authority/revoked_keys.h"
 #include "sam/authority/voiding.h"
+#include "sam/grants/grants.h"
+#include "sam/grants/seal.h"
 #include "sam/sign/lock_shares.h"
 
 namespace intaglio::sam {
@@ -137,7 +139,11 @@ Result<protocol::Opened> Sam::open_key_generation(const protocol::OpenKeyGenerat
 }
 Result<protocol::Opened> Sam::open_factor_change(const protocol::OpenEnrolment& request) { return sam::open_factor_change(core_, request); }
 Result<protocol::Opened> Sam::open_key_change(const protocol::OpenKeyChange& request) { return sam::open_key_change(core_, request); }
-Result<protocol::Authorised> Sam::authorise(std::string_view sap_message) { return sam::authorise(core_, sap_message); }
+Result<protocol::Opened> Sam::open_grant(const protocol::OpenGrant& request) { return sam::open_grant(core_, request); }
+Status Sam::end_grant(std::string_view grant, std::string_view reason) { return sam::end_grant(core_, grant, reason); }
+Result<protocol::Authorised> Sam::authorise(std::string_view sap_message) {
+  return is_grant_message(sap_message) ? make_grant(core_, sap_message) : sam::authorise(core_, sap_message);
+}
 Result<protocol::Enrolled> Sam::enrol_factors(std::string_view sap_message) { return sam::enrol_factors(core_, sap_message); }
 Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
   auto generated = sam::generate_key(core_, sap_message);
@@ -146,7 +152,6 @@ Result<protocol::KeyGenerated> Sam::generate_key(std::string_view sap_message) {
 }
 Result<protocol::Enrolled> Sam::change_factors(std::string_view sap_message) { return sam::change_factors(core_, sap_message); }
 Status Sam::change_key(std::string_view sap_message) { return sam::change_key(core_, sap_message); }
-Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) { return signing_.sign(request); }
 Result<protocol::Opened> Sam::open_one_time(const protocol::OpenOneTime& request) { return sam::open_one_time(core_, request); }
 Result<std::unique_ptr<protocol::OneTimeSession>> Sam::begin_one_time() {
   return std::unique_ptr<protocol::OneTimeSession>(std::make_unique<OneTimeSession>(core_, signing_, live_keys_));
@@ -155,6 +160,12 @@ Result<protocol::LogEntry> Sam::report_orphan(const KeyId& key, ByteView certifi
   auto entry = sam::report_orphan(core_, key, certificate);
   if (!entry) return entry.error();
   return protocol::LogEntry{std::move(entry->log), entry->index, entry->leaf};
+}
+Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) {
+  if (is_seal_request(request.sad)) {
+    if (auto accepted = accept_seal(core_, request); !accepted) return accepted.error();
+  }
+  return signing_.sign(request);
 }
 Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) {
   return sam::create_signer(core_, operator_request);

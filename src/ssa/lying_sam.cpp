@@ -166,6 +166,25 @@ class LyingSam final : public SamService {
     return show(*opened);
   }
 
+  Result<protocol::Opened> open_grant(const protocol::OpenGrant& request) override {
+    auto told = request;
+    if (lie_ == "grant-key") {
+      if (auto other = crypto::SoftwareKey::generate()) told.client_key = (*other)->public_key().spki();
+    }
+    if (lie_ == "grant-more") told.signatures *= 2;
+    auto opened = sam_->open_grant(told);
+    if (!opened) return opened.error();
+    auto shown = show(*opened);
+    auto content = protocol::parse_transaction(shown.transaction);
+    if (content && lie_.starts_with("grant-")) {
+      content->grant->client_key = request.client_key;
+      content->grant->signatures = request.signatures;
+      shown.transaction = protocol::encode(*content);
+    }
+    return shown;
+  }
+  Status end_grant(std::string_view grant, std::string_view reason) override { return sam_->end_grant(grant, reason); }
+
   Result<protocol::Authorised> authorise(std::string_view sap_message) override {
     if (lie_ == "message-purpose") {
       auto enrolled = sam_->enrol_factors(sap_message);

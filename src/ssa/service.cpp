@@ -176,6 +176,8 @@ void Service::add_routes(http::Router& router) {
   sic("/sic/v1/factors", &signer::Interaction::open_factor_change);
   sic("/sic/v1/suspensions", &signer::Interaction::open_suspension);
   sic("/sic/v1/destructions", &signer::Interaction::open_destruction);
+  sic("/sic/v1/grants", &signer::Interaction::open_grant);
+  sic("/sic/v1/grants/ends", &signer::Interaction::end_grant);
   sic("/sic/v1/messages", &signer::Interaction::relay_message);
   router.add("GET", "/sic/v1/receipts/{index}", Access::bearer,
              [this](const Request& q, const PathParameters& path) { return interaction_.receipt(q, path["index"]); });

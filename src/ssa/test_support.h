@@ -102,6 +102,22 @@ class FakeSam final : public protocol::SamService {
     return opened(t, request.client_id, request.client_name);
   }
 
+  Result<protocol::Opened> open_grant(const protocol::OpenGrant& request) override {
+    if (failure) return *failure;
+    protocol::Transaction t = blank(protocol::Purpose::grant);
+    const auto& credential = facts(request.key.text());
+    t.signer = credential.signer.text();
+    t.key = request.key.text();
+    for (const auto suite : request.suites) t.suites.push_back(static_cast<std::uint8_t>(suite));
+    t.grant = protocol::GrantTerms{request.client_key, request.signatures, request.ends};
+    return opened(t, request.client_id, request.client_name);
+  }
+  Status end_grant(std::string_view grant, std::string_view) override {
+    ended_grants.emplace_back(grant);
+    return {};
+  }
+  std::vector<std::string> ended_grants;
+
   Result<protocol::Authorised> authorise(std::string_view sap_message) override {
     ++messages;
     if (failure) return *failure;

@@ -187,11 +187,7 @@ Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSetti
                                        const Clock& clock, const Progress& progress) {
   const auto hash = crypto::hash_of(credential.suite);
   auto documents = json::Value::array();
-  auto hashes = json::Value::array();
-  for (const auto& document : digests) {
-    documents.push_back({{"hash", encode_base64(document.digest)}, {"label", document.label}});
-    hashes.push_back(encode_base64(document.digest));
-  }
+  for (const auto& document : digests) documents.push_back({{"hash", encode_base64(document.digest)}, {"label", document.label}});
   json::Value request{{"credentialID", credential.id}, {"hashAlgorithmOID", crypto::oid_of(hash)}, {"documents", documents}};
   request["suites"] = json::Value::array({std::string(crypto::name_of(credential.suite))});
   auto opened = open_transaction(service, settings, "/sic/v1/transactions", request, clock.now());
@@ -213,21 +209,56 @@ Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSetti
   if (!sad) return sad.error();
   progress.step("approval accepted by the SAM");
 
-  const auto algorithm = csc_algorithm(credential.suite);
-  json::Value sign{{"credentialID", credential.id},
-                   {"SAD", *sad},
-                   {"hashes", hashes},
-                   {"signAlgo", algorithm.oid},
-                   {"hashAlgorithmOID", crypto::oid_of(hash)}};
-  if (!algorithm.parameters.empty()) sign["signAlgoParams"] = encode_base64(algorithm.parameters);
-  auto answer = service.post("/csc/v2/signatures/signHash", sign);
-  if (!answer)
-    return because(answer.error(), "the signature",
+  auto signatures = request_signatures(service, credential, *sad, digests);
+  if (!signatures)
+    return because(signatures.error(), "the signature",
                    "run the command again; if a credential is locked or disabled, ask the registration authority");
-  auto signatures = read_signatures(*answer, credential, digests);
   if (signatures)
     progress.step(std::to_string(digests.size()) + (digests.size() == 1 ? " signature" : " signatures") + " received and verified");
   return signatures;
+}
+
+Result<RemoteSignatures> request_signatures(const Service& service, const RemoteCredential& credential, std::string_view sad,
+                                            const std::vector<protocol::DocumentDigest>& digests) {
+  auto hashes = json::Value::array();
+  for (const auto& document : digests) hashes.push_back(encode_base64(document.digest));
+  const auto algorithm = csc_algorithm(credential.suite);
+  json::Value sign{{"credentialID", credential.id},
+                   {"SAD", sad},
+                   {"hashes", std::move(hashes)},
+                   {"signAlgo", algorithm.oid},
+                   {"hashAlgorithmOID", crypto::oid_of(crypto::hash_of(credential.suite))}};
+  if (!algorithm.parameters.empty()) sign["signAlgoParams"] = encode_base64(algorithm.parameters);
+  auto answer = service.post("/csc/v2/signatures/signHash", sign);
+  if (!answer) return answer.error();
+  return read_signatures(*answer, credential, digests);
+}
+
+Result<std::vector<protocol::DocumentDigest>> digests_in_hex(const std::vector<std::string>& texts, SignatureSuite suite) {
+  const auto length = crypto::digest_length(crypto::hash_of(suite));
+  std::vector<protocol::DocumentDigest> digests;
+  for (const auto& text : texts) {
+    auto digest = parse_hex(text);
+    if (!digest || digest->size() != length) {
+      return problem(ErrorCode::digest_length, "a digest is not " + std::to_string(length) + " bytes in hexadecimal: " + printable(text),
+                     "digest with " + std::string(crypto::name_of(crypto::hash_of(suite))) + ", or choose another --suite");
+    }
+    digests.push_back({std::move(*digest), "digest " + std::to_string(digests.size() + 1)});
+  }
+  return digests;
+}
+
+void say_signatures(const std::vector<protocol::DocumentDigest>& digests, SignatureSuite suite, const RemoteSignatures& made) {
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    json::Value line{
+        {"digest", encode_hex(digests[i].digest)}, {"suite", crypto::name_of(suite)}, {"signature", encode_base64(made.signatures[i])}};
+    if (i < made.references.size()) {
+      line["log"] = made.references[i].log;
+      line["index"] = made.references[i].index;
+      line["leaf"] = made.references[i].leaf;
+    }
+    say(json::encode(line));
+  }
 }
 
 Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference,

@@ -50,6 +50,15 @@ struct RemoteSignatures {
                                                      const std::vector<protocol::DocumentDigest>& digests, const SigningOptions& options,
                                                      const Clock& clock, const Progress& progress);
 
+/// signHash under a SAD, or a client's own request in its place; each signature is verified with the certificate's key.
+[[nodiscard]] Result<RemoteSignatures> request_signatures(const Service& service, const RemoteCredential& credential, std::string_view sad,
+                                                          const std::vector<protocol::DocumentDigest>& digests);
+/// Digests as they were typed, labelled by their number; `digest_length` when one has not the length of the suite's hash.
+[[nodiscard]] Result<std::vector<protocol::DocumentDigest>> digests_in_hex(const std::vector<std::string>& texts,
+                                                                           crypto::SignatureSuite suite);
+/// A JSON line for each.
+void say_signatures(const std::vector<protocol::DocumentDigest>& digests, crypto::SignatureSuite suite, const RemoteSignatures& made);
+
 /// Shows the document list and the terms, and asks for `yes`; not_authorised when the signer declines.
 [[nodiscard]] Status ask_for_act(const protocol::Transaction& transaction, const ClientSettings& settings, bool yes);
 /// Fetches the receipt into the file once the log has integrated the entry; verified when client.toml pins the checkpoint key.

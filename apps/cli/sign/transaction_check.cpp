@@ -85,4 +85,19 @@ Status check_transaction(const Transaction& transaction, const AskedKeyChange& a
   return {};
 }
 
+Status check_transaction(const Transaction& transaction, const AskedGrant& asked, UnixTime now) {
+  if (auto common = check_common(transaction, Purpose::grant, asked.client_id, now); !common) return common;
+  if (refused_by("signer.grant.credential", transaction.key != asked.credential)) return differs("the credential");
+  const auto certificate = asked.certificate.fingerprint();
+  if (refused_by("signer.grant.certificate", as_text(transaction.certificate_digest) != as_text(certificate)))
+    return differs("the certificate");
+  const Bytes suites{static_cast<std::uint8_t>(asked.suite)};
+  if (refused_by("signer.grant.suites", transaction.suites != suites)) return differs("the signature suite");
+  const auto& terms = transaction.grant;
+  if (refused_by("signer.grant.key", !terms || terms->client_key != asked.terms.client_key)) return differs("the client's key");
+  const bool within = terms && terms->signatures == asked.terms.signatures && terms->ends == asked.terms.ends;
+  if (refused_by("signer.grant.bounds", !within)) return differs("the number of hashes, or the end");
+  return {};
+}
+
 }  // namespace intaglio::cli

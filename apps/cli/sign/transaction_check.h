@@ -44,6 +44,14 @@ struct AskedKey {
   std::string client_id;
 };
 
+struct AskedGrant {
+  std::string credential;
+  crypto::SignatureSuite suite;
+  protocol::GrantTerms terms;
+  crypto::Certificate certificate;
+  std::string client_id;
+};
+
 /// T holds exactly what was asked for, and is not over: whatever else the service put into it is refused (`binding_mismatch`),
 /// before the signer is asked for anything.
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSigning& asked, UnixTime now);
@@ -52,5 +60,7 @@ struct AskedKey {
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKey& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedFactors& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKeyChange& asked, UnixTime now);
+
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedGrant& asked, UnixTime now);
 
 }  // namespace intaglio::cli

@@ -50,6 +50,12 @@ Status suspend(SamService& sam, Request& request, v1::Answer& answer) {
   return put(sam.suspend_key(input->key, input->reason), *answer.mutable_done());
 }
 
+Status end_grant(SamService& sam, Request& request, v1::Answer& answer) {
+  const auto input = read(request.end_grant());
+  if (!input) return input.error();
+  return put(sam.end_grant(input->grant, input->reason), *answer.mutable_done());
+}
+
 Status receipt(SamService& sam, Request& request, v1::Answer& answer) {
   const auto input = read(request.receipt());
   if (!input) return input.error();
@@ -109,6 +115,9 @@ constexpr auto calls = std::to_array<Call>({
     {Request::kOpenKeyChange, "open_key_change",
      [](Sam& sam, Request& q,
         v1::Answer& a) { return through(sam, &Sam::open_key_change, read(q.open_key_change()), *a.mutable_opened()); }},
+    {Request::kOpenGrant, "open_grant",
+     [](Sam& sam, Request& q, v1::Answer& a) { return through(sam, &Sam::open_grant, read(q.open_grant()), *a.mutable_opened()); }},
+    {Request::kEndGrant, "end_grant", end_grant},
     {Request::kChangeFactors, "change_factors",
      [](Sam& sam, Request& q,
         v1::Answer& a) { return through(sam, &Sam::change_factors, read_token(q.change_factors()), *a.mutable_enrolled()); }},

@@ -164,6 +164,9 @@ class Client final : public SamService {
   Result<Opened> open_key_change(const OpenKeyChange& request) override {
     return opened([&](v1::Request& call) { write(request, *call.mutable_open_key_change()); });
   }
+  Result<Opened> open_grant(const OpenGrant& request) override {
+    return opened([&](v1::Request& call) { write(request, *call.mutable_open_grant()); });
+  }
   Result<Authorised> authorise(std::string_view sap_message) override {
     return ask(
         v1::Answer::kAuthorised, [&](v1::Request& call) { call.set_authorise(std::string(sap_message)); },
@@ -220,6 +223,9 @@ class Client final : public SamService {
   }
   Status suspend_key(const KeyId& key, std::string_view reason) override {
     return done([&](v1::Request& call) { write(Suspension{key, std::string(reason)}, *call.mutable_suspend_key()); });
+  }
+  Status end_grant(std::string_view grant, std::string_view reason) override {
+    return done([&](v1::Request& call) { write(GrantEnd{std::string(grant), std::string(reason)}, *call.mutable_end_grant()); });
   }
   Status suspend_by_operator(std::string_view operator_request) override {
     return done([&](v1::Request& call) { call.set_suspend_by_operator(std::string(operator_request)); });

@@ -17,6 +17,7 @@ constexpr std::size_t max_ticket_bytes = 1024 * 1024;
 constexpr std::size_t max_signature_bytes = 1024;
 constexpr std::size_t max_json_bytes = 512 * 1024;
 constexpr std::size_t max_address_bytes = 64;
+constexpr std::size_t client_key_bytes = 91;  // SubjectPublicKeyInfo of P-256
 constexpr std::int64_t end_of_year_9999 = 253402300799;
 
 Error malformed(std::string_view what) { return {ErrorCode::invalid_request, "wire: " + std::string(what)}; }
@@ -202,6 +203,27 @@ Result<OpenKeyChange> read(const v1::OpenKeyChange& message) {
   if (!change) return change.error();
   if (auto client = check_client(message.client_id(), message.client_name()); !client) return client.error();
   return OpenKeyChange{*std::move(key), *change, message.client_id(), message.client_name()};
+}
+
+Result<OpenGrant> read(const v1::OpenGrant& message) {
+  auto key = KeyId::parse(message.key());
+  if (!key) return key.error();
+  auto suites = known_suites(message.suites());
+  if (!suites) return suites.error();
+  if (suites->empty()) return malformed("number of suites");
+  if (auto checked = check_bytes(message.client_key(), client_key_bytes, client_key_bytes, "client key"); !checked) return checked.error();
+  if (message.ends() < 0 || message.ends() > end_of_year_9999) return malformed("end of a grant");
+  if (auto client = check_client(message.client_id(), message.client_name()); !client) return client.error();
+  return OpenGrant{
+      *std::move(key),     *std::move(suites),   octets(message.client_key()), message.signatures(), from_unix_seconds(message.ends()),
+      message.client_id(), message.client_name()};
+}
+
+Result<GrantEnd> read(const v1::GrantEnd& message) {
+  auto grant = KeyId::parse(message.grant());
+  if (!grant) return grant.error();
+  if (auto reason = check_text(message.reason(), max_name_bytes, "reason"); !reason) return reason.error();
+  return GrantEnd{grant->text(), message.reason()};
 }
 
 Result<SignRequest> read(const v1::SignRequest& message) {
@@ -403,6 +425,21 @@ void write(const OpenKeyChange& value, v1::OpenKeyChange& message) {
   message.set_change(number<v1::KeyChange>(value.change));
   message.set_client_id(value.client_id);
   message.set_client_name(value.client_name);
+}
+
+void write(const OpenGrant& value, v1::OpenGrant& message) {
+  message.set_key(value.key.text());
+  for (const auto suite : value.suites) message.add_suites(number<v1::SignatureSuite>(suite));
+  message.set_client_key(field(value.client_key));
+  message.set_signatures(value.signatures);
+  message.set_ends(unix_seconds(value.ends));
+  message.set_client_id(value.client_id);
+  message.set_client_name(value.client_name);
+}
+
+void write(const GrantEnd& value, v1::GrantEnd& message) {
+  message.set_grant(value.grant);
+  message.set_reason(value.reason);
 }
 
 void write(const SignRequest& value, v1::SignRequest& message) {

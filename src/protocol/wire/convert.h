@@ -11,6 +11,11 @@ namespace intaglio::protocol::wire {
 [[nodiscard]] Result<OpenEnrolment> read(const v1::OpenEnrolment& message);
 [[nodiscard]] Result<OpenKeyGeneration> read(const v1::OpenKeyGeneration& message);
 [[nodiscard]] Result<OpenKeyChange> read(const v1::OpenKeyChange& message);
+[[nodiscard]] Result<OpenGrant> read(const v1::OpenGrant& message);
+struct GrantEnd {
+  std::string grant, reason;
+};
+[[nodiscard]] Result<GrantEnd> read(const v1::GrantEnd& message);
 [[nodiscard]] Result<SignRequest> read(const v1::SignRequest& message);
 [[nodiscard]] Result<CertificateBinding> read(const v1::CertificateBinding& message);
 struct Suspension {
@@ -49,6 +54,8 @@ void write(const OpenSigning& value, v1::OpenSigning& message);
 void write(const OpenEnrolment& value, v1::OpenEnrolment& message);
 void write(const OpenKeyGeneration& value, v1::OpenKeyGeneration& message);
 void write(const OpenKeyChange& value, v1::OpenKeyChange& message);
+void write(const OpenGrant& value, v1::OpenGrant& message);
+void write(const GrantEnd& value, v1::GrantEnd& message);
 void write(const SignRequest& value, v1::SignRequest& message);
 void write(const CertificateBinding& value, v1::CertificateBinding& message);
 void write(const OpenOneTime& value, v1::OpenOneTime& message);

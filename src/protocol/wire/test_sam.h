@@ -36,6 +36,16 @@ class TestSam final : public SamService {
   Result<Opened> open_key_change(const OpenKeyChange& q) override {
     return Opened{q.key.text(), to_bytes(q.client_id), q.client_name, from_unix_seconds(static_cast<std::int64_t>(q.change))};
   }
+  Result<Opened> open_grant(const OpenGrant& q) override {
+    Bytes seen = q.client_key;
+    append_field(seen, q.signatures);
+    for (const auto suite : q.suites) append_field(seen, std::uint64_t{static_cast<std::uint8_t>(suite)});
+    return Opened{q.key.text(), std::move(seen), q.client_id + "|" + q.client_name, q.ends};
+  }
+  Status end_grant(std::string_view grant, std::string_view reason) override {
+    if (grant == "grant-1" && reason == "the client is gone") return {};
+    return Error{ErrorCode::not_found, "no"};
+  }
   Result<Authorised> authorise(std::string_view message) override {
     return Authorised{"sad-for-" + std::string(message), std::chrono::seconds(60)};
   }

@@ -25,6 +25,8 @@ void walk(const v1::Request& request) {
     case v1::Request::kOpenSigning: return round_trip(request.open_signing());
     case v1::Request::kOpenEnrolment: return round_trip(request.open_enrolment());
     case v1::Request::kOpenKeyGeneration: return round_trip(request.open_key_generation());
+    case v1::Request::kOpenGrant: return round_trip(request.open_grant());
+    case v1::Request::kEndGrant: return round_trip(request.end_grant());
     case v1::Request::kSign: return round_trip(request.sign());
     case v1::Request::kBindCertificate: return round_trip(request.bind_certificate());
     case v1::Request::kOpenOneTime: return round_trip(request.open_one_time());

@@ -104,6 +104,24 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_EQ(change->ticket + "|" + std::string(as_text(change->transaction)) + "|" + change->sap_statement, "key-1|id|name");
   EXPECT_EQ(change->expires, from_unix_seconds(2));
 
+  Bytes granted(91, 4);
+  const auto grant = remote->open_grant({.key = key("key-1"),
+                                         .suites = {crypto::SignatureSuite::ecdsa_sha256, crypto::SignatureSuite::ecdsa_sha384},
+                                         .client_key = granted,
+                                         .signatures = 1000,
+                                         .ends = from_unix_seconds(1795000000),
+                                         .client_id = "id",
+                                         .client_name = "name"});
+  ASSERT_TRUE(grant);
+  append_field(granted, std::uint64_t{1000});
+  append_field(granted, std::uint64_t{7});
+  append_field(granted, std::uint64_t{8});
+  EXPECT_EQ(grant->ticket + "|" + grant->sap_statement, "key-1|id|name");
+  EXPECT_EQ(grant->transaction, granted);
+  EXPECT_EQ(grant->expires, from_unix_seconds(1795000000));
+  EXPECT_TRUE(remote->end_grant("grant-1", "the client is gone"));
+  EXPECT_EQ(remote->end_grant("grant-2", "the client is gone").error().code, ErrorCode::not_found);
+
   const auto authorised = remote->authorise("message");
   ASSERT_TRUE(authorised);
   EXPECT_EQ(authorised->sad, "sad-for-message");

@@ -10,6 +10,9 @@ void record_refusal(Core& core, const SapMessage& message, const Error& error);
 [[nodiscard]] const Profile& profile_of(const Core& core, const protocol::Transaction& transaction);
 /// Asks for a combination of the profile that T names; a change of factors for one of each profile that the signer's factors reach.
 [[nodiscard]] Result<FactorsProven> prove_factors(Core& core, const SapMessage& message);
+/// Certificate, state and profile of the key as they are now, against what T says (TC-3).
+Status check_approved_key(const Core& core, const SapMessage& message, const SignerRecord& signer,
+                          const std::optional<custody::StoredKey>& key);
 /// Right factors must not count as a failure because something else refused.
 void give_attempt_back(Core& core, const FactorsProven& proven, const Profile& profile);
 

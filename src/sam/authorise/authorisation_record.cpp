@@ -35,17 +35,20 @@ Status store_authorisation(const Core& core, storage::Transaction& transaction, 
     auto voided = transaction.execute("DELETE FROM authorisations WHERE signer = ?1", {ByteView(signer)});
     if (!voided) return voided.error();
   }
+  if (auto listed = store_list(core, transaction, authorisation, signer); !listed) return listed;
+  if (share == nullptr) return {};
+  return store_share(core, transaction, id, *share, authorisation.transaction.documents.size());
+}
+
+Status store_list(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation, ByteView owner) {
+  const auto id = encode_base64url(authorisation.nonce);
   auto sealed = core.sealer->seal("authorisations", as_bytes(id), 1, encode(authorisation));
   if (!sealed) return sealed.error();
   auto inserted = transaction.execute(
       "INSERT INTO authorisations (id, sad, signer, ends, version, record) VALUES (?1, ?2, ?3, ?4, 1, ?5)",
-      {std::string_view(id), ByteView(authorisation.sad), ByteView(signer), unix_seconds(authorisation.expires), ByteView(*sealed)});
+      {std::string_view(id), ByteView(authorisation.sad), owner, unix_seconds(authorisation.expires), ByteView(*sealed)});
   if (!inserted) return inserted.error();
-  const auto count = authorisation.transaction.documents.size();
-  if (share != nullptr) {
-    if (auto kept = store_share(core, transaction, id, *share, count); !kept) return kept;
-  }
-  for (std::size_t position = 0; position < count; ++position) {
+  for (std::size_t position = 0; position < authorisation.transaction.documents.size(); ++position) {
     const auto occurrence_id = id + ":" + std::to_string(position);
     auto occurrence = core.sealer->seal(
         "occurrences", as_bytes(occurrence_id), 1,

@@ -10,5 +10,7 @@ namespace intaglio::sam {
                                            const Secret* share);
 /// The record and one occurrence for each document; the signer's earlier authorisation ends.
 Status store_authorisation(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation, const Secret* share);
+/// An authorisation with a free occurrence for each document. `owner`: the blind index by which it is voided.
+Status store_list(const Core& core, storage::Transaction& transaction, const Authorisation& authorisation, ByteView owner);
 
 }  // namespace intaglio::sam

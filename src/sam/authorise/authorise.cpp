@@ -19,8 +19,10 @@ using audit::Event;
 using audit::EventType;
 using audit::Outcome;
 
-/// Certificate, state and profile as they are now, against what T says (TC-3).
-Status check_key(const Core& core, const SapMessage& message, const SignerRecord& signer, const std::optional<custody::StoredKey>& key) {
+}  // namespace
+
+Status check_approved_key(const Core& core, const SapMessage& message, const SignerRecord& signer,
+                          const std::optional<custody::StoredKey>& key) {
   const auto& transaction = message.transaction;
   if (!key) return Error{ErrorCode::credential_disabled, "the key is gone"};
   const auto& record = key->record;
@@ -49,6 +51,8 @@ Status check_key(const Core& core, const SapMessage& message, const SignerRecord
   }
   return {};
 }
+
+namespace {
 
 /// A token has a finite place for keys, and each costs all others time: within the transaction that claims the new one.
 Status check_key_limits(const Core& core, storage::Reader& reader, const SignerId& owner, const Profile& profile) {
@@ -117,7 +121,7 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     if (!key_id) return key_id.error();
     auto key = core.keys.find(transaction, *key_id);
     if (!key) return key.error();
-    if (auto checked = check_key(core, *message, proven->signer(), *key); !checked) return checked;
+    if (auto checked = check_approved_key(core, *message, proven->signer(), *key); !checked) return checked;
     if (auto current = core.factors.find_current(transaction, *proven); !current) return current.error();
     // The nonce is consumed with the authorisation: one ticket, one authorisation (TC-4).
     if (auto consumed = core.factors.consume(transaction, "nonce", encode_base64url(authorisation.nonce), message->transaction.expires);

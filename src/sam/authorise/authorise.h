@@ -11,6 +11,8 @@ namespace intaglio::sam {
 /// Documents for a key of one session; nobody is known yet.
 [[nodiscard]] Result<protocol::Opened> open_one_time(Core& core, const protocol::OpenOneTime& request);
 
+[[nodiscard]] Result<protocol::Opened> open_grant(Core& core, const protocol::OpenGrant& request);
+
 /// Verifies the SAP message and the factors, consumes the ticket's nonce in the transaction that writes the authorisation,
 /// voids the signer's earlier one, and returns the SAD.
 [[nodiscard]] Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message);

@@ -206,4 +206,48 @@ Result<protocol::Opened> open_key_change(Core& core, const protocol::OpenKeyChan
   return open_transaction(core, *transaction);
 }
 
+Result<protocol::Opened> open_grant(Core& core, const protocol::OpenGrant& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  std::optional<custody::StoredKey> key;
+  auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
+    auto found = core.keys.find_in_snapshot(reader, request.key);
+    if (!found) return found.error();
+    key = std::move(*found);
+    return {};
+  });
+  if (!loaded) return loaded.error();
+  if (!key) return refused(ErrorCode::credential_unknown, "no such key");
+  const auto& record = key->record;
+  // Whether it is revoked or suspended is looked at when the grant is made, and at each seal.
+  if (record.certificates.empty()) return refused(ErrorCode::credential_disabled, "the key has no certificate");
+  const auto* profile = core.policy.profile(record.profile);
+  if (profile == nullptr) return refused(ErrorCode::credential_disabled, "the key's profile is not in the policy");
+  const auto now = core.clock->now();
+  const auto& bounds = profile->grants;
+  const bool within = bounds && request.signatures >= 1 && request.signatures <= bounds->signatures && request.ends > now &&
+                      request.ends <= now + bounds->days;
+  if (refused_by("sam.grant.bounds", !within))
+    return refused(ErrorCode::limit_exceeded, "the key's profile knows no grants, or none so large or so long");
+  auto client_key = crypto::PublicKey::parse_spki(request.client_key);
+  if (!client_key || client_key->algorithm() != crypto::KeyAlgorithm::p256)
+    return refused(ErrorCode::invalid_request, "the client's key is not one of P-256");
+
+  auto transaction = new_transaction(core, protocol::Purpose::grant, *profile);
+  if (!transaction) return transaction.error();
+  const auto allowed = core.policy.algorithms().suites_for(record.algorithm, now);
+  for (const auto suite : request.suites) {
+    const bool served = std::find(allowed.begin(), allowed.end(), suite) != allowed.end() && crypto::fits(record.algorithm, suite);
+    if (refused_by("sam.grant.suite", !served)) return refused(ErrorCode::algorithm_refused, "a suite that policy or key does not allow");
+    transaction->suites.push_back(static_cast<std::uint8_t>(suite));
+  }
+  const auto certificate = crypto::sha256(record.certificates.front());
+  transaction->signer = record.owner.text();
+  transaction->key = record.id.text();
+  transaction->certificate_digest = to_bytes(ByteView(certificate));
+  transaction->client_id = request.client_id;
+  transaction->client_name = request.client_name;
+  transaction->grant = protocol::GrantTerms{client_key->spki(), request.signatures, request.ends};
+  return open_transaction(core, *transaction);
+}
+
 }  // namespace intaglio::sam

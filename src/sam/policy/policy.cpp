@@ -100,10 +100,22 @@ Result<OneTimeRules> parse_one_time(const Value& profile) {
                       .session = std::chrono::seconds(*seconds)};
 }
 
+/// {"signatures": N, "days": N}, or nothing.
+Result<std::optional<Profile::GrantBounds>> parse_grant_bounds(const Value& profile) {
+  const auto* grants = json::member(profile, "grants");
+  if (grants == nullptr) return std::optional<Profile::GrantBounds>();
+  if (auto checked = only_members(*grants, "grants", {"signatures", "days"}); !checked) return checked.error();
+  auto signatures = bounded(*grants, "signatures", 1, 1'000'000'000);
+  auto days = bounded(*grants, "days", 1, 366);
+  if (!signatures) return signatures.error();
+  if (!days) return days.error();
+  return std::optional(Profile::GrantBounds{static_cast<std::uint64_t>(*signatures), std::chrono::days(*days)});
+}
+
 Result<Profile> parse_profile(const Value& object) {
   if (auto checked = only_members(object, "a profile",
                                   {"name", "custody", "factors", "key_algorithms", "max_documents", "sad_seconds", "ticket_seconds",
-                                   "per_minute", "per_day", "keys_per_signer", "keys_per_day", "qualified", "one_time"});
+                                   "per_minute", "per_day", "keys_per_signer", "keys_per_day", "qualified", "one_time", "grants"});
       !checked) {
     return checked.error();
   }
@@ -152,6 +164,12 @@ Result<Profile> parse_profile(const Value& object) {
   if (qualified->get<bool>())
     return wrong("profile " + *name + ": a qualified profile needs per-key authorisation in the token, which this custody emulates");
 
+  auto grants = parse_grant_bounds(object);
+  if (!grants) return wrong("profile " + *name + ": " + grants.error().detail);
+  // Nobody is there to open the second lock (TC-6).
+  if (refused_by("sam.policy.grants-resident", *grants && *mode != custody::Mode::resident))
+    return wrong("profile " + *name + ": grants need resident custody");
+
   std::vector<crypto::KeyAlgorithm> key_algorithms;
   for (const auto& text : *algorithms) {
     auto algorithm = crypto::parse_key_algorithm(text);
@@ -170,7 +188,8 @@ Result<Profile> parse_profile(const Value& object) {
                  .keys_per_signer = static_cast<std::uint32_t>(*keys_per_signer),
                  .keys_per_day = static_cast<std::uint32_t>(*keys_per_day),
                  .qualified = false,
-                 .one_time = std::move(one_time)};
+                 .one_time = std::move(one_time),
+                 .grants = *grants};
 }
 
 /// Where the signer's secret opens a key, or is said to withstand a search, a guess costs the second row of RFC 9106, section 4, at least.

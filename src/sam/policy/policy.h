@@ -40,6 +40,12 @@ struct Profile {
   std::uint32_t keys_per_signer, keys_per_day;  ///< keys of a signer that are not destroyed; keys he made in 24 hours; 0 as above
   bool qualified;
   std::optional<OneTimeRules> one_time = {};  ///< exactly in one-time custody
+  /// Bounds of a seal grant: hashes in all, and how long. Nothing: keys of this profile sign nothing without their signer.
+  struct GrantBounds {
+    std::uint64_t signatures;
+    std::chrono::days days;
+  };
+  std::optional<GrantBounds> grants{};
 };
 
 struct Operator {

@@ -167,6 +167,33 @@ http::Response Interaction::open_key_change(const http::Request& request, const 
   return opened(request, caller, rooms_.sam->open_key_change({std::move(*key), change, client->id.text(), client->name}));
 }
 
+http::Response Interaction::open_grant(const http::Request& request, const http::Principal& caller) const {
+  const auto* client = client_of(caller);
+  if (client == nullptr) return refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
+  const auto parsed = parse_open_grant(request, *client);
+  if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
+  const auto& open = std::get<protocol::OpenGrant>(parsed);
+  const auto credential = rooms_.credentials->find(open.key);
+  if (!credential) return refuse(request, credential.error());
+  if (refused_by("ssa.grant.client", !client->may_see((*credential)->facts.signer))) {
+    return refuse(request, {ErrorCode::credential_unknown, "the client may not use credentials of this signer"});
+  }
+  return opened(request, caller, rooms_.sam->open_grant(open));
+}
+
+http::Response Interaction::end_grant(const http::Request& request, const http::Principal& caller) const {
+  auto parameters = csc::Parameters::of(request);
+  const auto grant = parameters.required_text("grant");
+  if (parameters.refusal()) return csc::answer(*parameters.refusal());
+  if (!KeyId::parse(grant)) return csc::answer(csc::invalid_parameter("grant"));
+  // Whoever knows the id may: it fails safe, and those who know it are the signer, his client and the log.
+  const auto ended = rooms_.sam->end_grant(grant, "client " + caller.id);
+  if (!ended)
+    return ended.error().code == ErrorCode::not_found ? csc::answer(csc::invalid_parameter("grant")) : refuse(request, ended.error());
+  log::info("grant.ended", {{"request", request.request_id}, {"client", caller.id}, {"grant", grant}});
+  return json_of({{"grant", grant}, {"state", "ended"}});
+}
+
 http::Response Interaction::open_suspension(const http::Request& request, const http::Principal& caller) const {
   return open_key_change(request, caller, protocol::KeyChange::suspend);
 }
@@ -228,6 +255,7 @@ http::Response Interaction::relay_message(const http::Request& request, const ht
     case protocol::Purpose::key: return relay_key(request, message, *kept);
     case protocol::Purpose::factors: return relay_factors(request, message, *kept);
     case protocol::Purpose::one_time: return relay_one_time(request, message, *kept);
+    case protocol::Purpose::grant: return relay_grant(request, message, *kept);
     case protocol::Purpose::suspend:
     case protocol::Purpose::destroy: return relay_key_change(request, message, *kept);
   }
@@ -251,6 +279,13 @@ std::variant<Interaction::Authorised, http::Response> Interaction::relay_sign(co
   if (!stored) return refuse(request, stored.error());
   log::info("transaction.authorised", {{"request", request.request_id}, {"nonce", encode_base64url(kept.content.nonce)}});
   return Authorised{std::move(authorised->sad), claims->signer, authorised->expires_in, claims->expires};
+}
+
+http::Response Interaction::relay_grant(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
+  const auto granted = rooms_.sam->authorise(message);
+  if (!granted) return refuse_message(request, granted.error());
+  note_answered(request, kept);
+  return json_of({{"grant", encode_base64url(kept.content.nonce)}, {"statement", granted->sad}});
 }
 
 http::Response Interaction::relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {

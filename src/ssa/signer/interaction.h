@@ -44,6 +44,9 @@ class Interaction {
   [[nodiscard]] http::Response open_enrolment(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_key(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_factor_change(const http::Request& request, const http::Principal& caller) const;
+  /// Seal grants: opened here, made by a SAP message; ended by whoever knows the id.
+  [[nodiscard]] http::Response open_grant(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response end_grant(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_suspension(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_destruction(const http::Request& request, const http::Principal& caller) const;
   /// Opens a transaction in the name of this client and keeps it. Refused: credential_unknown (not one that the client may use),
@@ -75,6 +78,7 @@ class Interaction {
                                                                        std::string_view client) const;
   [[nodiscard]] std::variant<Authorised, http::Response> relay_sign(const http::Request& request, std::string_view message,
                                                                     const KeptTransaction& kept) const;
+  [[nodiscard]] http::Response relay_grant(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_enrol(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_key(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;
   [[nodiscard]] http::Response relay_one_time(const http::Request& request, std::string_view message, const KeptTransaction& kept) const;

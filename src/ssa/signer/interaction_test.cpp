@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "crypto/jose/jws.h"
 #include "ssa/test_support.h"
 
 namespace intaglio::ssa::signer {
@@ -158,6 +159,53 @@ TEST_F(InteractionTest, AClientChangesNoKeyOfASignerItMayNotSee) {
     EXPECT_EQ(world_.post(path, {{"credentialID", "a b"}}).status, 400U);
   }
   EXPECT_EQ(world_.post("/sic/v1/factors", {{"signerID", "bob"}}, "only-alice").status, 400U);
+}
+
+json::Value grant_of(const std::string& credential) {
+  const auto key = must(crypto::SoftwareKey::generate());
+  return {{"credentialID", credential},
+          {"suites", {"ecdsa-sha256"}},
+          {"clientKey", must(json::parse(must(crypto::encode_jwk(key->public_key()))))},
+          {"signatures", 100},
+          {"expires", "2026-12-20T10:45:00Z"}};
+}
+
+TEST_F(InteractionTest, AGrantIsOpenedForTheKeyThatWasNamedAndEndedByItsId) {
+  const auto asked = grant_of("alice-ec");
+  const auto t = opened("/sic/v1/grants", asked);
+  EXPECT_EQ(t.purpose, protocol::Purpose::grant);
+  EXPECT_EQ(t.grant->signatures, 100U);
+  EXPECT_EQ(t.grant->ends, must(parse_utc("2026-12-20T10:45:00Z")));
+  EXPECT_EQ(t.grant->client_key, must(crypto::parse_jwk(json::encode(asked["clientKey"]))).spki());
+  EXPECT_EQ(must(json::parse(world_.post("/sic/v1/grants/ends", {{"grant", "grant-1"}}).body)).at("state"), "ended");
+  EXPECT_EQ(world_.sam->ended_grants, std::vector<std::string>{"grant-1"});
+}
+
+TEST_F(InteractionTest, AGrantThatIsNotWellFormedIsNotOpened) {
+  const std::vector<std::pair<std::string, json::Value>> wrong = {{"suites", json::Value::array()},
+                                                                  {"suites", {"ecdsa-sha256", "ecdsa-sha256"}},
+                                                                  {"suites", {"none"}},
+                                                                  {"clientKey", "a text"},
+                                                                  {"clientKey", json::Value::object()},
+                                                                  {"signatures", 0},
+                                                                  {"signatures", -1},
+                                                                  {"signatures", 1.5},
+                                                                  {"signatures", "100"},
+                                                                  {"expires", "tomorrow"},
+                                                                  {"credentialID", "no id"}};
+  for (const auto& [member, value] : wrong) {
+    auto body = grant_of("alice-ec");
+    body[member] = value;
+    EXPECT_EQ(world_.post("/sic/v1/grants", body).status, 400U) << member << " " << json::encode(value);
+    body.erase(member);
+    EXPECT_EQ(world_.post("/sic/v1/grants", body).status, 400U) << "without " << member;
+  }
+  EXPECT_EQ(world_.post("/sic/v1/grants/ends", {{"grant", "no id"}}).status, 400U);
+}
+
+TEST_F(InteractionTest, AClientOpensNoGrantOfASignerItMayNotSee) {
+  EXPECT_EQ(world_.post("/sic/v1/grants", grant_of("bob-ec"), "only-alice").status, 400U);
+  EXPECT_EQ(world_.post("/sic/v1/grants", grant_of("alice-ec"), "only-alice").status, 200U);
 }
 
 TEST_F(InteractionTest, AMessageOfAnotherClientsTransactionIsNotRelayed) {

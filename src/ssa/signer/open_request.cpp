@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "crypto/jose/jws.h"
+#include "json/json.h"
 #include "ssa/csc/parameters.h"
 
 namespace intaglio::ssa::signer {
@@ -19,7 +21,8 @@ bool is_label(std::string_view text) {
   });
 }
 
-std::vector<crypto::SignatureSuite> read_suites(Parameters& parameters, crypto::HashAlgorithm hash) {
+/// Of any hash when none is given; none at all when the member is absent.
+std::vector<crypto::SignatureSuite> read_suites(Parameters& parameters, std::optional<crypto::HashAlgorithm> hash) {
   std::vector<crypto::SignatureSuite> suites;
   const auto* array = parameters.member("suites");
   if (array == nullptr) return suites;
@@ -30,7 +33,8 @@ std::vector<crypto::SignatureSuite> read_suites(Parameters& parameters, crypto::
   for (const auto& element : *array) {
     const auto* name = element.get_ptr<const json::Value::string_t*>();
     const auto suite = crypto::parse_suite(name == nullptr ? "" : *name);
-    if (!suite || crypto::hash_of(*suite) != hash || std::find(suites.begin(), suites.end(), *suite) != suites.end()) {
+    const bool other_hash = suite && hash && crypto::hash_of(*suite) != *hash;
+    if (!suite || other_hash || std::find(suites.begin(), suites.end(), *suite) != suites.end()) {
       parameters.refuse(invalid_parameter("suites"));
       return suites;
     }
@@ -127,6 +131,32 @@ std::variant<protocol::OpenKeyGeneration, csc::Refusal> parse_open_key(const htt
   if (!algorithm) return invalid_parameter("algorithm");
   if (profile.empty() || profile.size() > 64) return invalid_parameter("profile");
   return protocol::OpenKeyGeneration{std::move(*signer), *algorithm, std::move(profile), client.id.text(), client.name};
+}
+
+std::variant<protocol::OpenGrant, csc::Refusal> parse_open_grant(const http::Request& request, const oauth::Client& client) {
+  auto parameters = Parameters::of(request);
+  const auto credential = parameters.required_text("credentialID");
+  const auto expires = parameters.required_text("expires");
+  auto suites = read_suites(parameters, std::nullopt);
+  if (parameters.refusal()) return *parameters.refusal();
+  auto key = KeyId::parse(credential);
+  if (!key) return invalid_parameter("credentialID");
+  if (suites.empty()) return invalid_parameter("suites");
+  const auto ends = parse_utc(expires);
+  if (!ends) return invalid_parameter("expires");
+  const auto* count = parameters.member("signatures");
+  if (count == nullptr || !count->is_number_unsigned() || *count == 0) return invalid_parameter("signatures");
+  const auto* jwk = parameters.member("clientKey");
+  const auto client_key =
+      jwk != nullptr && jwk->is_object() ? crypto::parse_jwk(json::encode(*jwk)) : Error{ErrorCode::invalid_request, ""};
+  if (!client_key) return invalid_parameter("clientKey");
+  return protocol::OpenGrant{.key = std::move(*key),
+                             .suites = std::move(suites),
+                             .client_key = client_key->spki(),
+                             .signatures = count->get<std::uint64_t>(),
+                             .ends = *ends,
+                             .client_id = client.id.text(),
+                             .client_name = client.name};
 }
 
 }  // namespace intaglio::ssa::signer

@@ -19,4 +19,7 @@ namespace intaglio::ssa::signer {
 [[nodiscard]] std::variant<protocol::OpenKeyGeneration, csc::Refusal> parse_open_key(const http::Request& request,
                                                                                      const oauth::Client& client);
 
+/// {"credentialID", "suites": ["ecdsa-sha256"], "clientKey": P-256 JWK, "signatures": N, "expires": "2026-12-31T23:59:59Z"}
+[[nodiscard]] std::variant<protocol::OpenGrant, csc::Refusal> parse_open_grant(const http::Request& request, const oauth::Client& client);
+
 }  // namespace intaglio::ssa::signer

@@ -47,6 +47,7 @@ export function parseTransaction(encoded) {
     hash: next()[0], suites: [...next()], clientId: text(), clientName: text(), documents: [],
   };
   for (let left = count(); left > 0; left -= 1) transaction.documents.push({ digest: next(), label: text() });
+  if (transaction.purpose === 'grant') transaction.grant = { clientKey: next(), signatures: count(), ends: count() };
   if (at !== encoded.length) throw new Error('bytes after T');
   return transaction;
 }
@@ -55,6 +56,7 @@ export function parseTransaction(encoded) {
 export const encodeTransaction = (t) => fields(
   t.purpose, t.nonce, number(t.epoch), number(t.expires), t.signer, t.key, t.certificate, t.profile, Buffer.from([t.hash]), Buffer.from(t.suites),
   t.clientId, t.clientName, number(t.documents.length), ...t.documents.flatMap(({ digest, label }) => [digest, label]),
+  ...(t.grant ? [t.grant.clientKey, number(t.grant.signatures), number(t.grant.ends)] : []),
 );
 
 export const consentOf = (transaction, terms, act) =>

@@ -150,6 +150,7 @@ export class Signer {
     if ((told.totp_seed !== undefined) !== seed) throw new Error('a seed that was not asked for, or none');
     if (pin || signerpass) Object.assign(this, { pin: this.client.system.secret(signerpass ? 'a signerpass' : 'a PIN', pin ?? signerpass), knownType: signerpass ? 'signerpass' : 'pin' });
     if (person) this.identity = { ...this.identity, person };
+    if (seed) this.seedText = this.client.system.secret('a TOTP seed', told.totp_seed);
     if (seed) this.seed = parseBase32(told.totp_seed);
     return this;
   }

@@ -19,7 +19,7 @@ const strangerJwk = strangerKey.publicKey.export({ format: 'jwk' });
 describe('the command line believes nothing', () => {
   let system, client, officer, alice, proxy, registration;
   before(async () => {
-    system = await System.start({ policy: withoutLimits });
+    system = await System.start({ policy: (document) => { withoutLimits(document); document.profiles[0].grants = { signatures: 100, days: 2 }; } });
     client = await new Client(system).signIn();
     officer = new Officer(system);
     alice = await new Signer(client, 'alice').ready({ officer });
@@ -135,6 +135,27 @@ describe('the command line believes nothing', () => {
     sentNothing();
     proxy.reset();
     const result = await enrol();
+    assert.equal(result.status, 0, result.stderr);
+  });
+
+  it('grants no seals under a transaction that is not what was asked for', async () => {
+    const grant = () => intaglio('seal', 'grant', '--credential', alice.credential, '--suite', 'ecdsa-sha256', '--key', system.path('secrets/seal.pem'), '--signatures', '10', '--days', '1', ...clientFile(), ...factors());
+    const lies = [
+      [(t) => ({ ...t, grant: { ...t.grant, signatures: 1000 } }), /the number of hashes, or the end differs/],
+      [(t) => ({ ...t, grant: { ...t.grant, ends: t.grant.ends + 86400 } }), /the number of hashes, or the end differs/],
+      [(t) => ({ ...t, grant: { ...t.grant, clientKey: Buffer.alloc(91, 4) } }), /the client's key differs/],
+      [(t) => ({ ...t, key: 'another' }), /the credential differs/],
+      [(t) => ({ ...t, certificate: Buffer.alloc(32) }), /the certificate differs/],
+      [(t) => ({ ...t, suites: [7, 1] }), /the signature suite differs/],
+      [(t) => ({ ...t, purpose: 'destroy', suites: [], grant: undefined }), /its purpose differs/],
+    ];
+    for (const [lie, words] of lies) {
+      proxy.alterTransaction(lie);
+      refused(await grant(), words);
+      sentNothing();
+    }
+    proxy.reset();
+    const result = await grant();
     assert.equal(result.status, 0, result.stderr);
   });
 
