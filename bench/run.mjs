@@ -101,6 +101,8 @@ function cpuOf(pid) {
 function benchPolicy(document) {
   const bench = { ...document.profiles[0], name: 'bench', max_documents: 640, sad_seconds: 3600, per_minute: 0, per_day: 0 };
   document.profiles.push(bench, { ...bench, name: 'bench-wrapped', custody: 'wrapped' });
+  // What policy must ask for where custody is wrapped; `argon2` of bench/raw.cpp costs the same.
+  document.argon2 = { memory_kib: 65536, passes: 3 };
 }
 
 async function inTurns(list, width, act) {

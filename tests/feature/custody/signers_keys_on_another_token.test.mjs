@@ -12,7 +12,10 @@ import { run, System } from '../harness/system.mjs';
 const policyOf = (resident, wrapped = []) => (document) => {
   const [profile] = document.profiles;
   document.profiles = [{ ...profile, key_algorithms: resident }];
-  if (wrapped.length > 0) document.profiles.push({ ...profile, name: 'direct-wrapped', custody: 'wrapped', key_algorithms: wrapped });
+  if (wrapped.length === 0) return;
+  document.profiles.push({ ...profile, name: 'direct-wrapped', custody: 'wrapped', key_algorithms: wrapped });
+  // What a secret costs that opens a key.
+  document.argon2 = { memory_kib: 65536, passes: 3 };
 };
 
 /** Signs these texts and verifies the signatures outside, with the certificate's key, in the default suite of its kind. */

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { sessionOf } from '../harness/identity.mjs';
 import { bindingOf, consentOf, encodeTransaction, hashCodes, keyAlgorithms, listDigestOf, suiteNames } from '../harness/protocol.mjs';
 import { repository, run } from '../harness/system.mjs';
 
@@ -19,9 +20,10 @@ describe('the vectors of the signature activation protocol', () => {
   it('hold in the harness of these tests', () => {
     assert.ok(vectors.length > 0);
     for (const { name, input: { transaction: t, terms, act }, expected } of vectors) {
+      const nonce = Buffer.from(t.nonce, 'hex');
       const documents = t.documents.map(({ digest, label }) => ({ digest: Buffer.from(digest, 'hex'), label }));
       const encoded = encodeTransaction({
-        purpose: t.purpose, nonce: Buffer.from(t.nonce, 'hex'), epoch: t.epoch, expires: Date.parse(t.expires) / 1000, signer: t.signer, key: t.key,
+        purpose: t.purpose, nonce, epoch: t.epoch, expires: Date.parse(t.expires) / 1000, signer: t.signer, key: t.key,
         certificate: Buffer.from(t.certificate_digest, 'hex'), profile: t.profile, hash: hashCodes[t.hash] ?? 0,
         suites: t.purpose === 'key' ? [keyAlgorithms.indexOf(t.algorithm) + 1] : (t.suites ?? []).map((suite) => suiteNames.indexOf(suite) + 1),
         clientId: t.client_id, clientName: t.client_name, documents,
@@ -30,6 +32,7 @@ describe('the vectors of the signature activation protocol', () => {
       assert.deepEqual({
         transaction: encoded.toString('hex'), consent: consent.toString('hex'), binding: bindingOf(encoded, consent).toString('hex'),
         list: listDigestOf(documents).toString('hex'),
+        ...(t.purpose === 'one-time' ? { session: sessionOf({ documents, clientId: t.client_id, clientName: t.client_name, profile: t.profile, nonce }, terms, act).toString('hex') } : {}),
       }, expected, name);
     }
   });
