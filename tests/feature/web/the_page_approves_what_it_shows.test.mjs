@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { SignJWT } from 'jose';
 import { Application } from '../harness/application.mjs';
 import { Browser } from '../harness/browser.mjs';
+import { Client } from '../harness/client.mjs';
 import { good, send, sendJson } from '../harness/http.mjs';
 import { Passkey } from '../harness/passkey.mjs';
 import { digestOf, encodeTransaction, hashOids, parseTransaction } from '../harness/protocol.mjs';
@@ -16,11 +17,14 @@ const policy = (document) => {
   for (const profile of document.profiles) profile.factors = [['pin', 'totp'], ['pin', 'passkey'], ['passkey']];
 };
 
+/** A second application, to which no code can be sent: it waits by itself. */
+const withoutAddress = (text) => `\n${text.match(/\[\[clients\]\]\n[^[]*redirect_uris = \[\]\n/)[0].replace('id = "demo"', 'id = "waiting"')}`;
+
 describe('the page', () => {
   let system, application, browser, client, alice, bob, carol;
   before(async () => {
     application = await Application.listen();
-    system = await System.start({ policy, pages: `${repository}/build/web`, configure: { ssa: (text) => application.registered(text) } });
+    system = await System.start({ policy, pages: `${repository}/build/web`, configure: { ssa: (text) => application.registered(text) + withoutAddress(text) } });
     const at = { origin: system.pagesUrl, rpId: 'localhost' };
     ({ client, signer: alice } = await signerOf(system));
     bob = (await signerOf(system, { id: 'bob', pin: '571938260417', passkey: new Passkey({ at }) })).signer;
@@ -102,7 +106,8 @@ describe('the page', () => {
 
   it('goes nowhere when the application waits by itself, which then gets what was approved', async () => {
     const digest = digestOf('sha256', 'the contract');
-    const asked = await client.post('/csc/v2/credentials/authorize', {
+    const waiting = await new Client(system, { id: 'waiting' }).signIn();
+    const asked = await waiting.post('/csc/v2/credentials/authorize', {
       credentialID: alice.credential, numSignatures: 1, hashes: [digest.toString('base64')], hashAlgorithmOID: hashOids.sha256, description: 'The contract',
     });
     assert.equal(asked.status, 202, asked.text);
@@ -114,8 +119,8 @@ describe('the page', () => {
     await tab.heads(/^Your answer arrived$/);
     await tab.accessible('the end of an approval on a device of its own');
     assert.ok((await tab.text()).includes('You can close this page.'));
-    const { SAD } = good('authorizeCheck', await client.post('/csc/v2/credentials/authorizeCheck', { handle: asked.json.handle }));
-    const signed = good('signHash', await client.signHash({ credential: alice.credential, sad: system.secret('a SAD', SAD), digests: [digest], suite: 'ecdsa-sha256' }));
+    const { SAD } = good('authorizeCheck', await waiting.post('/csc/v2/credentials/authorizeCheck', { handle: asked.json.handle }));
+    const signed = good('signHash', await waiting.signHash({ credential: alice.credential, sad: system.secret('a SAD', SAD), digests: [digest], suite: 'ecdsa-sha256' }));
     assert.ok(signatureIsOf(alice, 'the contract', signed.signatures[0]));
     await tab.close();
   });
@@ -324,7 +329,7 @@ describe('the page', () => {
   });
 
   it('goes to no address that would run in the page', async () => {
-    for (const redirect of ['javascript:document.title="taken"', ' JavaScript:0', 'data:text/html,taken', 'blob:x', 'nowhere', null]) {
+    for (const redirect of ['javascript:document.title="taken"', ' JavaScript:0', 'data:text/html,taken', 'blob:x', 'nowhere', 7, undefined]) {
       const { tab } = await ask(alice, { prepare: lying(() => ({ redirect }), '/sic/v1/approvals/refusals') });
       await tab.press('decline');
       await tab.heads(/^The request was refused$/);
@@ -416,7 +421,7 @@ describe('the page', () => {
       assert.equal(headers['x-content-type-options'], 'nosniff');
       assert.equal(headers['set-cookie'], undefined);
     }
-    assert.equal((await send(`${system.pagesUrl}/csc/v2/info`, { method: 'POST', body: '{}', tls: client.tls })).status, 404);
+    assert.equal((await send(`${system.pagesUrl}/sic/v1/approvals`, { method: 'POST', body: '{}', tls: client.tls })).status, 404);
     const call = (origin) => sendJson(client.url('/sic/v1/approvals'), { handle: 'x' }, { tls: client.tls, headers: { origin } });
     assert.equal((await call(system.pagesUrl)).headers['access-control-allow-origin'], system.pagesUrl);
     const evil = await call('https://evil.invalid');
