@@ -18,7 +18,7 @@ const policy = (document) => {
 };
 
 /** A second application, to which no code can be sent: it waits by itself. */
-const withoutAddress = (text) => `\n${text.match(/\[\[clients\]\]\n[\s\S]*?redirect_uris = \[\]\n/)[0].replace('id = "demo"', 'id = "waiting"')}`;
+const withoutAddress = (text) => `\n${text.match(/\[\[clients\]\]\n[\s\S]*?\nspki = .*\n/)[0].replace('id = \"demo\"', 'id = \"waiting\"')}`;
 
 describe('the page', () => {
   let system, application, browser, client, alice, bob, carol;
