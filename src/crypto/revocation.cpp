@@ -3,6 +3,8 @@
 #include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "crypto/detail/asn1_read.h"
 #include "crypto/detail/openssl.h"
