@@ -60,19 +60,26 @@ Status check_documents(const std::vector<protocol::DocumentDigest>& documents, c
   return {};
 }
 
-}  // namespace
-
-Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& request) {
-  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+/// As it is now; what is decided on it is looked at again with the decision.
+Result<custody::StoredKey> find_key(const Core& core, const KeyId& id) {
   std::optional<custody::StoredKey> key;
   auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
-    auto found = core.keys.find_in_snapshot(reader, request.key);
+    auto found = core.keys.find_in_snapshot(reader, id);
     if (!found) return found.error();
     key = std::move(*found);
     return {};
   });
   if (!loaded) return loaded.error();
   if (!key) return refused(ErrorCode::credential_unknown, "no such key");
+  return std::move(*key);
+}
+
+}  // namespace
+
+Result<protocol::Opened> open_signing(Core& core, const protocol::OpenSigning& request) {
+  if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
+  auto key = find_key(core, request.key);
+  if (!key) return key.error();
   const auto& record = key->record;
   // Before the state, which follows from it: a revoked key is destroyed.
   if (refused_by("sam.open.revoked", record.revoked)) return refused(ErrorCode::certificate_invalid, "the certificate is revoked");
@@ -185,15 +192,9 @@ Result<protocol::Opened> open_factor_change(Core& core, const protocol::OpenEnro
 
 Result<protocol::Opened> open_key_change(Core& core, const protocol::OpenKeyChange& request) {
   if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
-  std::optional<custody::StoredKey> key;
-  auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
-    auto found = core.keys.find_in_snapshot(reader, request.key);
-    if (!found) return found.error();
-    key = std::move(*found);
-    return {};
-  });
-  if (!loaded) return loaded.error();
-  if (!key || key->record.state == custody::KeyState::destroyed) return refused(ErrorCode::credential_unknown, "no such key");
+  auto key = find_key(core, request.key);
+  if (!key) return key.error();
+  if (key->record.state == custody::KeyState::destroyed) return refused(ErrorCode::credential_unknown, "no such key");
   const auto* profile = core.policy.profile(key->record.profile);
   const auto purpose = request.change == protocol::KeyChange::suspend ? protocol::Purpose::suspend : protocol::Purpose::destroy;
   // A key whose profile is not in force any more can still be given up.
@@ -208,15 +209,8 @@ Result<protocol::Opened> open_key_change(Core& core, const protocol::OpenKeyChan
 
 Result<protocol::Opened> open_grant(Core& core, const protocol::OpenGrant& request) {
   if (auto checked = check_client(request.client_id, request.client_name); !checked) return checked.error();
-  std::optional<custody::StoredKey> key;
-  auto loaded = core.database.read([&](storage::Reader& reader) -> Status {
-    auto found = core.keys.find_in_snapshot(reader, request.key);
-    if (!found) return found.error();
-    key = std::move(*found);
-    return {};
-  });
-  if (!loaded) return loaded.error();
-  if (!key) return refused(ErrorCode::credential_unknown, "no such key");
+  auto key = find_key(core, request.key);
+  if (!key) return key.error();
   const auto& record = key->record;
   // Whether it is revoked or suspended is looked at when the grant is made, and at each seal.
   if (record.certificates.empty()) return refused(ErrorCode::credential_disabled, "the key has no certificate");
