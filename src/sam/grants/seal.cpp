@@ -43,14 +43,12 @@ Status check_request(const GrantRecord& grant, const SealClaims& claims, const p
   return {};
 }
 
-/// Time, count and revocation; and the signer's factors are those of then.
-Status check_grant(const Core& core, storage::Transaction& write, const GrantRecord& grant, std::size_t asked) {
-  const auto& terms = *grant.transaction.grant;
+/// Time and revocation; and the signer's factors are those of then.
+Status check_in_force(const Core& core, storage::Transaction& write, const GrantRecord& grant) {
   if (refused_by("sam.seal.ended", grant.ended)) return invalid("the grant was ended");
   const auto now = core.clock->now();
-  if (refused_by("sam.seal.time", now < grant.made || now >= terms.ends)) return Error{ErrorCode::sad_expired, "seal: the grant is over"};
-  if (refused_by("sam.seal.count", asked > terms.signatures || grant.used > terms.signatures - asked))
-    return Error{ErrorCode::limit_exceeded, "seal: more hashes than the grant has left"};
+  if (refused_by("sam.seal.time", now < grant.made || now >= grant.transaction.grant->ends))
+    return Error{ErrorCode::sad_expired, "seal: the grant is over"};
   auto row = core.factors.signers().find(write, grant.transaction.signer);
   if (!row) return row.error();
   if (!*row) return invalid("the signer is gone");
@@ -58,19 +56,6 @@ Status check_grant(const Core& core, storage::Transaction& write, const GrantRec
   if (!signer) return signer.error();
   if (refused_by("sam.seal.factors", factors_digest(*signer) != grant.factors)) return invalid("the signer has other factors since");
   return {};
-}
-
-Result<bool> accepted_before(const Core& core, const crypto::Sha256Digest& digest) {
-  bool found = false;
-  auto read = core.database.read([&](storage::Reader& reader) -> Status {
-    auto row = reader.query_one<std::int64_t>("SELECT version FROM authorisations WHERE sad = ?1", {ByteView(digest)},
-                                              [](const storage::Row& columns) { return columns.integer(0); });
-    if (!row) return row.error();
-    found = row->has_value();
-    return {};
-  });
-  if (!read) return read.error();
-  return found;
 }
 
 /// As an authorisation of these digests, which voids no other and which no other voids.
@@ -129,10 +114,6 @@ Result<crypto::PublicKey> client_key(const Core& core, const std::string& grant)
 
 Status accept(Core& core, const protocol::SignRequest& request) {
   if (auto ready = core.ready(); !ready) return ready;
-  const auto digest = crypto::sha256(as_bytes(request.sad));
-  auto before = accepted_before(core, digest);
-  if (!before) return before.error();
-  if (*before) return {};
   auto claims = peek_claims(request.sad);
   if (!claims) return claims.error();
   auto key = client_key(core, claims->grant);
@@ -142,6 +123,7 @@ Status accept(Core& core, const protocol::SignRequest& request) {
   if (!verified) return invalid("not signed by the client's key: " + verified.error().detail);
   auto nonce = crypto::random_bytes(16);
   if (!nonce) return nonce.error();
+  const auto digest = crypto::sha256(as_bytes(request.sad));
   return core.database.write([&](storage::Transaction& write) -> Status {
     auto row = grants(core).find(write, claims->grant);
     if (!row) return row.error();
@@ -149,11 +131,20 @@ Status accept(Core& core, const protocol::SignRequest& request) {
     auto grant = parse_grant((*row)->content.reveal());
     if (!grant) return grant.error();
     if (auto checked = check_request(*grant, *claims, request); !checked) return checked;
-    if (auto checked = check_grant(core, write, *grant, claims->digests.size()); !checked) return checked;
+    if (auto checked = check_in_force(core, write, *grant); !checked) return checked;
+    auto before = write.query_one<std::int64_t>("SELECT version FROM authorisations WHERE sad = ?1", {ByteView(digest)},
+                                                [](const storage::Row& columns) { return columns.integer(0); });
+    if (!before) return before.error();
+    // Counted when it came first: what was signed is given again, what was not is signed now.
+    if (*before) return {};
+    const auto asked = claims->digests.size();
+    const auto most = grant->transaction.grant->signatures;
+    if (refused_by("sam.seal.count", asked > most || grant->used > most - asked))
+      return Error{ErrorCode::limit_exceeded, "seal: more hashes than the grant has left"};
     if (auto once = core.factors.consume(write, "seal", claims->grant + "/" + claims->request, grant->transaction.grant->ends);
         refused_by("sam.seal.once", !once))
       return once;
-    grant->used += claims->digests.size();
+    grant->used += asked;
     if (auto updated = grants(core).update(write, grant->id, (*row)->version, encode(*grant)); !updated) return updated;
     return store_seal(core, write, *grant, *claims, *nonce, digest);
   });

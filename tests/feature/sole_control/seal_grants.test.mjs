@@ -135,9 +135,12 @@ describe('seal grants', () => {
 
   it('end when the signer changes a factor, and with the key', async () => {
     const sealer = await new Sealer(alice).grant();
-    await ask(sealer, [sha256('with the factors of then')]);
+    const digests = [sha256('with the factors of then')];
+    const before = { sad: await sealer.request(digests), key: alice.credential, suite: 'ecdsa-sha256', digests };
+    await sam.sign(before);
     await alice.changeFactors({ pin: '739104628517' });
     await refused(() => ask(sealer, [sha256('with another PIN')]), 'sad_invalid');
+    await refused(() => sam.sign(before), 'sad_invalid');
     const next = await new Sealer(alice).grant();
     await alice.changeFactors({ seed: true });
     await refused(() => ask(next, [sha256('with another seed')]), 'sad_invalid');
