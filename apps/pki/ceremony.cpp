@@ -65,11 +65,11 @@ Status make_request(const Ceremony& ceremony) {
   if (!token) return token.error();
   auto issuing = find_or_make_signer(*token, settings->issuing_key);
   if (!issuing) return issuing.error();
-  for (const auto& id : {settings->ocsp_key, settings->checkpoint_key}) {
-    if (auto made = find_or_make_signer(*token, id); !made) return made.error();
+  for (const auto& key : {settings->ocsp_key, settings->checkpoint_key}) {
+    if (auto made = find_or_make_signer(*token, key); !made) return made.error();
   }
   if (settings->time_stamping) {
-    if (auto made = find_or_make_signer(*token, settings->time_stamping->unit.key_id); !made) return made.error();
+    if (auto made = find_or_make_signer(*token, settings->time_stamping->key); !made) return made.error();
   }
   auto request = ca::make_authority_request(settings->authority_name, **issuing);
   if (!request) return request.error();
@@ -83,11 +83,11 @@ Status make_time_stamping_key(const Ceremony& ceremony) {
   if (!settings->time_stamping) return Error{ErrorCode::configuration, "the role tsa is off: set tsa.enabled"};
   auto token = open_token(settings->token, SoftHsmConf::environment_first);
   if (!token) return token.error();
-  const std::string& id = settings->time_stamping->unit.key_id;
-  if (find_signer(*token, id)) return Error{ErrorCode::conflict, "key " + id + " exists: a ceremony does not make it again"};
-  auto signer = find_or_make_signer(*token, id);
+  const KeySettings& key = settings->time_stamping->key;
+  if (find_signer(*token, key)) return Error{ErrorCode::conflict, "key " + key.id + " exists: a ceremony does not make it again"};
+  auto signer = find_or_make_signer(*token, key);
   if (!signer) return signer.error();
-  std::printf("time-stamping key: %s\nSHA-256 of its SubjectPublicKeyInfo: %s\n", id.c_str(),
+  std::printf("time-stamping key: %s\nSHA-256 of its SubjectPublicKeyInfo: %s\n", key.id.c_str(),
               encode_hex((*signer)->public_key().thumbprint()).c_str());
   return {};
 }

@@ -18,19 +18,33 @@ Result<std::shared_ptr<token::Token>> open_token(const TokenSettings& settings, 
   return token;
 }
 
-Result<std::shared_ptr<crypto::Signer>> find_signer(const std::shared_ptr<token::Token>& token, std::string_view id) {
-  auto key = token->find_service_key(token::KeyPurpose::service_signature, as_bytes(id));
-  if (!key) return Error{key.error().code, "key " + std::string(id) + ": " + key.error().detail};
-  return token::make_signer(token, std::move(*key));
+namespace {
+
+Error named(std::string_view id, const Error& error) { return {error.code, "key " + std::string(id) + ": " + error.detail}; }
+
+Result<std::shared_ptr<crypto::Signer>> signer_of(const std::shared_ptr<token::Token>& token, const KeySettings& key,
+                                                  Result<token::ServiceKey> found) {
+  if (!found) return named(key.id, found.error());
+  auto signer = token::make_signer(token, std::move(*found));
+  if (!signer) return named(key.id, signer.error());
+  const auto algorithm = (*signer)->public_key().algorithm();
+  if (algorithm != key.algorithm) {
+    return named(key.id, {ErrorCode::configuration, "the token's key is " + std::string(crypto::name_of(algorithm)) +
+                                                        " and the configuration says " + std::string(crypto::name_of(key.algorithm))});
+  }
+  return signer;
 }
 
-Result<std::shared_ptr<crypto::Signer>> find_or_make_signer(const std::shared_ptr<token::Token>& token, std::string_view id) {
-  auto found = token->find_service_key(token::KeyPurpose::service_signature, as_bytes(id));
-  if (!found && found.error().code == ErrorCode::not_found) {
-    found = token->generate_service_key(token::KeyPurpose::service_signature, as_bytes(id), id);
-  }
-  if (!found) return Error{found.error().code, "key " + std::string(id) + ": " + found.error().detail};
-  return token::make_signer(token, std::move(*found));
+}  // namespace
+
+Result<std::shared_ptr<crypto::Signer>> find_signer(const std::shared_ptr<token::Token>& token, const KeySettings& key) {
+  return signer_of(token, key, token->find_service_key(token::KeyPurpose::service_signature, as_bytes(key.id)));
+}
+
+Result<std::shared_ptr<crypto::Signer>> find_or_make_signer(const std::shared_ptr<token::Token>& token, const KeySettings& key) {
+  auto found = token->find_service_key(token::KeyPurpose::service_signature, as_bytes(key.id));
+  if (!found && found.error().code == ErrorCode::not_found) found = token->generate_service_key(key.algorithm, as_bytes(key.id), key.id);
+  return signer_of(token, key, std::move(found));
 }
 
 }  // namespace intaglio::apps::pki

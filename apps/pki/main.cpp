@@ -106,7 +106,7 @@ Status serve(const Settings& settings) {
   auto issuer = ca::Issuer::make(*issuing, *issuing_signer);
   if (!issuer) return issuer.error();
   if (settings.time_stamping) {
-    auto signer = find_signer(*token, settings.time_stamping->unit.key_id);
+    auto signer = find_signer(*token, settings.time_stamping->key);
     if (!signer) return signer.error();
     config->time_stamping = ca::TimeStampingRole{settings.time_stamping->unit, settings.time_stamping->policy, *signer};
   }

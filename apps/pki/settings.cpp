@@ -33,6 +33,17 @@ TokenSettings read_token(config::Document& document) {
   return settings;
 }
 
+/// What an authority's key may be (TS 119 312, 8.4): RSA-2048 does not last as long as certificates do.
+const std::vector<std::string> authority_keys = {"p256", "p384", "p521", "rsa3072", "rsa4096"};
+/// Of answers and time-stamps: widespread verifiers read PSS in certificates and lists, and not there (docs/operate/ca-rollover.md).
+const std::vector<std::string> answering_keys = {"p256", "p384", "p521"};
+
+crypto::KeyAlgorithm read_algorithm(Section& section, std::string_view key, std::string_view about, const std::vector<std::string>& kinds) {
+  const auto name = section.choice(key, about, kinds, "p256");
+  const auto algorithm = crypto::parse_key_algorithm(name);
+  return algorithm ? *algorithm : crypto::KeyAlgorithm::p256;
+}
+
 intaglio::pki::AuthorityName read_name(Section& section) {
   return {section.text("country", "countryName of the authority: two capital letters."),
           section.text("organisation", "organizationName of the authority."), section.text("common_name", "commonName of the authority.")};
@@ -80,9 +91,12 @@ void read_operators(config::Document& document, Settings& settings) {
 
 void read_authority(config::Document& document, Settings& settings) {
   auto keys = document.section("keys", "CKA_ID (as text) of each key on the token.");
-  settings.issuing_key = keys.text("issuing", "Signs certificates and revocation lists.");
-  settings.ocsp_key = keys.text("ocsp", "Signs OCSP answers.");
-  settings.checkpoint_key = keys.text("checkpoint", "Signs the audit log's checkpoints.");
+  settings.issuing_key.id = keys.text("issuing", "Signs certificates and revocation lists.");
+  settings.issuing_key.algorithm =
+      read_algorithm(keys, "issuing_algorithm", "What that key is; an RSA key signs with PSS.", authority_keys);
+  settings.ocsp_key.id = keys.text("ocsp", "Signs OCSP answers.");
+  settings.ocsp_key.algorithm = read_algorithm(keys, "ocsp_algorithm", "What that key is.", answering_keys);
+  settings.checkpoint_key.id = keys.text("checkpoint", "Signs the audit log's checkpoints; P-256.");
   auto ca = document.section("ca", "The authority: its certificates, name and rules.");
   settings.root_certificate = ca.path("root_certificate", "The root's certificate, DER.");
   settings.issuing_certificate = ca.path("issuing_certificate", "The issuing CA's certificate, DER.");
@@ -112,6 +126,7 @@ void read_time_stamping(config::Document& document, Settings& settings) {
   const bool enabled = tsa.boolean("enabled", "Whether this process has the role.", false);
   Settings::TimeStamping role;
   role.unit.key_id = tsa.text("key", "CKA_ID (as text) of the unit's key: it signs time-stamps and nothing else.", "");
+  role.key = {role.unit.key_id, read_algorithm(tsa, "key_algorithm", "What that key is.", answering_keys)};
   role.unit.common_name = tsa.text("common_name", "commonName of the unit; country and organisation are the authority's.", "");
   role.unit.certificate_policies = tsa.texts("certificate_policies", "Policies of the unit's certificate, dotted.", {});
   for (const std::string& oid : role.unit.certificate_policies) {
@@ -137,7 +152,7 @@ void read_time_stamping(config::Document& document, Settings& settings) {
   if (!enabled) return;
   if (role.unit.common_name.empty()) tsa.refuse("common_name", "is needed");
   if (role.policy.oid.empty()) tsa.refuse("policy", "is needed");
-  const auto others = {settings.issuing_key, settings.ocsp_key, settings.checkpoint_key};
+  const auto others = {settings.issuing_key.id, settings.ocsp_key.id, settings.checkpoint_key.id};
   if (role.unit.key_id.empty() || std::find(others.begin(), others.end(), role.unit.key_id) != others.end())
     tsa.refuse("key", "must be a key of its own");
   settings.time_stamping = std::move(role);
@@ -194,7 +209,8 @@ RootSettings read_root(config::Document& document) {
   settings.clock = read_clock(top);
   settings.token = read_token(document);
   auto root = document.section("root", "The root: its key, its certificate, its name.");
-  settings.key = root.text("key", "CKA_ID (as text) of the root key.");
+  settings.key.id = root.text("key", "CKA_ID (as text) of the root key.");
+  settings.key.algorithm = read_algorithm(root, "key_algorithm", "What that key is; an RSA key signs with PSS.", authority_keys);
   settings.certificate = root.path("certificate", "The self-signed certificate, DER: written by the ceremony.");
   settings.list = root.path("crl", "The root's revocation list, DER: written by the ceremony.");
   settings.name = read_name(root);

@@ -18,6 +18,12 @@ struct TokenSettings {
   std::optional<std::filesystem::path> softhsm_conf;
 };
 
+/// A key on the token: its CKA_ID as text, and what it is (P-256 unless stated).
+struct KeySettings {
+  std::string id;
+  crypto::KeyAlgorithm algorithm = crypto::KeyAlgorithm::p256;
+};
+
 /// pki.toml: the running service, and the ceremony that makes its keys.
 struct Settings {
   std::string name, log_level;
@@ -25,7 +31,7 @@ struct Settings {
   std::filesystem::path database;
   audit::LogConfig audit;
   TokenSettings token;
-  std::string issuing_key, ocsp_key, checkpoint_key;  ///< CKA_ID as text
+  KeySettings issuing_key, ocsp_key, checkpoint_key;
   std::filesystem::path root_certificate, issuing_certificate, root_list;
   intaglio::pki::AuthorityName authority_name;
   bool qualified;
@@ -39,6 +45,7 @@ struct Settings {
   std::chrono::seconds ocsp_cache;
   /// The role `tsa`, when it is on.
   struct TimeStamping {
+    KeySettings key;
     intaglio::pki::UnitProfile unit;
     intaglio::pki::TimestampPolicy policy;
   };
@@ -52,7 +59,7 @@ struct RootSettings {
   std::string log_level;
   ClockSource clock;
   TokenSettings token;
-  std::string key;  ///< CKA_ID as text
+  KeySettings key;
   std::filesystem::path certificate, list;
   intaglio::pki::AuthorityName name;
   std::chrono::days validity, issuing_validity, list_validity;

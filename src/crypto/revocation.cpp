@@ -248,6 +248,39 @@ Result<DeltaRevocationList> parse_delta_crl(ByteView der) {
   return DeltaRevocationList{std::move(*changes), *base};
 }
 
+namespace {
+
+bool is_sha2(int digest) noexcept { return digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512; }
+
+/// One hash for the message and for MGF1, and a salt as long as the hash (TS 119 312, 7.3).
+bool is_allowed_pss(const X509_ALGOR& algorithm) {
+  const auto parameters_of = [](const X509_ALGOR& of, const ASN1_ITEM* item) {
+    return of.parameter == nullptr ? nullptr : ASN1_TYPE_unpack_sequence(item, of.parameter);
+  };
+  using Parameters = std::unique_ptr<RSA_PSS_PARAMS, detail::Freed<RSA_PSS_PARAMS_free>>;
+  using Algorithm = std::unique_ptr<X509_ALGOR, detail::Freed<X509_ALGOR_free>>;
+  const Parameters pss(static_cast<RSA_PSS_PARAMS*>(parameters_of(algorithm, ASN1_ITEM_rptr(RSA_PSS_PARAMS))));
+  // What is left out has SHA-1 for its default (RFC 4055, 3.1).
+  if (!pss || pss->hashAlgorithm == nullptr || pss->maskGenAlgorithm == nullptr || pss->saltLength == nullptr) return false;
+  const int digest = OBJ_obj2nid(pss->hashAlgorithm->algorithm);
+  if (!is_sha2(digest) || OBJ_obj2nid(pss->maskGenAlgorithm->algorithm) != NID_mgf1) return false;
+  const Algorithm mask(static_cast<X509_ALGOR*>(parameters_of(*pss->maskGenAlgorithm, ASN1_ITEM_rptr(X509_ALGOR))));
+  return mask && OBJ_obj2nid(mask->algorithm) == digest &&
+         ASN1_INTEGER_get(pss->saltLength) == EVP_MD_get_size(EVP_get_digestbynid(digest));
+}
+
+bool is_allowed(const X509_CRL* list) {
+  const X509_ALGOR* algorithm = nullptr;
+  X509_CRL_get0_signature(list, nullptr, &algorithm);
+  if (algorithm == nullptr) return false;
+  const int signature = OBJ_obj2nid(algorithm->algorithm);
+  if (signature == NID_rsassaPss) return is_allowed_pss(*algorithm);
+  int digest = NID_undef;
+  return OBJ_find_sigid_algs(signature, &digest, nullptr) == 1 && is_sha2(digest);
+}
+
+}  // namespace
+
 Status verify_crl(ByteView der, const Certificate& issuer) {
   auto crl = parse_native_crl(der);
   if (!crl) return crl.error();
@@ -259,10 +292,7 @@ Status verify_crl(ByteView der, const Certificate& issuer) {
   if (refused_by("crl.key_usage", (X509_get_key_usage(signer) & KU_CRL_SIGN) == 0)) {
     return Error{ErrorCode::not_authorised, "the issuer's certificate does not allow cRLSign"};
   }
-  int digest = NID_undef;
-  const bool known = OBJ_find_sigid_algs(X509_CRL_get_signature_nid(native), &digest, nullptr) == 1 &&
-                     (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512);
-  if (refused_by("crl.algorithm", !known)) {
+  if (refused_by("crl.algorithm", !is_allowed(native))) {
     return Error{ErrorCode::algorithm_refused, "the revocation list is signed with an algorithm that is not allowed"};
   }
   const bool verifies = X509_CRL_verify(native, X509_get0_pubkey(signer)) == 1;

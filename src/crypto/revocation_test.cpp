@@ -56,6 +56,16 @@ TEST(RevocationList, VerifiesOnlyUnderItsIssuer) {
   EXPECT_EQ(verify_crl(vector("crl_sha1.der"), certificate("ca.cer")).error().code, ErrorCode::algorithm_refused);
 }
 
+TEST(RevocationList, SignedWithPssHasOneHashAndASaltOfItsLength) {
+  const Certificate issuer = certificate("pss_ca.cer");
+  for (const std::string name : {"crl_pss.der", "crl_pss_sha384.der"}) {
+    const auto verified = verify_crl(vector(name), issuer);
+    EXPECT_TRUE(verified) << name << ": " << verified.error().detail;
+  }
+  for (const std::string name : {"crl_pss_salt.der", "crl_pss_mask.der", "crl_pss_sha1.der"})
+    EXPECT_EQ(verify_crl(vector(name), issuer).error().code, ErrorCode::algorithm_refused) << name;
+}
+
 TEST(RevocationList, DoesNotVerifyWhenAnyByteChanged) {
   const Bytes list = vector("crl.der");
   const Certificate issuer = certificate("ca.cer");

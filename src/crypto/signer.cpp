@@ -18,7 +18,6 @@ Result<std::shared_ptr<SoftwareKey>> own(KeyHandle key) {
   const int length = i2d_PUBKEY(key.get(), &encoded);
   auto public_key = PublicKey::parse_spki(detail::take(encoded, length));
   if (!public_key) return public_key.error();
-  if (public_key->algorithm() != KeyAlgorithm::p256) return Error{ErrorCode::algorithm_refused, "a software key is on P-256"};
   return std::make_shared<SoftwareKey>(std::shared_ptr<evp_pkey_st>(std::move(key)), std::move(*public_key));
 }
 
@@ -28,9 +27,11 @@ Result<Bytes> Signer::sign(SignatureSuite suite, ByteView message) const { retur
 
 SoftwareKey::SoftwareKey(std::shared_ptr<evp_pkey_st> key, PublicKey public_key) : key_(std::move(key)), public_(std::move(public_key)) {}
 
-Result<std::shared_ptr<SoftwareKey>> SoftwareKey::generate() {
-  KeyHandle key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
-  if (!key) return detail::refusal(ErrorCode::internal, "a P-256 key could not be generated");
+Result<std::shared_ptr<SoftwareKey>> SoftwareKey::generate(KeyAlgorithm algorithm) {
+  const auto curve = [&] { return algorithm == KeyAlgorithm::p256 ? "P-256" : algorithm == KeyAlgorithm::p384 ? "P-384" : "P-521"; };
+  KeyHandle key(is_rsa(algorithm) ? EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", std::size_t{bits_of(algorithm)})
+                                  : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve()));
+  if (!key) return detail::refusal(ErrorCode::internal, "a key could not be generated");
   return own(std::move(key));
 }
 
@@ -40,7 +41,10 @@ Result<std::shared_ptr<SoftwareKey>> SoftwareKey::parse_pem(const Secret& pem) {
   const auto no_passphrase = [](char*, int, int, void*) { return -1; };
   KeyHandle key(input ? PEM_read_bio_PrivateKey(input.get(), nullptr, no_passphrase, nullptr) : nullptr);
   if (!key) return detail::refusal(ErrorCode::invalid_request, "not an unencrypted private key in PEM");
-  return own(std::move(key));
+  auto owned = own(std::move(key));
+  if (owned && (*owned)->public_key().algorithm() != KeyAlgorithm::p256)
+    return Error{ErrorCode::algorithm_refused, "a software key is on P-256"};
+  return owned;
 }
 
 Result<Secret> SoftwareKey::encode_pem() const {
@@ -61,8 +65,9 @@ Result<Bytes> SoftwareKey::sign_digest(SignatureSuite suite, ByteView digest) co
   }
   const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));
   std::size_t length = 0;
-  if (!context || EVP_PKEY_sign_init(context.get()) != 1 ||
-      EVP_PKEY_sign(context.get(), nullptr, &length, digest.data(), digest.size()) != 1) {
+  const bool begun =
+      context && EVP_PKEY_sign_init(context.get()) == 1 && (!is_rsa(public_.algorithm()) || detail::set_rsa_suite(context.get(), suite));
+  if (!begun || EVP_PKEY_sign(context.get(), nullptr, &length, digest.data(), digest.size()) != 1) {
     return detail::refusal(ErrorCode::internal, "a signature could not be started");
   }
   Bytes signature(length);
@@ -74,6 +79,7 @@ Result<Bytes> SoftwareKey::sign_digest(SignatureSuite suite, ByteView digest) co
 }
 
 Result<Secret> SoftwareKey::agree(ByteView peer) const {
+  if (public_.algorithm() != KeyAlgorithm::p256) return Error{ErrorCode::algorithm_refused, "key agreement is on P-256"};
   const auto peer_key = PublicKey::from_ec_point(KeyAlgorithm::p256, peer);
   if (!peer_key) return peer_key.error();
   const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key_.get(), nullptr));

@@ -30,15 +30,17 @@ class KeyAgreement {
   [[nodiscard]] virtual Result<Secret> agree(ByteView peer) const = 0;
 };
 
-/// A P-256 key in software: RA operators' and clients' own keys, ephemeral keys, tests. Never a key of the SAM.
+/// A key in software: RA operators' and clients' own keys, ephemeral keys, tests. Never a key of the SAM.
 class SoftwareKey final : public Signer, public KeyAgreement {
  public:
-  [[nodiscard]] static Result<std::shared_ptr<SoftwareKey>> generate();
-  /// PKCS#8, PEM, unencrypted.
+  /// RSA takes up to seconds.
+  [[nodiscard]] static Result<std::shared_ptr<SoftwareKey>> generate(KeyAlgorithm algorithm = KeyAlgorithm::p256);
+  /// PKCS#8, PEM, unencrypted, on P-256.
   [[nodiscard]] static Result<std::shared_ptr<SoftwareKey>> parse_pem(const Secret& pem);
   [[nodiscard]] Result<Secret> encode_pem() const;
   [[nodiscard]] const PublicKey& public_key() const noexcept override { return public_; }
   [[nodiscard]] Result<Bytes> sign_digest(SignatureSuite suite, ByteView digest) const override;
+  /// Refused (`algorithm_refused`) unless this key is on P-256.
   [[nodiscard]] Result<Secret> agree(ByteView peer) const override;
   SoftwareKey(std::shared_ptr<evp_pkey_st> key, PublicKey public_key);  ///< for crypto/ alone
 

@@ -27,15 +27,33 @@ TemporaryFolder::~TemporaryFolder() {
 
 Bytes make_csr(const std::vector<crypto::NameAttribute>& subject, const crypto::Signer& key) {
   const Bytes info = *crypto::encode_csr_info(*crypto::encode_name(subject), key.public_key());
-  return *crypto::assemble_csr(info, issuing_suite, *key.sign(issuing_suite, info));
+  const auto suite = suite_of(key.public_key());
+  return *crypto::assemble_csr(info, suite, *key.sign(suite, info));
 }
 
 Profile load_profile(const std::string& name, bool qualified) {
   return *parse_profile(name, file("/deploy/profiles/" + name + ".json"), qualified);
 }
 
-TestPki::TestPki(UnixTime start) : clock(std::make_shared<ManualClock>(start)) {
-  for (auto* key : {&root_key, &issuing_key, &ocsp_key, &tsu_key, &operator_key, &sam_key, &checkpoint_key}) *key = new_key();
+namespace {
+
+/// Of the keys of RSA, which take seconds to make, each is made once.
+std::shared_ptr<crypto::SoftwareKey> authority_key(crypto::KeyAlgorithm kind, std::size_t number) {
+  if (!crypto::is_rsa(kind)) return *crypto::SoftwareKey::generate(kind);
+  static std::map<std::pair<crypto::KeyAlgorithm, std::size_t>, std::shared_ptr<crypto::SoftwareKey>> made;
+  auto& key = made[{kind, number}];
+  if (!key) key = *crypto::SoftwareKey::generate(kind);
+  return key;
+}
+
+}  // namespace
+
+TestPki::TestPki(UnixTime start, crypto::KeyAlgorithm authority_kind) : clock(std::make_shared<ManualClock>(start)) {
+  root_key = authority_key(authority_kind, 0);
+  issuing_key = authority_key(authority_kind, 1);
+  for (auto* key : {&ocsp_key, &tsu_key})
+    *key = authority_key(crypto::is_rsa(authority_kind) ? crypto::KeyAlgorithm::p256 : authority_kind, 0);
+  for (auto* key : {&operator_key, &sam_key, &checkpoint_key}) *key = new_key();
   database = std::move(*storage::test::open_database(folder / "pki.db"));
   EXPECT_TRUE(database->migrate(audit::Log::migrations()));
   EXPECT_TRUE(database->migrate(migrations()));

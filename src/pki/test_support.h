@@ -34,7 +34,8 @@ struct Material {
 /// A whole PKI over keys in software: root, issuing CA, responder, database, audit log, one operator, one SAM.
 class TestPki {
  public:
-  explicit TestPki(UnixTime start = *parse_utc("2026-11-20T10:00:00Z"));
+  /// `authority`: what the keys of root and issuing CA are, and those of responder and time-stamping unit, unless it is RSA.
+  explicit TestPki(UnixTime start = *parse_utc("2026-11-20T10:00:00Z"), crypto::KeyAlgorithm authority = crypto::KeyAlgorithm::p256);
 
   /// A request that must succeed.
   [[nodiscard]] Material good() const;

@@ -53,6 +53,13 @@ Result<ServiceKey> Token::generate_service_key(KeyPurpose purpose, ByteView id, 
   return ServiceKey(to_bytes(id), *number);
 }
 
+Result<ServiceKey> Token::generate_service_key(crypto::KeyAlgorithm algorithm, ByteView id, std::string_view label) {
+  if (!state_) return not_offered();
+  auto number = state_->keys.generate(KeyPurpose::service_signature, algorithm, id, label);
+  if (!number) return number.error();
+  return ServiceKey(to_bytes(id), *number);
+}
+
 Result<crypto::PublicKey> Token::public_key_of(const ServiceKey& key) {
   if (!state_) return not_offered();
   return state_->operations.public_key(key.handle_);

@@ -105,10 +105,13 @@ class Token : public std::enable_shared_from_this<Token> {
 
   /// Finds the only object of this purpose with this CKA_ID; not_found when there is none, conflict when there are more.
   [[nodiscard]] virtual Result<ServiceKey> find_service_key(KeyPurpose purpose, ByteView id);
+  /// P-256, HMAC-SHA-256 or AES-256, by the purpose.
   [[nodiscard]] virtual Result<ServiceKey> generate_service_key(KeyPurpose purpose, ByteView id, std::string_view label);
-  [[nodiscard]] virtual Result<crypto::PublicKey> public_key_of(const ServiceKey& key);  ///< P-256 service keys
+  /// A key of the purpose service_signature, for certificates and what stands beside them: P-256 is all that anything else signs with.
+  [[nodiscard]] virtual Result<ServiceKey> generate_service_key(crypto::KeyAlgorithm algorithm, ByteView id, std::string_view label);
+  [[nodiscard]] virtual Result<crypto::PublicKey> public_key_of(const ServiceKey& key);  ///< of a pair
   [[nodiscard]] virtual Result<Bytes> sign(const ServiceKey& key, crypto::SignatureSuite suite,
-                                           ByteView digest);  ///< ECDSA, DER; verified with the public key
+                                           ByteView digest);  ///< DER for ECDSA; verified with the public key
   [[nodiscard]] virtual Result<Secret> hmac(const ServiceKey& key, ByteView data);                 ///< HMAC-SHA-256
   [[nodiscard]] virtual Result<Bytes> encrypt(const ServiceKey& key, ByteView plaintext,
                                               ByteView associated);  ///< AES-256-GCM: nonce | ct | tag

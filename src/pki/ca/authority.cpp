@@ -23,8 +23,6 @@ namespace {
 /// A session of the SAM's lasts two minutes at most.
 constexpr std::chrono::seconds longest_session{300};
 constexpr std::string_view release_operation = "release-certificate";
-/// ecdsa-with-SHA256 (RFC 5758, 3.2)
-constexpr std::string_view issuing_algorithm = "1.2.840.10045.4.3.2";
 
 std::string text_of(ByteView digest) { return encode_base64url(digest); }
 
@@ -76,7 +74,9 @@ Authority::Authority(AuthorityConfig config, Issuer issuer, OperatorGate& gate, 
       rehearsal_(std::move(rehearsal)) {}
 
 Result<std::unique_ptr<Authority>> Authority::open(AuthorityConfig config, Issuer issuer, OperatorGate& gate, Environment environment) {
-  auto rehearsal = crypto::SoftwareKey::generate();
+  // It signs with the issuer's suite, so that what is linted differs from what leaves in the signature alone. Of RSA keys any size will do.
+  const auto kind = issuer.signer->public_key().algorithm();
+  auto rehearsal = crypto::SoftwareKey::generate(crypto::is_rsa(kind) ? crypto::KeyAlgorithm::rsa2048 : kind);
   if (!rehearsal) return rehearsal.error();
   return std::unique_ptr<Authority>(
       new Authority(std::move(config), std::move(issuer), gate, std::move(environment), std::move(*rehearsal)));
@@ -208,6 +208,8 @@ Result<Authority::Subject> Authority::check_short_term(const ShortTermRequest& r
   return subject;
 }
 
+crypto::SignatureSuite Authority::issuing_suite() const noexcept { return suite_of(issuer_.signer->public_key()); }
+
 UnixTime Authority::end_of(std::chrono::seconds validity, crypto::KeyAlgorithm key, UnixTime begin) const {
   // The last second is part of the validity (RFC 5280, 4.1.2.5).
   const UnixTime wanted = std::min<UnixTime>(begin + validity - std::chrono::seconds(1), issuer_.facts.not_after);
@@ -258,9 +260,10 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
   if (auto statements = qc_statements(subject.profile->qc, subject.identity.serial_number))
     content.extensions.push_back(std::move(*statements));
 
-  const LintContext context{*subject.profile, subject.identity, issuer_.facts, subject.key, issuing_algorithm, config_.qualified};
+  const LintContext context{*subject.profile, subject.identity, issuer_.facts, subject.key, signature_oid(issuing_suite()),
+                            config_.qualified};
   for (const crypto::Signer* signer : {static_cast<const crypto::Signer*>(rehearsal_.get()), issuer_.signer.get()}) {
-    auto certificate = sign_certificate(content, *signer);
+    auto certificate = sign_certificate(content, *signer, issuing_suite());
     if (!certificate) return certificate.error();
     auto facts = crypto::inspect(*certificate);
     if (!facts) return facts.error();
@@ -401,9 +404,9 @@ Result<std::string> Authority::release(std::string_view operator_request) {
 }
 
 Result<crypto::Certificate> Authority::sign_responder(const CertificateTemplate& content, const crypto::PublicKey& key) const {
-  const ResponderLintContext context{issuer_.facts, key, config_.responder_validity, issuing_algorithm};
+  const ResponderLintContext context{issuer_.facts, key, config_.responder_validity, signature_oid(issuing_suite())};
   for (const crypto::Signer* signer : {static_cast<const crypto::Signer*>(rehearsal_.get()), issuer_.signer.get()}) {
-    auto certificate = sign_certificate(content, *signer);
+    auto certificate = sign_certificate(content, *signer, issuing_suite());
     if (!certificate) return certificate.error();
     auto facts = crypto::inspect(*certificate);
     if (!facts) return facts.error();
@@ -464,7 +467,7 @@ Result<crypto::Certificate> Authority::certify_unit(const crypto::PublicKey& key
   auto content = make_unit_template(profile, key, issuer_, config_.public_url, now, end_of(profile.validity, key.algorithm(), now));
   if (!content) return content.error();
   for (const crypto::Signer* signer : {static_cast<const crypto::Signer*>(rehearsal_.get()), issuer_.signer.get()}) {
-    auto certificate = sign_certificate(*content, *signer);
+    auto certificate = sign_certificate(*content, *signer, issuing_suite());
     if (!certificate) return certificate.error();
     auto facts = crypto::inspect(*certificate);
     if (!facts) return facts.error();

@@ -81,6 +81,7 @@ class Authority {
   [[nodiscard]] Result<crypto::Certificate> sign_responder(const CertificateTemplate& content, const crypto::PublicKey& key) const;
   [[nodiscard]] Result<crypto::Certificate> certify_unit(const crypto::PublicKey& key, const UnitProfile& profile) const;
   [[nodiscard]] Result<crypto::Certificate> certify(const Subject& subject) const;
+  [[nodiscard]] crypto::SignatureSuite issuing_suite() const noexcept;
   [[nodiscard]] UnixTime end_of(std::chrono::seconds validity, crypto::KeyAlgorithm key, UnixTime begin) const;
   Status store(const IssuedCertificate& row, const crypto::Certificate& certificate);
   void record_refusal(std::string_view actor, std::string_view key, const Error& error);

@@ -45,9 +45,10 @@ Result<Bytes> make_authority_request(const AuthorityName& name, const crypto::Si
   if (!subject) return subject.error();
   auto info = crypto::encode_csr_info(*subject, issuing.public_key());
   if (!info) return info.error();
-  auto signature = issuing.sign(issuing_suite, *info);
+  const auto suite = suite_of(issuing.public_key());
+  auto signature = issuing.sign(suite, *info);
   if (!signature) return signature.error();
-  return crypto::assemble_csr(*info, issuing_suite, *signature);
+  return crypto::assemble_csr(*info, suite, *signature);
 }
 
 Result<crypto::Certificate> certify_authority(ByteView request, std::chrono::days validity, const Issuer& root, std::string_view public_url,

@@ -51,14 +51,15 @@ Result<Bytes> sign_list(const ListContent& content, const Issuer& issuer) {
     if (!entry) return entry.error();
     entries.push_back(std::move(*entry));
   }
+  const auto suite = suite_of(issuer.signer->public_key());
   // RFC 5280, 5.1.2.6: without a revoked certificate the member is absent, not empty.
   const Bytes tbs =
-      der::sequence({der::integer(std::uint64_t{1}), crypto::algorithm_identifier(issuing_suite), issuer.facts.subject_der,
+      der::sequence({der::integer(std::uint64_t{1}), crypto::algorithm_identifier(suite), issuer.facts.subject_der,
                      der::time(content.this_update), der::time(content.next_update), entries.empty() ? Bytes{} : der::sequence(entries),
                      der::explicit_tag(0, encode_extensions(list_extensions(content, issuer)))});
-  auto signature = issuer.signer->sign(issuing_suite, tbs);
+  auto signature = issuer.signer->sign(suite, tbs);
   if (!signature) return signature.error();
-  Bytes list = crypto::assemble_signed(tbs, issuing_suite, *signature);
+  Bytes list = crypto::assemble_signed(tbs, suite, *signature);
   if (auto same = check_written(content, list); !same) return same.error();
   if (auto verified = crypto::verify_crl(list, issuer.certificate); !verified) return verified.error();
   return list;

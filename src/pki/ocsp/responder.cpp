@@ -25,9 +25,9 @@ Bytes nonce_extensions(ByteView nonce) {
 }
 
 /// OCSPResponse around a BasicOCSPResponse (RFC 6960, 4.2.1).
-Bytes encode_response(ByteView data, ByteView signature, const crypto::Certificate& certificate) {
-  const Bytes basic = der::sequence({data, crypto::algorithm_identifier(issuing_suite), der::bit_string(signature),
-                                     der::explicit_tag(0, der::sequence({certificate.der()}))});
+Bytes encode_response(ByteView data, crypto::SignatureSuite suite, ByteView signature, const crypto::Certificate& certificate) {
+  const Bytes basic = der::sequence(
+      {data, crypto::algorithm_identifier(suite), der::bit_string(signature), der::explicit_tag(0, der::sequence({certificate.der()}))});
   const Bytes bytes = der::sequence({der::oid("1.3.6.1.5.5.7.48.1.1"), der::octet_string(basic)});
   return der::sequence({der::enumerated(0), der::explicit_tag(0, bytes)});
 }
@@ -55,6 +55,7 @@ Responder::Responder(ResponderConfig config, const Issuer& issuer, crypto::Certi
       issuer_(issuer),
       certificate_(std::move(certificate)),
       signer_(std::move(signer)),
+      suite_(suite_of(signer_->public_key())),
       issuer_parts_(std::move(issuer_parts)),
       environment_(std::move(environment)),
       shelf_(config.preproduced) {}
@@ -115,7 +116,7 @@ std::optional<OcspReply> Responder::from_shelf(const crypto::OcspRequest& reques
   const UnixTime now = environment_.clock->now();
   const bool in_force = static_cast<bool>(environment_.clock->synchronised()) && answer->this_update <= now && now < answer->next_update;
   if (refused_by("ocsp.shelf.in_force", !in_force)) return std::nullopt;
-  return OcspReply{encode_response(answer->data, answer->signature, certificate()),
+  return OcspReply{encode_response(answer->data, suite_, answer->signature, certificate()),
                    OcspReply::Window{answer->this_update, answer->next_update}};
 }
 
@@ -159,9 +160,9 @@ Result<OcspReply> Responder::answer_live(const crypto::OcspRequest& request) {
   if (!read) return read.error();
 
   const Bytes data = encode_data(answers, request.nonce, *at);
-  auto signature = signer_->sign(issuing_suite, data);
+  auto signature = signer_->sign(suite_, data);
   if (!signature) return signature.error();
-  Bytes response = encode_response(data, *signature, at->certificate);
+  Bytes response = encode_response(data, suite_, *signature, at->certificate);
   auto parsed = crypto::parse_ocsp_response(response);
   if (!parsed) return parsed.error();
   if (parsed->certificates.size() != request.certificates.size() || parsed->nonce != request.nonce) {
@@ -209,7 +210,7 @@ Status Responder::produce(const std::vector<ShelfKey>& keys) {
       continue;
     }
     const Bytes data = encode_data({encode_single(certificate_id(key), OcspStatus::of(stored), *at)}, {}, *at);
-    auto signature = signer_->sign(issuing_suite, data);
+    auto signature = signer_->sign(suite_, data);
     if (!signature) return signature.error();
     shelf_.put(key, {data, std::move(*signature), at->now, at->next_update}, epoch);
   }

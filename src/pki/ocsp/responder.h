@@ -92,6 +92,7 @@ class Responder {
   mutable std::mutex mutex_;
   crypto::Certificate certificate_;
   std::shared_ptr<const crypto::Signer> signer_;
+  const crypto::SignatureSuite suite_;
   std::array<Bytes, ocsp_id_forms.size()> issuer_parts_;  ///< of CertIDs, by form
   Environment environment_;
   Shelf shelf_;

@@ -136,12 +136,13 @@ Result<Bytes> TimeStamping::grant(const crypto::TimestampRequest& request, ByteV
   const crypto::TimestampInfo info{policy_.oid,      request.imprint_der, std::move(*serial), generated_at,
                                    policy_.accuracy, request.nonce_der,   policy_.qualified};
   const Bytes info_der = crypto::encode_timestamp_info(info);
-  const Bytes attributes = crypto::timestamp_attributes(info_der, crypto::hash_of(issuing_suite), unit_);
-  auto signature = signer_->sign(issuing_suite, attributes);
+  const auto suite = suite_of(signer_->public_key());
+  const Bytes attributes = crypto::timestamp_attributes(info_der, crypto::hash_of(suite), unit_);
+  auto signature = signer_->sign(suite, attributes);
   if (!signature) return signature.error();
   std::vector<crypto::Certificate> certificates;
   if (request.certificate_requested) certificates = {unit_, issuer_.certificate};
-  Bytes response = crypto::timestamp_granted(info_der, attributes, issuing_suite, *signature, unit_, certificates);
+  Bytes response = crypto::timestamp_granted(info_der, attributes, suite, *signature, unit_, certificates);
   if (auto written = check_written(response, request_der, info, now); !written) return written.error();
   if (auto trusted = watch_clock(); refused_by("tsa.clock.still", !trusted)) return trusted.error();
   if (auto recorded = record(info, request, response); !recorded) return recorded.error();

@@ -100,6 +100,10 @@ KeyProfile profile_of(KeyPurpose purpose, KeyAlgorithm algorithm) {
       }
       return {purpose, "signer/", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, {CKM_ECDSA}, true, false, false};
     case KeyPurpose::service_signature:
+      // An authority signs with PSS alone (TS 119 312, 7.3: no new use of PKCS#1 v1.5).
+      if (crypto::is_rsa(algorithm)) {
+        return {purpose, "service-signature/", CKO_PRIVATE_KEY, CKK_RSA, CKM_RSA_PKCS_KEY_PAIR_GEN, {CKM_RSA_PKCS_PSS}, true, false, false};
+      }
       return {purpose, "service-signature/", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, {CKM_ECDSA}, true, false, false};
     case KeyPurpose::key_agreement:
       return {purpose, "key-agreement/", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, {CKM_ECDH1_DERIVE}, false, false, true};

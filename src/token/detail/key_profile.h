@@ -28,7 +28,7 @@ struct KeyProfile {
 };
 
 [[nodiscard]] inline bool is_pair(const KeyProfile& profile) noexcept { return profile.object_class == CKO_PRIVATE_KEY; }
-/// `algorithm` matters for signers' keys only: all others are P-256, HMAC-SHA-256 or AES-256.
+/// `algorithm` matters for keys that sign: all others are P-256, HMAC-SHA-256 or AES-256.
 [[nodiscard]] KeyProfile profile_of(KeyPurpose purpose, crypto::KeyAlgorithm algorithm = crypto::KeyAlgorithm::p256);
 
 /// The private or secret key's template. `stored`: a token object; else it ends with its session.

@@ -22,7 +22,8 @@ Status check_purpose(const HsmProfile& hsm, KeyPurpose purpose) {
 
 Status check_served(const HsmProfile& hsm, KeyPurpose purpose, crypto::KeyAlgorithm algorithm) {
   if (auto held = check_purpose(hsm, purpose); !held) return held;
-  if (refused_by("token.profile_algorithm", purpose == KeyPurpose::signer && !hsm.serves(algorithm))) {
+  const bool matters = purpose == KeyPurpose::signer || algorithm != crypto::KeyAlgorithm::p256;
+  if (refused_by("token.profile_algorithm", matters && !hsm.serves(algorithm))) {
     return Error{ErrorCode::unsupported, "the HSM profile " + hsm.name + " has no " + std::string(crypto::name_of(algorithm))};
   }
   return {};

@@ -1,6 +1,6 @@
 // One instance of Intaglio in a temporary folder, on free ports, with real tokens, databases and processes.
 import { spawn, spawnSync } from 'node:child_process';
-import { createWriteStream, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, createWriteStream, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -116,16 +116,17 @@ export class System {
   /**
    * Prepares and starts an instance.
    *   policy(document)   changes the policy document before the SAM seals it
+   *   examples           {'pki.toml': (text) => text}: changes an example configuration before anything is made from it
    *   configure          {sam|pki|ssa: (text) => text}: changes a configuration file
    *   environment        {sam|pki|ssa: {NAME: value}}: variables of the test flavour
    *   start              services to start, in this order
    *   folder             parent folder of the instance, for example a small tmpfs
    *   pages              the bundle of the signer's pages, to be served
    */
-  static async start({ policy, configure = {}, environment = {}, start = startOrder, folder = tmpdir(), pages } = {}) {
+  static async start({ policy, examples, configure = {}, environment = {}, start = startOrder, folder = tmpdir(), pages } = {}) {
     const system = new System(mkdtempSync(path.join(folder, 'intaglio-test-')));
     try {
-      system.#prepare(policy, pages);
+      system.#prepare(policy, examples, pages);
       for (const [name, change] of Object.entries(configure)) system.configure(name, change);
       for (const name of start) await system.startService(name, environment[name]);
     } catch (error) {
@@ -162,8 +163,16 @@ export class System {
     renameSync(this.path('clock.new'), this.path('clock'));
   }
 
-  #prepare(policy, pages) {
-    const words = ['--run', this.path('.'), '--init-only', '--free-ports', '--bin', binaries, '--deploy', path.join(repository, 'deploy')];
+  #prepare(policy, examples, pages) {
+    const deploy = examples ? `${this.root}.deploy` : path.join(repository, 'deploy');
+    if (examples) {
+      cpSync(path.join(repository, 'deploy'), deploy, { recursive: true });
+      for (const [name, change] of Object.entries(examples)) {
+        const file = path.join(deploy, 'examples', name);
+        writeFileSync(file, change(readFileSync(file, 'utf8')));
+      }
+    }
+    const words = ['--run', this.path('.'), '--init-only', '--free-ports', '--bin', binaries, '--deploy', deploy];
     if (policy) {
       const document = JSON.parse(readFileSync(path.join(repository, 'deploy/examples/policy.json'), 'utf8'));
       const file = `${this.root}.policy.json`;
@@ -293,7 +302,7 @@ export class System {
   async stop() {
     const results = await this.stopServices();
     const found = existsSync(this.root) ? this.findSecrets() : [];
-    if (!process.env.INTAGLIO_KEEP && existsSync(this.root)) rmSync(this.root, { recursive: true, force: true });
+    if (!process.env.INTAGLIO_KEEP) for (const folder of [this.root, `${this.root}.deploy`]) rmSync(folder, { recursive: true, force: true });
     if (found.length > 0) throw new Error(`secrets were left behind:\n${found.join('\n')}`);
     return results;
   }
