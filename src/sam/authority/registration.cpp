@@ -353,8 +353,7 @@ Status put_revocation_data(Core& core, ByteView crl) {
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     const auto news = core.revocations->take(transaction, core.sealer, *list);
     if (!news) return news.error();
-    if (!*news) return {};
-    for (const auto& revoked : list->revoked) {
+    for (const auto& revoked : *news) {
       auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
       if (!stored) return stored.error();
       if (!*stored) continue;
