@@ -415,7 +415,9 @@ void add_ra(CLI::App& program, const Clock& clock) {
     auto* app = ra->add_subcommand(name, about);
     add_operator(*app, options->operator_file);
     app->add_option("--signer", options->signer, "the signer's id")->required()->type_name("ID");
-    app->add_option("--identity", options->identity_file, "JSON: givenName, surname, country, serialNumber, optionally email")
+    app->add_option(
+           "--identity", options->identity_file,
+           "JSON: country, and givenName, surname, serialNumber, or organizationName, organizationIdentifier, or both; optionally email")
         ->required()
         ->type_name("FILE.json");
     app->add_option("--code-out", options->code_out, "write the activation code to this file, mode 0600; else it is shown")

@@ -66,7 +66,8 @@ TestPki::TestPki(UnixTime start, crypto::KeyAlgorithm authority_kind) : clock(st
 
 AuthorityConfig TestPki::authority_config() const {
   std::map<std::string, Profile, std::less<>> profiles;
-  for (const std::string name : {"natural-person", "natural-person-mixed", "natural-person-short-term"})
+  for (const std::string name :
+       {"natural-person", "natural-person-mixed", "natural-person-short-term", "legal-person", "legal-representative"})
     profiles.emplace(name, load_profile(name));
   return {std::move(profiles),   *crypto::AlgorithmPolicy::parse(file("/deploy/policies/algorithms-2026.json")),
           sam_key->public_key(), std::chrono::hours(24),

@@ -1,5 +1,6 @@
 // The parsers of the SAM itself: the first byte chooses one. What is read must be written back to the same bytes.
 #include "base/panic.h"
+#include "sam/authority/identity.h"
 #include "sam/authority/operator_request.h"
 #include "sam/factors/identity_link.h"
 #include "sam/factors/passkey_record.h"

@@ -46,7 +46,7 @@ Result<crypto::RevocationReason> asked_reason(const json::Value& payload) {
 Status check_subject(ByteView subject_der, const Identity& identity) {
   auto attributes = crypto::parse_name(subject_der);
   if (!attributes) return attributes.error();
-  std::vector<std::string_view> missing = {oid_country, oid_given_name, oid_surname, oid_serial_number};
+  std::vector<std::string_view> missing = attributes_of(identity.person);
   std::vector<std::string_view> seen;
   for (const crypto::NameAttribute& each : *attributes) {
     const bool foreign = identity.attribute(each.oid) != each.value;
@@ -160,6 +160,8 @@ Result<Authority::Subject> Authority::check_issue(const OperatorRequest& request
 }
 
 Status Authority::check_key(const Subject& subject) const {
+  if (refused_by("pki.issue.person", subject.identity.person != subject.profile->person))
+    return Error{ErrorCode::invalid_request, "the profile is for another kind of person than the identity's"};
   const auto& algorithms = subject.profile->key_algorithms;
   if (refused_by("pki.issue.profile_algorithm",
                  std::find(algorithms.begin(), algorithms.end(), subject.key.algorithm()) == algorithms.end())) {
@@ -257,7 +259,7 @@ Result<crypto::Certificate> Authority::certify(const Subject& subject) const {
     if (!config_.freshest.empty()) content.extensions.push_back(freshest_crl(config_.freshest));
   }
   if (!subject.profile->extended_key_usage.empty()) content.extensions.push_back(extended_key_usage(subject.profile->extended_key_usage));
-  if (auto statements = qc_statements(subject.profile->qc, subject.identity.serial_number))
+  if (auto statements = qc_statements(subject.profile->qc, subject.identity.semantics()))
     content.extensions.push_back(std::move(*statements));
 
   const LintContext context{*subject.profile, subject.identity, issuer_.facts, subject.key, signature_oid(issuing_suite()),

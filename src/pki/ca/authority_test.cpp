@@ -52,6 +52,52 @@ TEST_F(Issuance, GivesACertificateThatVerifiesUpToTheRoot) {
   EXPECT_FALSE(facts->qc.states(oid_qc_compliance));
 }
 
+/// A request for this person, whose CSR names what the record does.
+Material about(const TestPki& pki, const json::Value& record, const std::string& profile) {
+  Material material = pki.good();
+  const Identity identity = *Identity::parse(record);
+  std::vector<crypto::NameAttribute> subject;
+  for (const auto& [oid, value] : identity.attributes) subject.push_back({oid, value});
+  material.csr = make_csr(subject, *material.key);
+  material.request["csr_sha256"] = encode_base64url(crypto::sha256(material.csr));
+  material.request["identity"] = record;
+  material.request["profile"] = profile;
+  material.assertion["identity_sha256"] = encode_base64url(crypto::sha256(as_bytes(json::encode(record))));
+  return material;
+}
+
+const json::Value company = {{"organizationName", "Eksempel AS"}, {"organizationIdentifier", "NTRNO-123456789"}, {"country", "NO"}};
+
+json::Value representative() {
+  json::Value record = company;
+  record.update({{"givenName", "Kari"}, {"surname", "Nordmann"}, {"serialNumber", "PNONO-01017012345"}});
+  return record;
+}
+
+TEST_F(Issuance, OfAnOrganisationStatesWhatItIsAndOfWhichRegister) {
+  const auto seal = pki.issued(about(pki, company, "legal-person"));
+  EXPECT_EQ(seal.subject_attribute(oid_organisation_identifier), "NTRNO-123456789");
+  EXPECT_EQ(seal.subject_attribute(oid_common_name), "Eksempel AS");
+  EXPECT_FALSE(seal.subject_attribute(oid_serial_number));
+  EXPECT_EQ(crypto::inspect(seal)->qc.semantics, oid_legal_semantics);
+  const auto signature = pki.issued(about(pki, representative(), "legal-representative"));
+  EXPECT_EQ(signature.subject_attribute(oid_organisation), "Eksempel AS");
+  EXPECT_EQ(signature.subject_attribute(oid_common_name), "Kari Nordmann");
+  EXPECT_EQ(crypto::inspect(signature)->qc.semantics, oid_natural_semantics);
+}
+
+TEST_F(Issuance, IsUnderAProfileForSuchAPerson) {
+  for (const auto& [record, profile] : std::vector<std::pair<json::Value, std::string>>{{company, "natural-person"},
+                                                                                        {company, "legal-representative"},
+                                                                                        {representative(), "natural-person"},
+                                                                                        {representative(), "legal-person"},
+                                                                                        {pki.good().request["identity"], "legal-person"}}) {
+    const auto refused = pki.issue(about(pki, record, profile));
+    ASSERT_FALSE(refused) << profile;
+    EXPECT_EQ(refused.error().detail, "the profile is for another kind of person than the identity's");
+  }
+}
+
 TEST_F(Issuance, IsAuditedWithTheCertificate) {
   const Material material = pki.good();
   const auto certificate = pki.issued(material);

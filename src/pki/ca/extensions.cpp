@@ -145,9 +145,9 @@ ExtensionFacts validity_assured_short_term() { return extension(oid_short_term, 
 
 ExtensionFacts ocsp_no_check() { return extension("1.3.6.1.5.5.7.48.1.5", false, der::null()); }
 
-std::vector<std::string> expected_qc_statements(const QcProfile& profile, std::string_view serial_number) {
+std::vector<std::string> expected_qc_statements(const QcProfile& profile, std::optional<std::string_view> semantics) {
   std::vector<std::string> oids;
-  if (profile.semantics && is_natural_semantics(serial_number)) oids.emplace_back(oid_qc_syntax);
+  if (profile.semantics && semantics) oids.emplace_back(oid_qc_syntax);
   if (profile.compliance) oids.emplace_back(oid_qc_compliance);
   if (profile.sscd) oids.emplace_back(oid_qc_sscd);
   if (!profile.types.empty()) oids.emplace_back(oid_qc_type);
@@ -156,10 +156,10 @@ std::vector<std::string> expected_qc_statements(const QcProfile& profile, std::s
   return oids;
 }
 
-std::optional<ExtensionFacts> qc_statements(const QcProfile& profile, std::string_view serial_number) {
+std::optional<ExtensionFacts> qc_statements(const QcProfile& profile, std::optional<std::string_view> semantics) {
   std::vector<Bytes> statements;
-  for (const std::string& oid : expected_qc_statements(profile, serial_number)) {
-    if (oid == oid_qc_syntax) statements.push_back(statement(oid, der::sequence({der::oid(oid_natural_semantics)})));
+  for (const std::string& oid : expected_qc_statements(profile, semantics)) {
+    if (oid == oid_qc_syntax) statements.push_back(statement(oid, der::sequence({der::oid(*semantics)})));
     if (oid == oid_qc_compliance || oid == oid_qc_sscd) statements.push_back(statement(oid));
     if (oid == oid_qc_type) statements.push_back(statement(oid, type_info(profile.types)));
     if (oid == oid_qc_retention) statements.push_back(statement(oid, der::integer(*profile.retention_years)));

@@ -11,6 +11,7 @@
 namespace intaglio::pki {
 
 inline constexpr std::string_view oid_natural_semantics = "0.4.0.194121.1.1";  ///< EN 319 412-1, 5.1.3
+inline constexpr std::string_view oid_legal_semantics = "0.4.0.194121.1.2";    ///< EN 319 412-1, 5.1.4
 inline constexpr std::string_view oid_qc_syntax = "1.3.6.1.5.5.7.11.2";        ///< RFC 3739: id-qcs-pkixQCSyntax-v2
 inline constexpr std::string_view oid_qc_compliance = "0.4.0.1862.1.1";
 inline constexpr std::string_view oid_qc_retention = "0.4.0.1862.1.3";
@@ -49,10 +50,10 @@ inline constexpr std::string_view oid_any_policy = "2.5.29.32.0";
 [[nodiscard]] crypto::ExtensionFacts ocsp_no_check();  ///< RFC 6960, 4.2.2.2.1
 /// Nobody revokes the certificate, as it ends before anyone could (EN 319 412-1, 5.2); NULL, not critical.
 [[nodiscard]] crypto::ExtensionFacts validity_assured_short_term();
-/// What the profile states for this serialNumber; nothing when that is nothing.
-[[nodiscard]] std::optional<crypto::ExtensionFacts> qc_statements(const QcProfile& profile, std::string_view serial_number);
+/// What the profile states where the identifier has these semantics; nothing when that is nothing.
+[[nodiscard]] std::optional<crypto::ExtensionFacts> qc_statements(const QcProfile& profile, std::optional<std::string_view> semantics);
 /// The same as identifiers, for the linter.
-[[nodiscard]] std::vector<std::string> expected_qc_statements(const QcProfile& profile, std::string_view serial_number);
+[[nodiscard]] std::vector<std::string> expected_qc_statements(const QcProfile& profile, std::optional<std::string_view> semantics);
 
 /// Extension ::= SEQUENCE, and the Extensions of several.
 [[nodiscard]] Bytes encode_extensions(const std::vector<crypto::ExtensionFacts>& extensions);

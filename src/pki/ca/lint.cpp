@@ -68,11 +68,10 @@ bool times_utc(const CertificateFacts& c, const LintContext&) {
   return c.utc_times == (c.not_before < year_2050 && c.not_after < year_2050);
 }
 
-bool subject_complete(const CertificateFacts& c, const LintContext&) {
-  for (const auto oid : {oid_country, oid_given_name, oid_surname, oid_common_name, oid_serial_number}) {
-    if (values(c, oid).size() != 1) return false;
-  }
-  return true;
+bool subject_complete(const CertificateFacts& c, const LintContext& context) {
+  const auto& wanted = attributes_of(context.identity.person);
+  return values(c, oid_common_name).size() == 1 &&
+         std::all_of(wanted.begin(), wanted.end(), [&](std::string_view oid) { return values(c, oid).size() == 1; });
 }
 
 bool subject_of_profile(const CertificateFacts& c, const LintContext& context) {
@@ -92,12 +91,24 @@ bool string_types(const CertificateFacts& c, const LintContext&) {
   });
 }
 
-bool serial_number_semantics(const CertificateFacts& c, const LintContext& context) {
-  const auto found = values(c, oid_serial_number);
-  const bool natural = found.size() == 1 && is_natural_semantics(found.front());
-  if (context.profile.natural_semantics_only && !natural) return false;
-  return c.qc.semantics.has_value() == (context.profile.qc.semantics && natural) &&
-         (!c.qc.semantics || *c.qc.semantics == oid_natural_semantics);
+/// The semantics of the certificate's own identifier: serialNumber, or organizationIdentifier where there is no person beside it.
+std::optional<std::string_view> semantics_of(const CertificateFacts& c) {
+  const auto serial = values(c, oid_serial_number);
+  if (serial.size() == 1) return is_natural_semantics(serial.front()) ? std::optional(oid_natural_semantics) : std::nullopt;
+  const auto organisation = values(c, oid_organisation_identifier);
+  return organisation.size() == 1 && is_legal_semantics(organisation.front()) ? std::optional(oid_legal_semantics) : std::nullopt;
+}
+
+bool identifier_semantics(const CertificateFacts& c, const LintContext& context) {
+  const auto semantics = semantics_of(c);
+  if (context.profile.natural_semantics_only && semantics != oid_natural_semantics) return false;
+  if (!context.profile.qc.semantics || !semantics) return !c.qc.semantics;
+  return c.qc.semantics == *semantics;
+}
+
+bool organisation_identified(const CertificateFacts& c, const LintContext&) {
+  const auto found = values(c, oid_organisation_identifier);
+  return std::all_of(found.begin(), found.end(), is_legal_semantics);
 }
 
 bool key_is_the_asserted(const CertificateFacts& c, const LintContext& context) { return c.spki == context.key.spki(); }
@@ -188,9 +199,7 @@ bool extended_usage(const CertificateFacts& c, const LintContext& context) {
 }
 
 bool statements_of_profile(const CertificateFacts& c, const LintContext& context) {
-  const auto found = values(c, oid_serial_number);
-  const std::string serial_number = found.empty() ? std::string() : found.front();
-  if (as_set(c.qc.statements) != as_set(expected_qc_statements(context.profile.qc, serial_number))) return false;
+  if (as_set(c.qc.statements) != as_set(expected_qc_statements(context.profile.qc, semantics_of(c)))) return false;
   std::vector<std::string> types;
   for (const std::string& type : context.profile.qc.types) types.push_back(qc_type_oid(type).value_or(""));
   return c.qc.types == types && c.qc.retention_years == context.profile.qc.retention_years && not_critical(c, oid_statements);
@@ -221,11 +230,12 @@ const std::vector<LintRule>& lint_rules() {
       {"validity lies within the issuer's", "RFC 5280, 4.1.2.5", validity_ordered},
       {"validity is not longer than the profile's", "the certificate profile", validity_of_profile},
       {"times are UTCTime until 2049", "RFC 5280, 4.1.2.5", times_utc},
-      {"subject holds country, given name, surname, common name and serial number once", "EN 319 412-2, NAT-4.2.4", subject_complete},
+      {"subject holds the attributes of such a person once", "EN 319 412-2, NAT-4.2.4; EN 319 412-3, LEG-4.2.1", subject_complete},
       {"subject holds the profile's attributes in its order", "EN 319 412-2, 4.2.4", subject_of_profile},
       {"subject is the recorded identity", "EN 319 411-1, 6.2.2", subject_is_the_identity},
       {"strings are UTF8String, country and serial number PrintableString", "RFC 5280, 4.1.2.4 and appendix A", string_types},
-      {"serialNumber semantics are stated exactly when they hold", "EN 319 412-1, 5.1.3", serial_number_semantics},
+      {"the identifier's semantics are stated exactly when they hold", "EN 319 412-1, 5.1.3 and 5.1.4", identifier_semantics},
+      {"organizationIdentifier says of which register it is", "EN 319 412-1, 5.1.4; EN 319 412-3, LEG-4.2.1", organisation_identified},
       {"key is the asserted one", "TS 119 431-1, GEN-6.2.1-08", key_is_the_asserted},
       {"key algorithm is one of the profile's", "TS 119 312, 8.4", key_of_profile},
       {"each extension stands once", "RFC 5280, 4.2", extensions_once},

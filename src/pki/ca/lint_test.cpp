@@ -60,17 +60,22 @@ TEST_F(Lint, NoticesTheBreachOfEveryRule) {
   expect_broken("validity lies within the issuer's", [](auto& c, auto&) { std::swap(c.not_before, c.not_after); });
   expect_broken("validity is not longer than the profile's", [](auto& c, auto&) { c.not_after += std::chrono::days(1); });
   expect_broken("times are UTCTime until 2049", [](auto& c, auto&) { c.utc_times = false; });
-  expect_broken("subject holds country",
+  expect_broken("subject holds the attributes of such a person",
                 [](auto& c, auto&) { std::erase_if(c.subject, [](auto& part) { return part.oid == oid_surname; }); });
-  expect_broken("subject holds country", [](auto& c, auto&) { c.subject.push_back(c.subject.front()); });
+  expect_broken("subject holds the attributes of such a person", [](auto& c, auto&) { c.subject.push_back(c.subject.front()); });
   expect_broken("subject holds the profile's attributes in its order", [](auto& c, auto&) { std::swap(c.subject[0], c.subject[1]); });
   expect_broken("subject is the recorded identity", [](auto& c, auto&) { c.subject[1].value = "Ola"; });
   expect_broken("strings are UTF8String", [](auto& c, auto&) { c.subject[1].string_tag = 20; });
   expect_broken("strings are UTF8String", [](auto& c, auto&) { c.subject[0].string_tag = 12; });
-  expect_broken("serialNumber semantics are stated exactly when they hold", [](auto& c, auto&) { c.qc.semantics.reset(); });
-  expect_broken("serialNumber semantics are stated exactly when they hold", [](auto& c, auto& p) {
+  expect_broken("the identifier's semantics are stated exactly when they hold", [](auto& c, auto&) { c.qc.semantics.reset(); });
+  expect_broken("the identifier's semantics are stated exactly when they hold",
+                [](auto& c, auto&) { c.qc.semantics = std::string(oid_legal_semantics); });
+  expect_broken("the identifier's semantics are stated exactly when they hold", [](auto& c, auto& p) {
     p.natural_semantics_only = true;
     c.subject.back().value = "opaque";
+  });
+  expect_broken("organizationIdentifier says of which register it is", [](auto& c, auto&) {
+    c.subject.push_back({std::string(oid_organisation_identifier), "123456789", 12});
   });
   expect_broken("key is the asserted one", [](auto& c, auto&) { c.spki = (*crypto::SoftwareKey::generate())->public_key().spki(); });
   expect_broken("key algorithm is one of the profile's", [](auto&, auto& p) { p.key_algorithms = {crypto::KeyAlgorithm::rsa3072}; });

@@ -116,9 +116,20 @@ Result<Profile> parse_profile(std::string_view name, std::string_view text, bool
     if (!oid) members.refuse(oid.error().detail);
     if (oid) profile.subject.push_back(std::move(*oid));
   }
-  const std::string semantics = members.text("serial_number");
-  if (semantics != "natural" && semantics != "natural-or-opaque") members.refuse("serial_number is natural or natural-or-opaque");
-  profile.natural_semantics_only = semantics == "natural";
+  const auto names = [&](std::string_view oid) {
+    return std::find(profile.subject.begin(), profile.subject.end(), oid) != profile.subject.end();
+  };
+  profile.person = !names(oid_organisation) ? Person::natural : names(oid_given_name) ? Person::representative : Person::legal;
+  const auto& wanted = attributes_of(profile.person);
+  if (profile.subject.size() != wanted.size() + 1 || !names(oid_common_name) || !std::all_of(wanted.begin(), wanted.end(), names))
+    members.refuse("subject has not, once each, the attributes of a natural person, of one for an organisation, or of an organisation");
+  if (names(oid_serial_number)) {
+    const std::string semantics = members.text("serial_number");
+    if (semantics != "natural" && semantics != "natural-or-opaque") members.refuse("serial_number is natural or natural-or-opaque");
+    profile.natural_semantics_only = semantics == "natural";
+  } else if (json::member(*object, "serial_number") != nullptr) {
+    members.refuse("serial_number is of natural persons");
+  }
   for (const std::string& algorithm : members.texts("key_algorithms")) {
     auto parsed = crypto::parse_key_algorithm(algorithm);
     if (!parsed) members.refuse("key algorithm " + algorithm + " is not known");

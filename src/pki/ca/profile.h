@@ -8,13 +8,14 @@
 
 #include "crypto/algorithms.h"
 #include "crypto/inspection.h"
+#include "pki/ca/identity.h"
 
 namespace intaglio::pki {
 
 /// What a profile states in QcStatements (EN 319 412-5). Nothing of it is a claim of qualification unless `compliance` or
 /// `sscd` is true.
 struct QcProfile {
-  bool semantics;   ///< the natural person's semantics, when the serialNumber has that form (EN 319 412-1, 5.1.3)
+  bool semantics;   ///< those of the person's identifier, when it has that form (EN 319 412-1, 5.1.3 and 5.1.4)
   bool compliance;  ///< QcCompliance, 4.2.1
   bool sscd;        ///< QcSSCD, 4.2.2
   std::vector<std::string> types;                        ///< QcType, 4.2.3: esign, eseal, web
@@ -25,8 +26,9 @@ struct QcProfile {
 /// A certificate profile: data, read from deploy/profiles/*.json.
 struct Profile {
   std::string name;
+  Person person;                     ///< whom it is for, by the attributes of its subject
   std::vector<std::string> subject;  ///< attribute types in the order in which they are written, dotted
-  bool natural_semantics_only;       ///< serialNumber must have the form of EN 319 412-1, 5.1.3
+  bool natural_semantics_only;       ///< serialNumber must have the form of EN 319 412-1, 5.1.3; false without one
   std::vector<crypto::KeyAlgorithm> key_algorithms;
   std::chrono::seconds validity;
   /// Never revoked: valid for a day at most, with the extension validity-assured-short-term and without revocation data (EN 319 412-1, 5.2).

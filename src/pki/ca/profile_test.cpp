@@ -38,6 +38,9 @@ TEST(Profiles, AreRefusedWithTheirNameWhenSomethingIsNotKnown) {
       {"subject", R"(["favouriteColour"])"},
       {"subject", R"("countryName")"},
       {"serial_number", R"("whatever")"},
+      {"subject", R"(["countryName", "givenName", "surname", "commonName"])"},
+      {"subject", R"(["countryName", "givenName", "surname", "commonName", "serialNumber", "serialNumber"])"},
+      {"subject", R"(["countryName", "organizationName", "organizationIdentifier", "commonName"])"},
       {"key_algorithms", R"(["rsa1024"])"},
       {"validity_days", "0"},
       {"key_usage", "[]"},
@@ -76,7 +79,8 @@ TEST(Identities, AreNamesCountryAndSerialNumberAndNothingElse) {
       {"givenName", "Ελένη"}, {"surname", "Παπαδοπούλου"}, {"country", "GR"}, {"serialNumber", "PNOGR-123"}, {"email", "e@example.gr"}};
   const auto identity = Identity::parse(good);
   ASSERT_TRUE(identity) << identity.error().detail;
-  EXPECT_EQ(identity->common_name(), "Ελένη Παπαδοπούλου");
+  EXPECT_EQ(identity->attribute(oid_common_name), "Ελένη Παπαδοπούλου");
+  EXPECT_EQ(identity->person, Person::natural);
   EXPECT_EQ(identity->digest, crypto::sha256(as_bytes(json::encode(good))));
   for (const auto& [member, value] : std::vector<std::pair<std::string, std::string>>{{"country", "gr"},
                                                                                       {"country", "GRC"},
@@ -88,6 +92,37 @@ TEST(Identities, AreNamesCountryAndSerialNumberAndNothingElse) {
     json::Value bad = good;
     bad[member] = value;
     EXPECT_FALSE(Identity::parse(bad)) << member << "=" << value;
+  }
+}
+
+TEST(Identities, MayBeOfAnOrganisationOrOfSomebodyWhoActsForIt) {
+  const json::Value organisation = {{"organizationName", "Eksempel AS"}, {"organizationIdentifier", "NTRNO-123456789"}, {"country", "NO"}};
+  const auto legal = Identity::parse(organisation);
+  ASSERT_TRUE(legal) << legal.error().detail;
+  EXPECT_EQ(legal->person, Person::legal);
+  EXPECT_EQ(legal->attribute(oid_common_name), "Eksempel AS");
+  EXPECT_EQ(legal->semantics(), oid_legal_semantics);
+  json::Value both = organisation;
+  both.update({{"givenName", "Kari"}, {"surname", "Nordmann"}, {"serialNumber", "PNONO-1"}});
+  const auto representative = Identity::parse(both);
+  ASSERT_TRUE(representative) << representative.error().detail;
+  EXPECT_EQ(representative->person, Person::representative);
+  EXPECT_EQ(representative->attribute(oid_common_name), "Kari Nordmann");
+  EXPECT_EQ(representative->semantics(), oid_natural_semantics);
+  for (const auto* missing : {"organizationName", "organizationIdentifier", "country"}) {
+    json::Value bad = organisation;
+    bad.erase(missing);
+    EXPECT_FALSE(Identity::parse(bad)) << missing;
+  }
+  for (const auto* missing : {"organizationName", "organizationIdentifier", "givenName", "surname", "serialNumber"}) {
+    json::Value bad = both;
+    bad.erase(missing);
+    EXPECT_FALSE(Identity::parse(bad)) << missing;
+  }
+  for (const auto* identifier : {"123456789", "XXXNO-1", "NTRno-1", "NTRNO-", ""}) {
+    json::Value bad = organisation;
+    bad["organizationIdentifier"] = identifier;
+    EXPECT_FALSE(Identity::parse(bad)) << identifier;
   }
 }
 
@@ -112,7 +147,7 @@ TEST(Extensions, ReadBackAsTheyWereWritten) {
                          authority_key_identifier(Bytes(20, 7)), basic_constraints(3),
                          certificate_policies({{"2.999.1", {"https://pki.example/cps"}}, {"2.999.2", {}}}),
                          extended_key_usage({"1.3.6.1.5.5.7.3.9"}), crl_distribution_point("http://a/b.crl"),
-                         authority_information_access("http://o", "http://c"), ocsp_no_check(), *qc_statements(qc, "PNOGR-123")}},
+                         authority_information_access("http://o", "http://c"), ocsp_no_check(), *qc_statements(qc, oid_natural_semantics)}},
                        *key);
   ASSERT_TRUE(certificate) << certificate.error().detail;
   const auto facts = crypto::inspect(*certificate);
@@ -139,9 +174,9 @@ TEST(Extensions, ReadBackAsTheyWereWritten) {
 }
 
 TEST(Extensions, WithoutAnythingToStateHaveNoQcStatements) {
-  EXPECT_FALSE(qc_statements(QcProfile{true, false, false, {}, std::nullopt, {}}, "opaque-17"));
-  EXPECT_TRUE(qc_statements(QcProfile{true, false, false, {}, std::nullopt, {}}, "PNOGR-1"));
-  EXPECT_FALSE(qc_statements(QcProfile{false, false, false, {}, std::nullopt, {}}, "PNOGR-1"));
+  EXPECT_FALSE(qc_statements(QcProfile{true, false, false, {}, std::nullopt, {}}, std::nullopt));
+  EXPECT_TRUE(qc_statements(QcProfile{true, false, false, {}, std::nullopt, {}}, oid_natural_semantics));
+  EXPECT_FALSE(qc_statements(QcProfile{false, false, false, {}, std::nullopt, {}}, oid_natural_semantics));
 }
 
 TEST(SerialNumbers, AreTwentyPositiveOctetsThatDiffer) {

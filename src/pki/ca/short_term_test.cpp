@@ -111,7 +111,8 @@ TEST_F(ShortTerm, IsNotForKeysThatStay) {
 }
 TEST_F(ShortTerm, LastsADayAtMost) {
   const auto text = [](const std::string& validity) {
-    return R"({"subject":["countryName"],"serial_number":"natural","key_algorithms":["p256"],)" + validity +
+    return R"({"subject":["countryName","givenName","surname","commonName","serialNumber"],"serial_number":"natural","key_algorithms":["p256"],)" +
+           validity +
            R"(,"key_usage":["nonRepudiation"],"extended_key_usage":[],"policies":[{"oid":"2.999.1"}],"qc_statements":{"semantics":true,)"
            R"("compliance":false,"sscd":false,"types":[],"pds":[]}})";
   };

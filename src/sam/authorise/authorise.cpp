@@ -9,6 +9,7 @@
 #include "sam/authorise/authorisation_record.h"
 #include "sam/authorise/kept_approval.h"
 #include "sam/authorise/wrapped_keys.h"
+#include "sam/authority/identity.h"
 #include "sam/authority/voiding.h"
 #include "sam/sign/lock_shares.h"
 
@@ -179,19 +180,12 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   const auto algorithm = static_cast<crypto::KeyAlgorithm>(transaction.suites.front());
   const auto& owner = proven->signer().id;
 
-  auto identity_value = json::parse(proven->signer().identity);
-  if (!identity_value) return refuse_uncharged(identity_value.error());
-  Bytes subject;
-  {
-    const auto text = [&](std::string_view name) { return identity_value->value(std::string(name), std::string()); };
-    auto encoded = crypto::encode_name({{"2.5.4.6", text("country")},
-                                        {"2.5.4.42", text("givenName")},
-                                        {"2.5.4.4", text("surname")},
-                                        {"2.5.4.5", text("serialNumber")},
-                                        {"2.5.4.3", text("givenName") + " " + text("surname")}});
-    if (!encoded) return refuse_uncharged(encoded.error());
-    subject = std::move(*encoded);
-  }
+  auto recorded = json::parse(proven->signer().identity);
+  if (!recorded) return refuse_uncharged(recorded.error());
+  auto identity = parse_identity(*recorded);
+  if (!identity) return refuse_uncharged(identity.error());
+  const auto subject = identity->subject_der();
+  if (!subject) return refuse_uncharged(subject.error());
 
   // The ticket is consumed and the key's name is known to the database before the token makes anything.
   auto claimed = core.database.write([&](storage::Transaction& write) -> Status {
@@ -205,7 +199,7 @@ Result<protocol::KeyGenerated> generate_key(Core& core, std::string_view sap_mes
   if (!claimed) return refuse_uncharged(claimed.error());
 
   fault_point("sam.key.claimed");
-  auto made = make_key(core, *profile, *proven, *key_id, algorithm, subject);
+  auto made = make_key(core, *profile, *proven, *key_id, algorithm, *subject);
   const auto now = core.clock->now();
   const auto spki_digest = made ? encode_base64url(made->public_key.thumbprint()) : std::string();
   auto stored = !made ? Status(made.error()) : core.database.write([&](storage::Transaction& write) -> Status {

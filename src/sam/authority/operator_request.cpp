@@ -37,32 +37,4 @@ Result<OperatorRequest> verify_operator_request(const Core& core, std::string_vi
       .by = by->id, .rid = std::move(*rid), .ends = issued + request_lifetime + clock_tolerance, .body = std::move(*body)};
 }
 
-Result<IdentityRecord> parse_identity(const json::Value& identity) {
-  if (!identity.is_object()) return malformed("identity must be an object");
-  for (const auto& [name, value] : identity.items()) {
-    if (name != "givenName" && name != "surname" && name != "country" && name != "serialNumber" && name != "email")
-      return malformed("identity has the unknown member " + name);
-  }
-  auto given_name = json::text_member(identity, "givenName", 64);
-  auto surname = json::text_member(identity, "surname", 64);
-  auto country = json::text_member(identity, "country", 2);
-  auto serial = json::text_member(identity, "serialNumber", 64);
-  if (!given_name || !surname || !country || !serial) return malformed("identity needs givenName, surname, country and serialNumber");
-  if (const auto* email = json::member(identity, "email");
-      email != nullptr && (!email->is_string() || email->get_ref<const std::string&>().size() > 254)) {
-    return malformed("identity.email is a text of at most 254 characters");
-  }
-  const auto is_letter = [](char c) { return c >= 'A' && c <= 'Z'; };
-  if (country->size() != 2 || !is_letter((*country)[0]) || !is_letter((*country)[1]))
-    return malformed("identity.country is two capital letters (ISO 3166-1)");
-  // The order and the attributes of a natural person: EN 319 412-2, 4.2.4.
-  auto subject = crypto::encode_name({{"2.5.4.6", *country},
-                                      {"2.5.4.42", *given_name},
-                                      {"2.5.4.4", *surname},
-                                      {"2.5.4.5", *serial},
-                                      {"2.5.4.3", *given_name + " " + *surname}});
-  if (!subject) return malformed(subject.error().detail);
-  return IdentityRecord{.canonical = json::encode(identity), .subject_der = std::move(*subject)};
-}
-
 }  // namespace intaglio::sam

@@ -15,12 +15,4 @@ struct OperatorRequest {
 /// not_authorised unless the operator is in the policy, signed this, for this `op`, within the last 10 minutes.
 [[nodiscard]] Result<OperatorRequest> verify_operator_request(const Core& core, std::string_view compact, std::string_view op);
 
-/// The identity record in an operator's request: canonical JSON and the subject Name made from it. Members givenName,
-/// surname, country (two letters), serialNumber; email is optional and never in the certificate.
-struct IdentityRecord {
-  std::string canonical;
-  Bytes subject_der;
-};
-[[nodiscard]] Result<IdentityRecord> parse_identity(const json::Value& identity);
-
 }  // namespace intaglio::sam

@@ -6,6 +6,7 @@
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
 #include "crypto/revocation.h"
+#include "sam/authority/identity.h"
 #include "sam/authority/operator_request.h"
 #include "sam/authority/revoked_keys.h"
 #include "sam/authority/voiding.h"
@@ -66,16 +67,12 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
   if (refused_by("sam.bind.crl", core.revocations->contains(leaf))) return refuse("the certificate is revoked");
   if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))
     return policy;
-  auto identity = json::parse(signer.identity);
+  auto recorded = json::parse(signer.identity);
+  if (!recorded) return recorded.error();
+  auto identity = parse_identity(*recorded);
   if (!identity) return identity.error();
-  // The person in the identity record is the subject of the certificate (LNK-6.2.2-05).
-  const auto equal = [&](std::string_view oid, const std::string& member) {
-    const auto value = leaf.subject_attribute(oid);
-    return value.has_value() && *value == identity->value(member, std::string());
-  };
-  const bool subject_equal =
-      equal("2.5.4.6", "country") && equal("2.5.4.42", "givenName") && equal("2.5.4.4", "surname") && equal("2.5.4.5", "serialNumber");
-  if (refused_by("sam.bind.subject", !subject_equal)) return refuse("the certificate's subject is not the identity record's person");
+  if (refused_by("sam.bind.subject", !identity->is_named_by(leaf.subject_der())))
+    return refuse("the certificate's subject is not the identity record's person");
   return {};
 }
 

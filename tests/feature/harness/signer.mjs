@@ -179,12 +179,12 @@ export class Signer {
     return { opened, message: await this.message(opened, await this.factors(opened), options) };
   }
 
-  /** Registered, enrolled, with a certified key: {credential, chain, algorithm}. */
-  async ready({ officer = new Officer(this.client.system), algorithm = 'p256', profile = this.profile } = {}) {
-    await this.enrol(await officer.createSigner(this.id, identityOf(this.id)));
+  /** Registered under the identity record, enrolled, with a key that is certified under a profile of the PKI: {credential, chain, algorithm}. */
+  async ready({ officer = new Officer(this.client.system), algorithm = 'p256', profile = this.profile, record = identityOf(this.id), certificate } = {}) {
+    await this.enrol(await officer.createSigner(this.id, record));
     this.algorithm = algorithm;
     this.credential = await this.generateKey({ algorithm, profile });
-    this.chain = await officer.certify(this.credential, identityOf(this.id));
+    this.chain = await officer.certify(this.credential, record, certificate && { profile: certificate });
     return this;
   }
 
