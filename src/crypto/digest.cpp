@@ -4,13 +4,41 @@
 
 namespace intaglio::crypto {
 
-Sha256Digest sha256(ByteView data) {
+namespace {
+
+/// True once this thread's context is gone: what still runs then, as the destructor of a static object, gets one of its own.
+thread_local bool context_gone = false;
+
+struct KeptContext {
+  detail::DigestContext context{EVP_MD_CTX_new()};
+  ~KeptContext() { context_gone = true; }
+};
+
+Sha256Digest sha256_on(EVP_MD_CTX* context, std::initializer_list<ByteView> pieces) noexcept {
+  const EVP_MD* const algorithm = detail::message_digest(HashAlgorithm::sha256);
   Sha256Digest out{};
-  if (EVP_Digest(data.data(), data.size(), out.data(), nullptr, detail::message_digest(HashAlgorithm::sha256), nullptr) != 1) {
-    panic("SHA-256 failed");
-  }
+  bool good = context != nullptr && EVP_DigestInit_ex2(context, algorithm, nullptr) == 1;
+  for (const auto piece : pieces) good = good && EVP_DigestUpdate(context, piece.data(), piece.size()) == 1;
+  good = good && EVP_DigestFinal_ex(context, out.data(), nullptr) == 1;
+  // The state after the last block is the digest, which may be a key: beginning anew overwrites it.
+  if (!good || EVP_DigestInit_ex2(context, algorithm, nullptr) != 1) panic("SHA-256 failed");
   return out;
 }
+
+}  // namespace
+
+namespace detail {
+
+Sha256Digest sha256_of(std::initializer_list<ByteView> pieces) noexcept {
+  if (context_gone) return sha256_on(DigestContext(EVP_MD_CTX_new()).get(), pieces);
+  // Making a context costs more than hashing a short message.
+  thread_local const KeptContext kept;
+  return sha256_on(kept.context.get(), pieces);
+}
+
+}  // namespace detail
+
+Sha256Digest sha256(ByteView data) { return detail::sha256_of({data}); }
 
 Bytes digest(HashAlgorithm hash, ByteView data) {
   Bytes out(digest_length(hash));
@@ -20,7 +48,7 @@ Bytes digest(HashAlgorithm hash, ByteView data) {
 
 struct Hasher::State {
   HashAlgorithm hash;
-  std::unique_ptr<EVP_MD_CTX, detail::Freed<EVP_MD_CTX_free>> context;
+  detail::DigestContext context;
 };
 
 Hasher::Hasher(HashAlgorithm hash) : state_(std::make_unique<State>(State{hash, {}})) {

@@ -1,8 +1,8 @@
 #include "crypto/symmetric.h"
 
 #include <openssl/core_names.h>
-#include <openssl/kdf.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/check.h"
@@ -13,34 +13,43 @@ namespace intaglio::crypto {
 namespace {
 
 using MacContext = std::unique_ptr<EVP_MAC_CTX, detail::Freed<EVP_MAC_CTX_free>>;
-using KdfContext = std::unique_ptr<EVP_KDF_CTX, detail::Freed<EVP_KDF_CTX_free>>;
 
 constexpr std::size_t key_size = 32, nonce_size = 12, tag_size = 16, counter_size = 16;
+constexpr std::size_t sha256_size = 32, sha256_block = 64;
 
 /// OSSL_PARAM takes writable text, which no function that we call writes.
 char* text(const char* constant) noexcept { return const_cast<char*>(constant); }
 void* bytes(ByteView view) noexcept { return const_cast<std::uint8_t*>(detail::data_or_empty(view)); }
 
-/// A context whose digest is chosen already: copying it saves the fetch that setting the digest costs.
-EVP_MAC_CTX* make_hmac_model(const char* digest) noexcept {
+EVP_MAC_CTX* make_hmac_sha1() noexcept {
   EVP_MAC* hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
   EVP_MAC_CTX* model = EVP_MAC_CTX_new(hmac);
   EVP_MAC_free(hmac);
-  const std::array<OSSL_PARAM, 2> parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, text(digest), 0),
+  const std::array<OSSL_PARAM, 2> parameters{OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, text("SHA1"), 0),
                                              OSSL_PARAM_construct_end()};
   const std::array<std::uint8_t, 1> placeholder{};
   if (model == nullptr || EVP_MAC_init(model, placeholder.data(), placeholder.size(), parameters.data()) != 1) panic("no HMAC");
   return model;
 }
 
-void hmac(const EVP_MAC_CTX* model, ByteView key, ByteView data, std::span<std::uint8_t> out) noexcept {
-  const MacContext context(EVP_MAC_CTX_dup(model));
-  std::size_t written = 0;
-  if (!context || EVP_MAC_init(context.get(), detail::data_or_empty(key), key.size(), nullptr) != 1 ||
-      EVP_MAC_update(context.get(), data.data(), data.size()) != 1 || EVP_MAC_final(context.get(), out.data(), &written, out.size()) != 1 ||
-      written != out.size()) {
-    panic("HMAC failed");
+/// RFC 2104 over the pieces, one after another. On the thread's digest context, since OpenSSL's HMAC allocates and copies
+/// contexts for each message, which costs several times the hashing of a short one. The second and third piece may be empty.
+Sha256Digest hmac_of(ByteView key, ByteView first, ByteView second = {}, ByteView third = {}) noexcept {
+  std::array<std::uint8_t, sha256_block> block{};
+  if (key.size() > block.size()) {
+    auto shorter = detail::sha256_of({key});
+    std::copy(shorter.begin(), shorter.end(), block.begin());
+    wipe(shorter);
+  } else {
+    std::copy(key.begin(), key.end(), block.begin());
   }
+  for (auto& octet : block) octet ^= 0x36U;
+  auto inner = detail::sha256_of({block, first, second, third});
+  for (auto& octet : block) octet ^= 0x36U ^ 0x5cU;
+  const auto out = detail::sha256_of({block, inner});
+  wipe(block);
+  wipe(inner);
+  return out;
 }
 
 }  // namespace
@@ -48,31 +57,37 @@ void hmac(const EVP_MAC_CTX* model, ByteView key, ByteView data, std::span<std::
 namespace detail {
 
 void hmac_sha1(ByteView key, ByteView data, std::span<std::uint8_t> out) noexcept {
-  static const EVP_MAC_CTX* const model = make_hmac_model("SHA1");
-  hmac(model, key, data, out);
+  static const EVP_MAC_CTX* const model = make_hmac_sha1();
+  // Copying a context whose digest is chosen already saves the fetch that setting the digest costs.
+  const MacContext context(EVP_MAC_CTX_dup(model));
+  std::size_t written = 0;
+  if (!context || EVP_MAC_init(context.get(), data_or_empty(key), key.size(), nullptr) != 1 ||
+      EVP_MAC_update(context.get(), data.data(), data.size()) != 1 || EVP_MAC_final(context.get(), out.data(), &written, out.size()) != 1 ||
+      written != out.size()) {
+    panic("HMAC failed");
+  }
 }
 
 }  // namespace detail
 
-Sha256Digest hmac_sha256(ByteView key, ByteView data) {
-  static const EVP_MAC_CTX* const model = make_hmac_model("SHA2-256");
-  Sha256Digest out{};
-  hmac(model, key, data, out);
-  return out;
-}
+Sha256Digest hmac_sha256(ByteView key, ByteView data) { return hmac_of(key, data); }
 
 Secret hkdf_sha256(ByteView key, ByteView salt, ByteView info, std::size_t length) {
-  static EVP_KDF* const hkdf = EVP_KDF_fetch(nullptr, "HKDF", nullptr);
-  const KdfContext context(EVP_KDF_CTX_new(hkdf));
-  const std::array<OSSL_PARAM, 5> parameters{
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, text("SHA2-256"), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, bytes(key), key.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, bytes(salt), salt.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, bytes(info), info.size()),
-      OSSL_PARAM_construct_end(),
-  };
+  if (length == 0 || length > 255 * sha256_size) panic("HKDF of a length outside RFC 5869, 2.3");
+  // No salt is one of zeros (2.2), and HMAC fills a key up with zeros: the empty one serves.
+  auto extracted = hmac_of(salt, key);
   Secret out = Secret::of_size(length);
-  if (!context || EVP_KDF_derive(context.get(), out.writable().data(), length, parameters.data()) != 1) panic("HKDF failed");
+  auto rest = out.writable();
+  Sha256Digest block{};
+  for (std::uint8_t count = 1; !rest.empty(); ++count) {
+    const ByteView before = count == 1 ? ByteView() : ByteView(block);
+    block = hmac_of(extracted, before, info, ByteView(&count, 1));
+    const auto taken = std::min(rest.size(), block.size());
+    std::copy_n(block.begin(), taken, rest.begin());
+    rest = rest.subspan(taken);
+  }
+  wipe(extracted);
+  wipe(block);
   return out;
 }
 

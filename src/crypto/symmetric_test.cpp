@@ -1,7 +1,12 @@
 #include "crypto/symmetric.h"
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <rapidcheck/gtest.h>
+
+#include <memory>
+#include <thread>
 
 #include "crypto/random.h"
 #include "crypto/test_support.h"
@@ -27,6 +32,24 @@ TEST(Digest, OfPiecesIsTheDigestOfTheWhole) {
   EXPECT_EQ(hasher.finish(), digest(HashAlgorithm::sha512, as_bytes("abc")));
 }
 
+/// Hashes when its thread ends.
+struct HashingAtTheEnd {
+  Sha256Digest* digest = nullptr;
+  ~HashingAtTheEnd() {
+    if (digest != nullptr) *digest = sha256(as_bytes("abc"));
+  }
+};
+
+TEST(Digest, IsServedToDestructorsAtTheEndOfAThread) {
+  Sha256Digest last{};
+  std::thread([&] {
+    thread_local HashingAtTheEnd made_before_the_first_digest;
+    made_before_the_first_digest.digest = &last;
+    (void)sha256({});
+  }).join();
+  EXPECT_EQ(last, sha256(as_bytes("abc")));
+}
+
 TEST(Hmac, AgreesWithRfc4231) {
   EXPECT_EQ(encode_hex(hmac_sha256(Bytes(20, 0x0b), as_bytes("Hi There"))),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
@@ -45,6 +68,34 @@ TEST(Hkdf, AgreesWithRfc5869) {
   EXPECT_EQ(encode_hex(first.reveal()), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
   const Secret third = hkdf_sha256(Bytes(22, 0x0b), {}, {}, 42);
   EXPECT_EQ(encode_hex(third.reveal()), "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
+}
+
+RC_GTEST_PROP(Hmac, AgreesWithOpensslWhateverTheLengths, (const Bytes& key, const Bytes& data)) {
+  const Bytes long_key(key.size() * 7, 0x5a);
+  for (const Bytes& used : {key, long_key}) {
+    Sha256Digest expected{};
+    std::size_t written = 0;
+    const std::uint8_t none = 0;
+    RC_ASSERT(EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, used.empty() ? &none : used.data(), used.size(), data.data(),
+                        data.size(), expected.data(), expected.size(), &written) != nullptr);
+    RC_ASSERT(hmac_sha256(used, data) == expected);
+  }
+}
+
+RC_GTEST_PROP(Hkdf, AgreesWithOpensslWhateverTheLengths, (const Bytes& salt, const Bytes& info)) {
+  const auto length = *rc::gen::inRange<std::size_t>(1, 300);
+  const Bytes key(*rc::gen::inRange<std::size_t>(1, 200), 0x0b);
+  const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr),
+                                                                            &EVP_PKEY_CTX_free);
+  Bytes expected(length);
+  std::size_t written = length;
+  RC_ASSERT(EVP_PKEY_derive_init(context.get()) == 1 && EVP_PKEY_CTX_set_hkdf_md(context.get(), EVP_sha256()) == 1);
+  RC_ASSERT(EVP_PKEY_CTX_set1_hkdf_key(context.get(), key.data(), static_cast<int>(key.size())) == 1);
+  if (!salt.empty()) RC_ASSERT(EVP_PKEY_CTX_set1_hkdf_salt(context.get(), salt.data(), static_cast<int>(salt.size())) == 1);
+  if (!info.empty()) RC_ASSERT(EVP_PKEY_CTX_add1_hkdf_info(context.get(), info.data(), static_cast<int>(info.size())) == 1);
+  RC_ASSERT(EVP_PKEY_derive(context.get(), expected.data(), &written) == 1);
+  const Secret derived = hkdf_sha256(key, salt, info, length);
+  RC_ASSERT(to_bytes(derived.reveal()) == expected);
 }
 
 TEST(Gcm, OpensTheVectorsOfNistAndOfTheSpecification) {

@@ -3,11 +3,13 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "crypto/algorithms.h"
+#include "crypto/digest.h"
 
 /// What the sources of this room share: owners of OpenSSL handles, and algorithms fetched once for the life of the process
 /// (an implicit fetch at each call costs more than a SHA-256 of a short message).
@@ -24,11 +26,15 @@ struct Freed {
 using KeyHandle = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Freed<EVP_CIPHER_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using BioHandle = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 
 [[nodiscard]] const EVP_MD* message_digest(HashAlgorithm hash) noexcept;
 [[nodiscard]] const EVP_CIPHER* aes256_gcm() noexcept;
 [[nodiscard]] const EVP_CIPHER* aes256_wrap() noexcept;
+
+/// SHA-256 of the pieces, one after another, on a context that the thread keeps and that holds nothing of them afterwards.
+[[nodiscard]] Sha256Digest sha256_of(std::initializer_list<ByteView> pieces) noexcept;
 
 /// HMAC-SHA-1 for one-time passwords alone (RFC 6238); `out` has 20 bytes.
 void hmac_sha1(ByteView key, ByteView data, std::span<std::uint8_t> out) noexcept;
