@@ -108,7 +108,8 @@ Status harden_process() {
 // NOLINTBEGIN(cert-dcl54-cpp, misc-new-delete-overloads)
 void operator delete(void* block) noexcept {
   if (block == nullptr) return;
-  OPENSSL_cleanse(block, ::malloc_usable_size(block));
+  // Of the C library, which the compiler keeps too, and which writes wide words where OPENSSL_cleanse writes single ones.
+  ::explicit_bzero(block, ::malloc_usable_size(block));
   std::free(block);
 }
 void operator delete(void* block, std::size_t) noexcept { ::operator delete(block); }
