@@ -103,6 +103,22 @@ TEST(Jws, RefusesCorrectlySignedHeadersThatSayAnythingElse) {
   EXPECT_FALSE(verify_jws(signed_with_header(*key, {{"alg", "ES256"}, {"typ", nullptr}}), "", key->public_key()));
 }
 
+TEST(Jws, OfTheSameHeaderIsReadTheSameAndOfAnotherAnew) {
+  const auto of = [](const json::Value& header) { return encode_base64url(as_bytes(json::encode(header))) + ".e30.AA"; };
+  const json::Value first{{"alg", "ES256"}, {"typ", "a+jwt"}, {"kid", "k"}};
+  const json::Value second{{"alg", "ES256"}, {"typ", "b+jwt"}, {"kid", "k"}};
+  const json::Value refused{{"alg", "ES256"}, {"typ", "a+jwt"}, {"kid", "k"}, {"crit", {"b64"}}};
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(peek_jws_header(of(first))->typ, "a+jwt");
+    EXPECT_EQ(peek_jws_header(of(first))->typ, "a+jwt");
+    EXPECT_FALSE(peek_jws_header(of(refused)));
+    EXPECT_FALSE(peek_jws_header(of(refused)));
+    EXPECT_EQ(peek_jws_header(of(second))->typ, "b+jwt");
+    EXPECT_EQ(peek_jws_header(of(second))->kid, "k");
+    EXPECT_FALSE(peek_jws_header(".e30.AA"));
+  }
+}
+
 TEST(Jwk, IsThatOfRfc7517AndHashesAsRfc7638Says) {
   const std::string_view rfc7517 =
       R"({"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"})";

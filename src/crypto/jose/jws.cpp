@@ -8,9 +8,9 @@ namespace intaglio::crypto {
 namespace {
 
 constexpr std::string_view es256 = "ES256";
-constexpr std::size_t coordinate_size = 32, max_jwk_size = 1024;
+constexpr std::size_t coordinate_size = 32, max_jwk_size = 1024, max_kept_header = 512;
 
-Result<JwsHeader> parse_jws_header(std::string_view part) {
+Result<JwsHeader> parse_new_header(std::string_view part) {
   const auto header = detail::parse_header(part, {"alg", "typ", "kid"});
   if (!header) return header.error();
   auto alg = json::text_member(*header, "alg", 16);
@@ -28,6 +28,20 @@ Result<JwsHeader> parse_jws_header(std::string_view part) {
     parsed.kid = std::move(*kid);
   }
   return parsed;
+}
+
+/// The tokens of one maker have one header, and several readers ask for it: each thread keeps the last one that it read, under its
+/// whole text. What was refused is read anew.
+Result<JwsHeader> parse_jws_header(std::string_view part) {
+  struct Read {
+    std::string part;
+    JwsHeader header;
+  };
+  thread_local Read last;
+  if (!part.empty() && part == last.part) return last.header;
+  auto header = parse_new_header(part);
+  if (header && part.size() <= max_kept_header) last = {std::string(part), *header};
+  return header;
 }
 
 }  // namespace
