@@ -6,6 +6,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <map>
+#include <mutex>
 
 #include "base/check.h"
 
@@ -44,11 +45,40 @@ struct Metrics::State {
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
 Metrics::~Metrics() = default;
 
+namespace {
+
+/// The series of one listener that have counted already: finding one by its labels costs more than counting.
+class Series {
+ public:
+  struct One {
+    prometheus::Counter* answers;
+    prometheus::Histogram* durations;
+  };
+  template <typename Make>
+  One find(std::string_view pattern, unsigned status, Make make) {
+    const std::lock_guard lock(mutex_);
+    auto& of_status = known_[status];
+    const auto found = of_status.find(pattern);
+    return found != of_status.end() ? found->second : of_status.emplace(pattern, make()).first->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<unsigned, std::map<std::string, One, std::less<>>> known_;
+};
+
+}  // namespace
+
 http::Observer Metrics::observer(const std::string& listener) {
-  return [state = state_.get(), listener](std::string_view pattern, unsigned status, std::chrono::steady_clock::duration took) {
-    const std::string route(pattern.empty() ? "none" : pattern);
-    state->answers.Add({{"listener", listener}, {"route", route}, {"status", std::to_string(status)}}).Increment();
-    state->durations.Add({{"listener", listener}, {"route", route}}, buckets).Observe(std::chrono::duration<double>(took).count());
+  return [state = state_.get(), listener, series = std::make_shared<Series>()](std::string_view pattern, unsigned status,
+                                                                               std::chrono::steady_clock::duration took) {
+    const auto [answers, durations] = series->find(pattern, status, [&] {
+      const std::string route(pattern.empty() ? "none" : pattern);
+      return Series::One{&state->answers.Add({{"listener", listener}, {"route", route}, {"status", std::to_string(status)}}),
+                         &state->durations.Add({{"listener", listener}, {"route", route}}, buckets)};
+    });
+    answers->Increment();
+    durations->Observe(std::chrono::duration<double>(took).count());
   };
 }
 
