@@ -42,7 +42,7 @@ struct StoredKey {
 /// The key records. Owner and certificate are found by blind indexes: the database alone tells no one's keys.
 class KeyStore {
  public:
-  explicit KeyStore(std::shared_ptr<const sealed::Sealer> sealer) : sealer_(std::move(sealer)) {}
+  explicit KeyStore(std::shared_ptr<const sealed::Sealer> sealer);
 
   /// Of a snapshot, which may be older than the latest commit: for what decides nothing.
   [[nodiscard]] Result<std::optional<StoredKey>> find_in_snapshot(storage::Reader& reader, const KeyId& key) const;
@@ -62,7 +62,9 @@ class KeyStore {
  private:
   [[nodiscard]] Result<StoredKey> opened(const std::string& id, std::uint64_t version, ByteView sealed) const;
   [[nodiscard]] Bytes certificate_index(const KeyRecord& record) const;
+  class OpenedRows;
   std::shared_ptr<const sealed::Sealer> sealer_;
+  std::shared_ptr<OpenedRows> opened_rows_;
 };
 
 }  // namespace intaglio::custody
