@@ -100,6 +100,12 @@ Result<Opened> open_all(const Settings& settings) {
   auto sam = protocol::wire::connect(settings.sam);
   if (!sam) return sam.error();
   opened.sam = intaglio::ssa::perhaps_lying(std::move(*sam));
+  if (settings.external_ca) {
+    auto authority = open_external_ca(*settings.external_ca, opened.database, opened.clock);
+    if (!authority) return authority.error();
+    opened.authority = std::move(*authority);
+    return opened;
+  }
   auto pki = outbound::HttpClient::create(settings.pki);
   if (!pki) return pki.error();
   opened.authority = registration::make_pki_client(std::move(*pki), settings.pki_base_url);
@@ -170,7 +176,7 @@ struct Watch {
 void push_revocation_data(const Opened& opened) {
   for (const auto& crl : {opened.authority->root_crl(), opened.authority->current_crl()}) {
     if (!crl) {
-      log::refusal("revocation.not_fetched", crl.error());
+      if (crl.error().code != ErrorCode::unsupported) log::refusal("revocation.not_fetched", crl.error());
     } else if (const auto told = opened.sam->put_revocation_data(*crl); !told) {
       log::refusal("revocation.not_taken", told.error());
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "address.h"
 #include "metrics/metrics.h"
 
 namespace intaglio::apps::ssa {
@@ -17,18 +18,6 @@ std::string base_url(config::Section& section, std::string_view key, std::string
     section.refuse(key, "must be https://host or https://host:port, without a path");
   }
   return url;
-}
-
-/// host:port of an http or https address, in lower case, as outbound::HttpClientConfig has it.
-std::string host_of(std::string_view url) {
-  const bool plain = url.starts_with("http://");
-  const auto begin = url.find("://");
-  auto host = begin == std::string_view::npos ? std::string() : std::string(url.substr(begin + 3));
-  host = host.substr(0, host.find('/'));
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (host.find(':', host.starts_with('[') ? host.find(']') : 0) == std::string::npos) host += plain ? ":80" : ":443";
-  return host;
 }
 
 void read_service(config::Document& document, Settings& settings) {
@@ -226,7 +215,10 @@ Settings read(config::Document& document, bool described) {
   read_stores(document, settings);
   read_sam(document, settings);
   read_pages(document, settings, described);
-  read_pki(document, settings);
+  const bool external = root.has("external_ca");
+  if (external && root.has("pki")) root.refuse("pki", "stands beside [external_ca]: certificates come from one of them");
+  if (described || external) settings.external_ca = read_external_ca(document);
+  if (described || !external) read_pki(document, settings);
   auto oauth = document.section("oauth", "The authorization server for signature applications.");
   settings.access_token_life = oauth.seconds("access_token_seconds", "Life of an access token.", {60, 86400}, 3600);
   settings.max_assertion_life = oauth.seconds("max_assertion_seconds", "Longest life of a client assertion (RFC 7523).", {10, 3600}, 300);

@@ -8,6 +8,7 @@
 #include "audit/log.h"
 #include "base/clock.h"
 #include "config/document.h"
+#include "external_ca.h"
 #include "http/server.h"
 #include "oauth/client.h"
 #include "outbound/http_client.h"
@@ -33,6 +34,7 @@ struct Settings {
   std::filesystem::path softhsm_conf;  ///< empty: what the environment says
   std::string access_token_key, checkpoint_key;
   protocol::wire::ClientConfig sam;
+  std::optional<ExternalCaSettings> external_ca;  ///< in place of the PKI below
   outbound::HttpClientConfig pki;
   std::string pki_base_url;
   std::string timestamp_url;  ///< empty: signatures/timestamp is not offered

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,13 +20,13 @@ class CertificationAuthority {
                                                          ByteView csr) = 0;
   /// DER, leaf first, for a one-time key: on the SAM's word alone, which is verified there.
   [[nodiscard]] virtual Result<std::vector<Bytes>> issue_short_term(std::string_view key_assertion, ByteView csr) = 0;
-  /// The CRL that names the revoked certificate, DER.
-  [[nodiscard]] virtual Result<Bytes> revoke(std::string_view operator_request) = 0;
+  /// The CRL that names the revoked certificate, DER; nothing when it is revoked and the authority's list does not say so yet.
+  [[nodiscard]] virtual Result<std::optional<Bytes>> revoke(std::string_view operator_request) = 0;
   /// Ends a hold; the CRL that names the certificate no more, DER.
   [[nodiscard]] virtual Result<Bytes> release(std::string_view operator_request) = 0;
   /// The CRL in force, DER.
   [[nodiscard]] virtual Result<Bytes> current_crl() = 0;
-  /// The root's CRL in force, DER: it says whether the issuing CA is revoked.
+  /// The root's CRL in force, DER: it says whether the issuing CA is revoked. `unsupported` where there is none.
   [[nodiscard]] virtual Result<Bytes> root_crl() = 0;
 };
 

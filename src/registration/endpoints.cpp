@@ -207,15 +207,14 @@ Response Endpoints::revoke(const Request& request) const {
   if (!key) return refuse(request, key.error());
   const auto crl = parts_.authority->revoke(asked->compact);
   if (!crl) return refuse(request, crl.error());
-  const auto told = parts_.sam->put_revocation_data(*crl);
+  const auto told = *crl ? parts_.sam->put_revocation_data(**crl) : Status(Error{ErrorCode::busy, "the CA's list does not name it yet"});
+  // The certificate is revoked and the SAM does not know: the key stops the short way, and the list follows with the next push.
+  const auto stopped = told ? Status() : parts_.sam->suspend_key(*key, "revocation");
   parts_.credential_changed(*key);
-  if (!told) {
-    // The certificate is revoked and the SAM does not know: the key stops the short way, and the list follows with the next push.
-    if (const auto suspended = parts_.sam->suspend_key(*key, "revocation"); !suspended) {
-      log::refusal("registration.key_not_stopped", suspended.error(), {{"request", request.request_id}, {"credential", key->text()}});
-    }
-    return refuse(request, told.error());
+  if (!stopped) {
+    log::refusal("registration.key_not_stopped", stopped.error(), {{"request", request.request_id}, {"credential", key->text()}});
   }
+  if (!told && (*crl || !stopped)) return refuse(request, told.error());
   note("registration.certificate_revoked", request, *asked, *key);
   return json_of({{"credentialID", key->text()}, {"state", "revoked"}});
 }

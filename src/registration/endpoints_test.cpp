@@ -123,10 +123,10 @@ class FakeAuthority final : public CertificationAuthority {
   Result<std::vector<Bytes>> issue_short_term(std::string_view, ByteView) override {
     return Error{ErrorCode::internal, "a call that this test does not expect"};
   }
-  Result<Bytes> revoke(std::string_view request) override {
+  Result<std::optional<Bytes>> revoke(std::string_view request) override {
     revoked.emplace_back(request);
     if (failure) return *failure;
-    return to_bytes("list");
+    return unlisted ? std::optional<Bytes>() : to_bytes("list");
   }
   Result<Bytes> release(std::string_view request) override {
     released.emplace_back(request);
@@ -139,6 +139,7 @@ class FakeAuthority final : public CertificationAuthority {
   std::vector<std::array<std::string, 3>> issued;
   std::vector<std::string> revoked, released;
   std::optional<Error> failure;
+  bool unlisted = false;
 };
 
 class RegistrationTest : public testing::Test {
@@ -336,6 +337,16 @@ TEST_F(RegistrationTest, AKeyIsSuspendedWhenTheSamDidNotTakeTheRevocation) {
   const auto jws = request("revoke-certificate", {{"key", "key-1"}, {"serial", "01"}});
   EXPECT_EQ(post("/ra/v1/revocations", jws).status, 400U);
   EXPECT_EQ(sam_->calls, (std::vector<std::string>{"crl list", "suspend key-1 revocation"}));
+}
+
+TEST_F(RegistrationTest, ARevocationThatNoListShowsYetStopsTheKeyAtOnce) {
+  authority_->unlisted = true;
+  const auto jws = request("revoke-certificate", {{"key", "key-1"}, {"serial", "01"}});
+  EXPECT_EQ(post("/ra/v1/revocations", jws).body, R"({"credentialID":"key-1","state":"revoked"})");
+  EXPECT_EQ(sam_->calls, std::vector<std::string>{"suspend key-1 revocation"});
+  EXPECT_EQ(changed_, std::vector<std::string>{"key-1"});
+  sam_->failure = Error{ErrorCode::conflict, "not assigned"};
+  EXPECT_EQ(post("/ra/v1/revocations", jws).status, 503U) << "the key may sign still: the operator must know";
 }
 
 TEST_F(RegistrationTest, AReleaseReachesTheAuthorityAndThenTheSam) {

@@ -46,6 +46,14 @@ CREATE TABLE registration_key_requests (
   certificates BLOB NOT NULL,
   created INTEGER NOT NULL
 );
+)sql"},
+                                                      {2, R"sql(
+CREATE TABLE registration_operator_requests (
+  operator TEXT NOT NULL,
+  rid TEXT NOT NULL,
+  seen INTEGER NOT NULL,
+  PRIMARY KEY (operator, rid)
+);
 )sql"}};
   return series;
 }

@@ -73,7 +73,11 @@ class PkiClient final : public CertificationAuthority {
     return certificates_in(client_.post_json(base_url_ + "/pki/v1/short-term-certificates", json::encode(request)));
   }
 
-  Result<Bytes> revoke(std::string_view operator_request) override { return change_status("/pki/v1/revocations", operator_request); }
+  Result<std::optional<Bytes>> revoke(std::string_view operator_request) override {
+    auto crl = change_status("/pki/v1/revocations", operator_request);
+    if (!crl) return crl.error();
+    return std::optional<Bytes>(std::move(*crl));
+  }
 
   Result<Bytes> release(std::string_view operator_request) override { return change_status("/pki/v1/releases", operator_request); }
 

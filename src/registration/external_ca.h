@@ -1,0 +1,32 @@
+#pragma once
+
+#include "crypto/cmp/client.h"
+#include "registration/authority.h"
+#include "registration/key_requests.h"
+#include "registration/operator_gate.h"
+
+namespace intaglio::registration {
+
+struct ExternalCaConfig {
+  std::string url;           ///< where CMP messages are posted (RFC 6712)
+  std::string crl_url;       ///< the issuing CA's complete list
+  std::string root_crl_url;  ///< the root's; empty: there is none
+  crypto::PublicKey sam_identity;  ///< the only key whose assertions are believed
+  std::chrono::seconds assertion_max_age;
+};
+struct ExternalCaParts {
+  std::shared_ptr<OperatorGate> gate;
+  std::shared_ptr<KeyRequests> requests;
+  outbound::HttpClient messages;  ///< for `url`: answers bounded by max_cmp_message_bytes, connections not kept
+  outbound::HttpClient lists;     ///< for the lists
+  crypto::CmpWait wait;
+  std::shared_ptr<const Clock> clock;
+};
+
+/// Somebody else's certification authority by CMP. It knows neither our operators nor the SAM: their word is verified here, before it is
+/// asked anything, and what it issues is judged before it is kept (crypto/cmp). One-time keys are not certified there (`unsupported`).
+/// Refused: `configuration` when `cmp` is not a whole configuration.
+[[nodiscard]] Result<std::shared_ptr<CertificationAuthority>> make_external_ca(ExternalCaConfig config, crypto::CmpConfig cmp,
+                                                                               ExternalCaParts parts);
+
+}  // namespace intaglio::registration

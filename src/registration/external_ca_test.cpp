@@ -1,0 +1,295 @@
+#include "registration/external_ca.h"
+
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "crypto/cmp/test_responder.h"
+#include "crypto/jose/jws.h"
+#include "http/server.h"
+#include "storage/test_support.h"
+
+namespace intaglio::registration {
+namespace {
+
+namespace der = crypto::der;
+using crypto::testing::CmpResponder;
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) panic(result.error().detail.c_str());
+  return std::move(*result);
+}
+
+const json::Value identity = {{"givenName", "Ann"}, {"surname", "Example"}, {"country", "DE"}, {"serialNumber", "PNODE-42"}};
+
+Bytes subject_of(const std::string& serial) {
+  return must(crypto::encode_name(
+      {{"2.5.4.6", "DE"}, {"2.5.4.42", "Ann"}, {"2.5.4.4", "Example"}, {"2.5.4.3", "Ann Example"}, {"2.5.4.5", serial}}));
+}
+
+/// A complete list (RFC 5280, 5.1) that names these serial numbers.
+Bytes make_list(const crypto::testing::CmpIdentity& issuer, const std::vector<Bytes>& serials) {
+  const auto at = from_unix_seconds(CmpResponder::start);
+  std::vector<Bytes> entries;
+  for (const auto& serial : serials) entries.push_back(der::sequence({serial, der::time(at)}));
+  const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
+  const Bytes number = der::sequence({der::oid("2.5.29.20"), der::octet_string(der::integer(std::uint64_t{7}))});
+  std::vector<Bytes> members{der::integer(std::uint64_t{1}), algorithm, issuer.certificate.subject_der(), der::time(at),
+                             der::time(at + std::chrono::hours(24))};
+  if (!entries.empty()) members.push_back(der::sequence(entries));
+  members.push_back(der::explicit_tag(0, der::sequence({number})));
+  const Bytes tbs = der::sequence(members);
+  return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256,
+                                 must(issuer.key->sign(crypto::SignatureSuite::ecdsa_sha256, tbs)));
+}
+
+/// The registration's side with a CA that speaks CMP over HTTP on this host; a test spoils one member of what is asked.
+class ExternalCaTest : public testing::Test {
+ protected:
+  ExternalCaTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-ca-test-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
+    folder_ = pattern;
+    database_ = must(storage::test::open_database(folder_ / "ra.db"));
+    if (!database_->migrate(migrations())) panic("the tables were not made");
+    http::ListenerConfig listener;
+    listener.tls = false;
+    listener.workers = 1;
+    server_ = must(http::Server::start(listener, [this](const http::Request& request) { return answer(request); }));
+    outbound::HttpClientConfig outside;
+    outside.allowed = {"127.0.0.1:" + std::to_string(server_->port())};
+    outside.allow_plain_loopback = true;
+    outside.keep_connections = false;
+    const auto client = must(outbound::HttpClient::create(outside));
+    const std::string base = "http://127.0.0.1:" + std::to_string(server_->port());
+    requests_ = std::make_shared<KeyRequests>(database_, clock_);
+    const auto gate = std::make_shared<OperatorGate>(OperatorGate::Operators{{"ra-1", operator_key_->public_key()}},
+                                                     std::chrono::seconds(300), database_, clock_);
+    ca_ = must(make_external_ca({base + "/pkix", base + "/list", "", sam_key_->public_key(), std::chrono::seconds(86400)},
+                                responder_.client_config(), {gate, requests_, client, client, [](std::chrono::seconds) {}, clock_}));
+    csr_ = make_csr("PNODE-42");
+    if (!requests_->keep({must(KeyId::parse("key-1")), csr_, "assertion"}, must(SignerId::parse("alice")))) panic("no request kept");
+    request_ = {{"op", "issue-certificate"}, {"rid", "r-1"},    {"iat", CmpResponder::start},
+                {"signer", "alice"},         {"key", "key-1"},  {"csr_sha256", encode_base64url(crypto::sha256(csr_))},
+                {"identity", identity},      {"profile", "any"}};
+    assertion_ = {{"signer", "alice"},
+                  {"key", "key-1"},
+                  {"spki_sha256", encode_base64url(key_->public_key().thumbprint())},
+                  {"identity_sha256", encode_base64url(crypto::sha256(as_bytes(json::encode(identity))))},
+                  {"iat", CmpResponder::start}};
+  }
+  ~ExternalCaTest() override {
+    server_->stop(std::chrono::seconds(1));
+    ca_.reset();
+    requests_.reset();
+    database_.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  [[nodiscard]] Bytes make_csr(const std::string& serial) const {
+    const Bytes info = must(crypto::encode_csr_info(subject_of(serial), key_->public_key()));
+    return must(
+        crypto::assemble_csr(info, crypto::SignatureSuite::ecdsa_sha256, must(key_->sign(crypto::SignatureSuite::ecdsa_sha256, info))));
+  }
+  [[nodiscard]] http::Response answer(const http::Request& request) {
+    if (request.path == "/list")
+      return {.status = 200, .content_type = "application/pkix-crl", .body = std::string(as_text(list_)), .headers = {}};
+    content_types_.push_back(request.headers.at("content-type"));
+    const auto said = responder_.answer(as_bytes(request.body));
+    return {.status = status_, .content_type = answer_type_, .body = said ? std::string(as_text(*said)) : std::string(), .headers = {}};
+  }
+  [[nodiscard]] Result<std::vector<Bytes>> issue() {
+    const auto request = must(crypto::make_jws(*request_signer_, "intaglio-ra+jwt", "ra-1", json::encode(request_)));
+    const auto assertion = must(crypto::make_jws(*assertion_signer_, "intaglio-key+jwt", "sam", json::encode(assertion_)));
+    return ca_->issue(request, assertion, csr_);
+  }
+  /// Issues and keeps, as the endpoint does.
+  crypto::Certificate issued() {
+    const auto path = must(issue());
+    if (!requests_->issued(must(KeyId::parse("key-1")), path)) panic("not kept");
+    return must(crypto::Certificate::parse_der(path.front()));
+  }
+  [[nodiscard]] std::string change(const std::string& op, const std::string& serial, const std::string& reason = "keyCompromise") {
+    const json::Value payload = {
+        {"op", op},        {"rid", "r-" + std::to_string(++changes_)}, {"iat", CmpResponder::start}, {"key", "key-1"}, {"serial", serial},
+        {"reason", reason}};
+    return must(crypto::make_jws(*request_signer_, "intaglio-ra+jwt", "ra-1", json::encode(payload)));
+  }
+  /// Nothing was asked of the CA, and this is why.
+  void expect_refused(ErrorCode code, std::string_view words) {
+    const auto path = issue();
+    ASSERT_FALSE(path);
+    EXPECT_EQ(path.error().code, code) << path.error().detail;
+    EXPECT_NE(path.error().detail.find(words), std::string::npos) << path.error().detail;
+    EXPECT_TRUE(responder_.asked.empty());
+  }
+
+  CmpResponder responder_;
+  std::filesystem::path folder_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(from_unix_seconds(CmpResponder::start));
+  std::shared_ptr<crypto::SoftwareKey> operator_key_ = must(crypto::SoftwareKey::generate()),
+                                       sam_key_ = must(crypto::SoftwareKey::generate()), key_ = must(crypto::SoftwareKey::generate()),
+                                       request_signer_ = operator_key_, assertion_signer_ = sam_key_;
+  std::shared_ptr<storage::Database> database_;
+  std::shared_ptr<KeyRequests> requests_;
+  std::unique_ptr<http::Server> server_;
+  std::shared_ptr<CertificationAuthority> ca_;
+  Bytes csr_, list_;
+  unsigned status_ = 200;
+  std::string answer_type_ = "application/pkixcmp";
+  std::vector<std::string> content_types_;
+  json::Value request_, assertion_;
+  int changes_ = 100;
+};
+
+TEST_F(ExternalCaTest, WhatOperatorAndSamAgreeOnIsCertifiedByTheCa) {
+  const auto path = issue();
+  ASSERT_TRUE(path) << path.error().detail;
+  ASSERT_EQ(path->size(), 2U);
+  EXPECT_EQ(must(crypto::Certificate::parse_der(path->front())).subject_der(), subject_of("PNODE-42"));
+  EXPECT_EQ(content_types_, std::vector<std::string>(2, "application/pkixcmp")) << "p10cr and certConf";
+}
+
+TEST_F(ExternalCaTest, AnOperatorsRequestIsTakenOnce) {
+  ASSERT_TRUE(issue());
+  responder_.asked.clear();
+  expect_refused(ErrorCode::replayed, "used before");
+}
+
+TEST_F(ExternalCaTest, AKeyIsCertifiedOnce) {
+  static_cast<void>(issued());
+  responder_.asked.clear();
+  request_["rid"] = "r-2";
+  expect_refused(ErrorCode::conflict, "has a certificate already");
+}
+
+TEST_F(ExternalCaTest, ARequestThatTheOperatorDidNotSignIsRefused) {
+  request_signer_ = sam_key_;
+  expect_refused(ErrorCode::not_authorised, "operator ra-1");
+}
+
+TEST_F(ExternalCaTest, ARequestThatIsTooOldOrOfTheFutureIsRefused) {
+  for (const int off : {-301, 301}) {
+    request_["iat"] = CmpResponder::start + off;
+    request_["rid"] = "r" + std::to_string(off);
+    expect_refused(ErrorCode::not_authorised, "too old, or of the future");
+  }
+}
+
+TEST_F(ExternalCaTest, NothingIsDecidedWithoutATrustedClock) {
+  clock_->lose_synchronisation();
+  EXPECT_EQ(issue().error().code, ErrorCode::clock_unsynchronised);
+}
+
+TEST_F(ExternalCaTest, AnotherCsrThanTheOperatorSignedForIsRefused) {
+  request_["csr_sha256"] = encode_base64url(crypto::sha256(as_bytes("another")));
+  expect_refused(ErrorCode::not_authorised, "another CSR");
+}
+
+TEST_F(ExternalCaTest, ACsrThatNamesAnotherPersonIsRefused) {
+  csr_ = make_csr("PNODE-43");
+  request_["csr_sha256"] = encode_base64url(crypto::sha256(csr_));
+  expect_refused(ErrorCode::not_authorised, "subject is not the identity");
+}
+
+TEST_F(ExternalCaTest, AnAssertionThatTheSamDidNotSignIsRefused) {
+  assertion_signer_ = operator_key_;
+  expect_refused(ErrorCode::not_authorised, "key assertion");
+}
+
+TEST_F(ExternalCaTest, AnAssertionOfAnotherSignerIsRefused) {
+  assertion_["signer"] = "bob";
+  expect_refused(ErrorCode::not_authorised, "another signer");
+}
+
+TEST_F(ExternalCaTest, AnAssertionOfAnotherKeyIdIsRefused) {
+  assertion_["key"] = "key-2";
+  expect_refused(ErrorCode::not_authorised, "asserts another key");
+}
+
+TEST_F(ExternalCaTest, AnAssertionOfAnotherPublicKeyIsRefused) {
+  assertion_["spki_sha256"] = encode_base64url(sam_key_->public_key().thumbprint());
+  expect_refused(ErrorCode::not_authorised, "not the one that the SAM asserts");
+}
+
+TEST_F(ExternalCaTest, AnAssertionOfAnotherIdentityIsRefused) {
+  assertion_["identity_sha256"] = encode_base64url(crypto::sha256(as_bytes("{}")));
+  expect_refused(ErrorCode::not_authorised, "another identity record");
+}
+
+TEST_F(ExternalCaTest, AnAssertionThatIsTooOldOrOfTheFutureIsRefused) {
+  assertion_["iat"] = CmpResponder::start - 86401;
+  expect_refused(ErrorCode::not_authorised, "the SAM's assertion is too old");
+  assertion_["iat"] = CmpResponder::start + 61;
+  request_["rid"] = "r-2";
+  expect_refused(ErrorCode::not_authorised, "the SAM's assertion is too old");
+}
+
+TEST_F(ExternalCaTest, AnAnswerOfAnotherTypeIsNotRead) {
+  answer_type_ = "text/html";
+  const auto path = issue();
+  ASSERT_FALSE(path);
+  EXPECT_EQ(path.error().detail, "the CA's answer is not application/pkixcmp");
+}
+
+TEST_F(ExternalCaTest, ACaThatAnswersWithAnotherStatusIsBusy) {
+  status_ = 503;
+  const auto path = issue();
+  ASSERT_FALSE(path);
+  EXPECT_EQ(path.error().code, ErrorCode::busy);
+  EXPECT_EQ(path.error().detail, "the CA answered 503");
+}
+
+TEST_F(ExternalCaTest, ARevocationAsksTheCaAndBringsTheListThatNamesIt) {
+  const auto certificate = issued();
+  list_ = make_list(responder_.issuing, {certificate.serial_der()});
+  const auto crl = ca_->revoke(change("revoke-certificate", certificate.serial_hex()));
+  ASSERT_TRUE(crl) << crl.error().detail;
+  EXPECT_EQ(*crl, std::optional<Bytes>(list_));
+  EXPECT_EQ(responder_.revoked, std::vector<std::string>{certificate.serial_hex()});
+}
+
+TEST_F(ExternalCaTest, ARevocationThatTheListDoesNotShowYetIsARevocation) {
+  const auto certificate = issued();
+  for (const Bytes& list :
+       {make_list(responder_.issuing, {}), make_list(responder_.stranger, {certificate.serial_der()}), to_bytes("no list")}) {
+    list_ = list;
+    const auto crl = ca_->revoke(change("revoke-certificate", certificate.serial_hex()));
+    ASSERT_TRUE(crl) << crl.error().detail;
+    EXPECT_FALSE(crl->has_value());
+  }
+}
+
+TEST_F(ExternalCaTest, ARevocationOfAnotherSerialNumberIsRefused) {
+  static_cast<void>(issued());
+  const auto crl = ca_->revoke(change("revoke-certificate", "5b"));
+  ASSERT_FALSE(crl);
+  EXPECT_EQ(crl.error().code, ErrorCode::not_found);
+  EXPECT_TRUE(responder_.revoked.empty());
+}
+
+TEST_F(ExternalCaTest, AReasonThatIsNoSignersIsRefused) {
+  const auto certificate = issued();
+  const auto crl = ca_->revoke(change("revoke-certificate", certificate.serial_hex(), "cACompromise"));
+  ASSERT_FALSE(crl);
+  EXPECT_EQ(crl.error().code, ErrorCode::unsupported);
+  EXPECT_TRUE(responder_.revoked.empty());
+}
+
+TEST_F(ExternalCaTest, AReleaseCountsWhenTheListNamesTheCertificateNoMore) {
+  const auto certificate = issued();
+  list_ = make_list(responder_.issuing, {certificate.serial_der()});
+  EXPECT_EQ(ca_->release(change("release-certificate", certificate.serial_hex())).error().code, ErrorCode::busy);
+  list_ = make_list(responder_.issuing, {});
+  EXPECT_EQ(must(ca_->release(change("release-certificate", certificate.serial_hex()))), list_);
+}
+
+TEST_F(ExternalCaTest, OneTimeKeysAndARootsListAreNotOffered) {
+  EXPECT_EQ(ca_->issue_short_term("assertion", csr_).error().code, ErrorCode::unsupported);
+  EXPECT_EQ(ca_->root_crl().error().code, ErrorCode::unsupported);
+}
+
+}  // namespace
+}  // namespace intaglio::registration
