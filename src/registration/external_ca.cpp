@@ -197,7 +197,8 @@ class ExternalCa final : public CertificationAuthority {
 
 Result<std::shared_ptr<CertificationAuthority>> make_external_ca(ExternalCaConfig config, crypto::CmpConfig cmp, ExternalCaParts parts) {
   auto exchange = [client = parts.messages, url = config.url](ByteView message) -> Result<Bytes> {
-    const auto answer = client.post(url, message_type, as_text(message));
+    // Each message has a connection of its own, and a server that waits for more on it may take its end for the transaction's.
+    const auto answer = client.post(url, message_type, as_text(message), {{"Connection", "close"}});
     auto body = body_of(answer, "the CA");
     if (!body) return body.error();
     const std::string_view type(answer->content_type);
