@@ -7,6 +7,7 @@
 #include "manage/commands.h"
 #include "problem.h"
 #include "ra/commands.h"
+#include "ra/enrolments.h"
 #include "seal/commands.h"
 #include "sign/commands.h"
 #include "verify/commands.h"
@@ -422,6 +423,11 @@ void add_ra(CLI::App& program, const Clock& clock) {
         ->type_name("FILE.json");
     app->add_option("--code-out", options->code_out, "write the activation code to this file, mode 0600; else it is shown")
         ->type_name("FILE");
+    app->add_option("--revocation-code-out", options->revocation_code_out,
+                    "write the signer's revocation code to this file, mode 0600; else it is shown")
+        ->type_name("FILE");
+    app->add_option("--level", options->level, "how well the person was identified (CIR 2015/1502)")
+        ->check(CLI::IsMember({"low", "substantial", "high"}));
     app->footer(footer);
     return std::pair(app, options);
   };
@@ -434,6 +440,21 @@ void add_ra(CLI::App& program, const Clock& clock) {
                        "\nRevoke the certificates of the destroyed keys too (intaglio ra revoke).\n\nExample:\n"
                        "  intaglio ra reset-factors --operator operator.toml --signer ada --identity ada.json --code-out ada.code");
   reset->callback([options = to_reset, &clock] { chosen = [options, &clock] { return reset_factors(*options, clock); }; });
+
+  auto listed = std::make_shared<ListEnrolmentsOptions>();
+  auto* list = ra->add_subcommand("list", "Where every signer and key stands, since when, and what is next");
+  add_operator(*list, listed->operator_file);
+  list->add_option("--state", listed->state,
+                   "only these: code_sent, device_registered, key_made, key_certified, suspended, "
+                   "revocation_requested, revoked, ended");
+  list->footer("\nExample:\n  intaglio ra list --operator operator.toml --state revocation_requested");
+  list->callback([listed] { chosen = [listed] { return list_enrolments(*listed); }; });
+  auto shown = std::make_shared<ShowEnrolmentOptions>();
+  auto* show = ra->add_subcommand("show", "Where one signer and his keys stand");
+  add_operator(*show, shown->operator_file);
+  show->add_option("--signer", shown->signer, "the signer's id")->required()->type_name("ID");
+  show->footer("\nExample:\n  intaglio ra show --operator operator.toml --signer ada");
+  show->callback([shown] { chosen = [shown] { return show_enrolment(*shown); }; });
 
   auto request = std::make_shared<CertifyOptions>();
   auto* certify_app = ra->add_subcommand("certify", "Have a signer's key certified, and bind the certificate");
@@ -472,6 +493,12 @@ void add_ra(CLI::App& program, const Clock& clock) {
       ->add_option("--reason", revoked->reason,
                    "RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, unspecified …; certificateHold suspends")
       ->required();
+  revoke->add_option("--urgency", revoked->urgency, "emergency: the key stops before the PKI is asked, and no second person is waited for")
+      ->check(CLI::IsMember({"standard", "emergency"}))
+      ->capture_default_str();
+  revoke->add_option("--channel", revoked->channel, "how the revocation was asked for; stands in the audit log")
+      ->check(CLI::IsMember({"operator", "hotline"}))
+      ->capture_default_str();
   revoke->callback([options = revoked, &clock] { chosen = [options, &clock] { return revoke_certificate(*options, clock); }; });
   auto [release, released] = add_state("release", "End a certificate's hold; `ra resume` takes the key up again",
                                        "\nExample:\n  intaglio ra release --operator operator.toml --credential cred-1 --serial 1f00…");

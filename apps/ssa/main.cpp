@@ -16,6 +16,7 @@
 #include "oauth/migrations.h"
 #include "oauth/token_endpoint.h"
 #include "registration/endpoints.h"
+#include "registration/signer_revocation.h"
 #include "settings.h"
 #include "ssa/lying_sam.h"
 #include "ssa/node_state.h"
@@ -171,6 +172,16 @@ struct Watch {
   http::Router router;
 };
 
+/// What a signer does himself stands in the registration authority's register too.
+intaglio::ssa::signer::SignerNews news_for(const std::shared_ptr<const registration::Recorder>& recorder) {
+  return {[recorder](const SignerId& signer) { recorder->device_registered(signer); },
+          [recorder](const SignerId& signer, const KeyId& key, protocol::KeyState state) {
+            const bool suspended = state == protocol::KeyState::suspended;
+            recorder->key_stopped_by_signer(signer, key,
+                                            suspended ? registration::EnrolmentState::suspended : registration::EnrolmentState::ended);
+          }};
+}
+
 /// Revocations reach the SAM with the request that makes them; this repeats the lists in force, for what was missed, and brings what the root
 /// revoked.
 void push_revocation_data(const Opened& opened) {
@@ -218,19 +229,29 @@ Status serve(Settings settings) {
         std::make_shared<oauth::PendingRequests>(opened->database, opened->clock), grants, opened->database);
   }
   const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
+  const auto enrolments = std::make_shared<registration::Enrolments>(opened->database, opened->clock, *opened->log);
+  const auto codes = std::make_shared<registration::RevocationCodes>(opened->database, opened->clock, *opened->log);
+  const auto recorder = std::make_shared<const registration::Recorder>(enrolments, requests);
   const auto ask_timestamp = timestamp_authority(settings);
   if (!ask_timestamp) return ask_timestamp.error();
-  intaglio::ssa::Service service(
-      settings.service,
-      {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
-       [requests](const protocol::KeyGenerated& key, const SignerId& signer) { return requests->keep(key, signer); },
-       [authority = opened->authority](std::string_view assertion, ByteView csr) { return authority->issue_short_term(assertion, csr); },
-       grants, authorization, *ask_timestamp});
+  intaglio::ssa::Service service(settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
+                                                    [requests, recorder](const protocol::KeyGenerated& key, const SignerId& signer) {
+                                                      auto kept = requests->keep(key, signer);
+                                                      if (kept) recorder->key_made(signer, key.key);
+                                                      return kept;
+                                                    },
+                                                    [authority = opened->authority](std::string_view assertion, ByteView csr) {
+                                                      return authority->issue_short_term(assertion, csr);
+                                                    },
+                                                    grants, authorization, *ask_timestamp, news_for(recorder)});
+  const auto credential_changed = [&service](const KeyId& key) { service.credential_changed(key); };
   registration::Endpoints endpoints(
-      {opened->sam, requests, opened->authority, [&service](const KeyId& key) { service.credential_changed(key); }});
+      {opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder, settings.second_person});
+  registration::SignerRevocation signer_revocation({opened->sam, enrolments, codes, opened->clock, credential_changed}, {});
   Watch watch(settings, *opened);
   http::Router public_router;
   service.add_routes(public_router);
+  signer_revocation.add_routes(public_router);
   public_router.observe_with(watch.metrics.observer("public"));
   http::Router registration_router;
   endpoints.add_routes(registration_router);

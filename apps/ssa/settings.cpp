@@ -57,6 +57,18 @@ void read_listeners(config::Document& document, Settings& settings) {
   registration.max_body_bytes = max_registration_body;
   registration.max_connections = 256;
   registration.workers = 4;
+  for (const auto& operation : closed.texts(
+           "second_person", "What the operator who enrolled a signer may not sign himself: certify, resume, revoke; empty: nothing.", {})) {
+    bool* wanted = operation == "certify"  ? &settings.second_person.certify
+                   : operation == "resume" ? &settings.second_person.resume
+                   : operation == "revoke" ? &settings.second_person.revoke
+                                           : nullptr;
+    if (wanted == nullptr) {
+      closed.refuse("second_person", "knows certify, resume and revoke only");
+    } else {
+      *wanted = true;
+    }
+  }
 
   auto figures =
       document.section("metrics", "/metrics for a collector and /health/* for who watches this node: plain HTTP on this host alone.");

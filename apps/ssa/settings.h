@@ -13,6 +13,7 @@
 #include "oauth/client.h"
 #include "outbound/http_client.h"
 #include "protocol/wire.h"
+#include "registration/endpoints.h"
 #include "ssa/service.h"
 #include "ssa/signer/pages.h"
 #include "token/token.h"
@@ -25,6 +26,7 @@ struct Settings {
   ClockSource clock;
   intaglio::ssa::ServiceConfig service;
   http::ListenerConfig public_listener, registration_listener;
+  registration::SecondPerson second_person;
   std::optional<http::ListenerConfig> metrics_listener;  ///< none: no figures are shown
   std::optional<http::ListenerConfig> pages_listener;  ///< none: the signer's pages are served elsewhere, or not at all
   intaglio::ssa::signer::PagesConfig pages;

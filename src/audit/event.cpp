@@ -112,6 +112,8 @@ constexpr auto kinds = std::to_array<Kind>({
      {}},
     {EventType::grant_ended, "grant.ended", {"grant", "reason"}, {}},
     {EventType::seal_requested, "seal.requested", {"grant", "request", "authorisation", "list", "count", "suite", "client", "sad"}, {}},
+    {EventType::enrolment_changed, "enrolment.changed", {"from", "to"}, {"channel", "credential", "level", "reason", "urgency"}},
+    {EventType::revocation_code_refused, "revocation_code.refused", {"tries_left"}, {}},
 });
 
 constexpr bool in_order() {
@@ -120,7 +122,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::seal_requested) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::revocation_code_refused) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

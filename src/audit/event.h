@@ -61,6 +61,8 @@ enum class EventType {
   grant_made,
   grant_ended,
   seal_requested,
+  enrolment_changed,
+  revocation_code_refused,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

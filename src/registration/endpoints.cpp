@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "crypto/certificate.h"
 #include "crypto/digest.h"
+#include "registration/enrolment_view.h"
 
 namespace intaglio::registration {
 namespace {
@@ -48,6 +49,34 @@ Result<KeyId> key_member(const json::Value& payload, std::string_view name) {
   return KeyId::parse(*text);
 }
 
+/// A hold is a suspension; every other reason is for good.
+EnrolmentState state_after(const json::Value& payload) {
+  const auto reason = json::text_member(payload, "reason", max_reason_length);
+  return reason && *reason == "certificateHold" ? EnrolmentState::suspended : EnrolmentState::revoked;
+}
+
+/// How well the person was identified, where the operator says so (CIR 2015/1502, 2.1.2).
+Status check_level(const json::Value& payload) {
+  if (json::member(payload, "level") == nullptr) return {};
+  const auto level = json::text_member(payload, "level", 16);
+  if (level && (*level == "low" || *level == "substantial" || *level == "high")) return {};
+  return Error{ErrorCode::invalid_request, "level is low, substantial or high"};
+}
+
+/// The answer to who enrolled a signer. The person's revocation code is told this once; where it cannot be kept there is none, and the
+/// activation code, which nobody can show again, goes out all the same.
+Response enrolled(const Request& request, RevocationCodes& codes, const protocol::SignerCreated& created,
+                  const RevocationCodes::Drawn& code) {
+  json::Value body{{"signerID", created.signer.text()}, {"activationCode", created.sealed_activation_code}};
+  const json::WipeAtExit wiped(body);
+  if (const auto kept = codes.keep(created.signer, code); kept) {
+    body["revocationCode"] = as_text(code.text.reveal());
+  } else {
+    log::refusal("registration.no_revocation_code", kept.error(), {{"request", request.request_id}});
+  }
+  return json_of(body);
+}
+
 void note(std::string_view event, const Request& request, const OperatorRequest& asked, const KeyId& key) {
   log::info(event, {{"request", request.request_id}, {"operator", asked.operator_id}, {"credential", key.text()}});
 }
@@ -79,21 +108,48 @@ void Endpoints::add_routes(http::Router& router) {
   post("/ra/v1/resumptions", &Endpoints::resume);
   post("/ra/v1/revocations", &Endpoints::revoke);
   post("/ra/v1/releases", &Endpoints::release);
+  router.add("GET", "/ra/v1/enrolments", Access::operator_certificate,
+             [this](const Request& q, const PathParameters&) { return list_enrolments(*parts_.enrolments, q); });
+  router.add("GET", "/ra/v1/enrolments/{signerID}", Access::operator_certificate,
+             [this](const Request& q, const PathParameters& path) { return show_enrolment(*parts_.enrolments, q, path["signerID"]); });
+}
+
+Status Endpoints::check_second_person(bool wanted, const KeyId& key, const OperatorRequest& asked) const {
+  if (!wanted) return {};
+  const auto first = parts_.recorder->enrolled_by(key);
+  if (!first) return first.error();
+  // Who signed is verified where the request goes; that it is another person than before is decided here.
+  if (refused_by("registration.second-person", first->empty() || *first == asked.operator_id)) {
+    return Error{ErrorCode::not_authorised, "policy wants another operator than the one who enrolled the signer"};
+  }
+  return {};
+}
+
+Status Endpoints::check_going_on(bool second_person, const KeyId& key, const OperatorRequest& asked) const {
+  if (auto on = parts_.recorder->may_go_on(key); !on) return on;
+  return check_second_person(second_person, key, asked);
 }
 
 Response Endpoints::create_signer(const Request& request) const {
   const auto asked = operator_request(request, "create-signer");
   if (!asked) return refuse(request, asked.error());
+  if (const auto level = check_level(asked->payload); !level) return refuse(request, level.error());
+  const auto code = RevocationCodes::draw();
+  if (!code) return refuse(request, code.error());
   const auto created = parts_.sam->create_signer(asked->compact);
   if (!created) return refuse(request, created.error());
   log::info("registration.signer_created",
             {{"request", request.request_id}, {"operator", asked->operator_id}, {"signer", created->signer.text()}});
-  return json_of({{"signerID", created->signer.text()}, {"activationCode", created->sealed_activation_code}});
+  parts_.recorder->signer_enrolled(created->signer, *asked);
+  return enrolled(request, *parts_.codes, *created, *code);
 }
 
 Response Endpoints::reset_factors(const Request& request) const {
   const auto asked = operator_request(request, "reset-factors");
   if (!asked) return refuse(request, asked.error());
+  if (const auto level = check_level(asked->payload); !level) return refuse(request, level.error());
+  const auto code = RevocationCodes::draw();
+  if (!code) return refuse(request, code.error());
   const auto reset = parts_.sam->reset_factors(asked->compact);
   if (!reset) return refuse(request, reset.error());
   log::info("registration.factors_reset",
@@ -102,7 +158,8 @@ Response Endpoints::reset_factors(const Request& request) const {
   if (const auto keys = parts_.sam->list_credentials(reset->signer)) {
     for (const auto& facts : *keys) parts_.credential_changed(facts.key);
   }
-  return json_of({{"signerID", reset->signer.text()}, {"activationCode", reset->sealed_activation_code}});
+  parts_.recorder->signer_enrolled(reset->signer, *asked);
+  return enrolled(request, *parts_.codes, *reset, *code);
 }
 
 Response Endpoints::pending_request(const Request& request, std::string_view credential) const {
@@ -121,6 +178,7 @@ Response Endpoints::issue_certificate(const Request& request) const {
   if (!asked) return refuse(request, asked.error());
   const auto key = key_member(asked->payload, "key");
   if (!key) return refuse(request, key.error());
+  if (const auto on = check_going_on(parts_.second_person.certify, *key, *asked); !on) return refuse(request, on.error());
   const auto pending = parts_.requests->find(*key);
   if (!pending) return refuse(request, pending.error());
   const auto digest = json::base64url_member(asked->payload, "csr_sha256", 32);
@@ -145,6 +203,7 @@ Response Endpoints::bind_certificate(const Request& request) const {
   if (!asked) return refuse(request, asked.error());
   const auto key = key_member(asked->payload, "key");
   if (!key) return refuse(request, key.error());
+  if (const auto on = check_going_on(parts_.second_person.certify, *key, *asked); !on) return refuse(request, on.error());
   const auto pending = parts_.requests->find(*key);
   if (!pending) return refuse(request, pending.error());
   if (pending->certificates.empty()) return refuse(request, {ErrorCode::not_found, "no certificate was issued for this key"});
@@ -158,6 +217,7 @@ Response Endpoints::bind_certificate(const Request& request) const {
   if (!bound) return refuse(request, bound.error());
   parts_.credential_changed(bound->key);
   note("registration.certificate_bound", request, *asked, *key);
+  parts_.recorder->key_changed(*key, EnrolmentState::key_certified, &*asked);
   return json_of({{"credentialID", bound->key.text()}, {"state", protocol::name_of(bound->state)}});
 }
 
@@ -173,6 +233,7 @@ Response Endpoints::suspend(const Request& request) const {
   if (!suspended) return refuse(request, suspended.error());
   parts_.credential_changed(*key);
   log::info("registration.key_suspended", {{"request", request.request_id}, {"credential", key->text()}});
+  parts_.recorder->key_changed(*key, EnrolmentState::suspended, nullptr);
   return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::suspended)}});
 }
 
@@ -185,6 +246,7 @@ Response Endpoints::suspend_by_operator(const Request& request) const {
   if (!suspended) return refuse(request, suspended.error());
   parts_.credential_changed(*key);
   note("registration.key_suspended", request, *asked, *key);
+  parts_.recorder->key_changed(*key, EnrolmentState::suspended, &*asked);
   return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::suspended)}});
 }
 
@@ -193,11 +255,23 @@ Response Endpoints::resume(const Request& request) const {
   if (!asked) return refuse(request, asked.error());
   const auto key = key_member(asked->payload, "key");
   if (!key) return refuse(request, key.error());
+  if (const auto on = check_going_on(parts_.second_person.resume, *key, *asked); !on) return refuse(request, on.error());
   const auto resumed = parts_.sam->resume_key(asked->compact);
   if (!resumed) return refuse(request, resumed.error());
   parts_.credential_changed(*key);
   note("registration.key_resumed", request, *asked, *key);
+  parts_.recorder->key_changed(*key, EnrolmentState::key_certified, &*asked);
   return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::assigned)}});
+}
+
+void Endpoints::stop_first(const Request& request, const KeyId& key) const {
+  const auto stopped = parts_.sam->suspend_key(key, "emergency");
+  parts_.credential_changed(key);
+  // A key that is suspended already is refused here too; the revocation goes on in every case.
+  if (!stopped) {
+    return log::refusal("registration.key_not_stopped", stopped.error(), {{"request", request.request_id}, {"credential", key.text()}});
+  }
+  parts_.recorder->key_changed(key, EnrolmentState::suspended, nullptr);
 }
 
 Response Endpoints::revoke(const Request& request) const {
@@ -205,8 +279,15 @@ Response Endpoints::revoke(const Request& request) const {
   if (!asked) return refuse(request, asked.error());
   const auto key = key_member(asked->payload, "key");
   if (!key) return refuse(request, key.error());
+  const auto manner = parse_manner(asked->payload);
+  if (!manner) return refuse(request, manner.error());
+  if (const auto second = check_second_person(parts_.second_person.revoke && !manner->emergency, *key, *asked); !second) {
+    return refuse(request, second.error());
+  }
+  if (manner->emergency) stop_first(request, *key);
   const auto crl = parts_.authority->revoke(asked->compact);
   if (!crl) return refuse(request, crl.error());
+  parts_.recorder->key_changed(*key, state_after(asked->payload), &*asked);
   const auto told = *crl ? parts_.sam->put_revocation_data(**crl) : Status(Error{ErrorCode::busy, "the CA's list does not name it yet"});
   // The certificate is revoked and the SAM does not know: the key stops the short way, and the list follows with the next push.
   const auto stopped = told ? Status() : parts_.sam->suspend_key(*key, "revocation");
@@ -224,6 +305,7 @@ Response Endpoints::release(const Request& request) const {
   if (!asked) return refuse(request, asked.error());
   const auto key = key_member(asked->payload, "key");
   if (!key) return refuse(request, key.error());
+  if (const auto on = check_going_on(parts_.second_person.resume, *key, *asked); !on) return refuse(request, on.error());
   const auto crl = parts_.authority->release(asked->compact);
   if (!crl) return refuse(request, crl.error());
   const auto told = parts_.sam->put_revocation_data(*crl);

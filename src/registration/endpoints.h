@@ -8,14 +8,27 @@
 #include "registration/authority.h"
 #include "registration/key_requests.h"
 #include "registration/operator_request.h"
+#include "registration/recorder.h"
+#include "registration/revocation_codes.h"
 
 namespace intaglio::registration {
+
+/// Which requests the operator who enrolled the signer may not sign himself: nobody registers, certifies and revokes alone.
+struct SecondPerson {
+  bool certify = false;  ///< issue-certificate and bind-certificate
+  bool resume = false;   ///< resume-key and release-certificate
+  bool revoke = false;   ///< revoke-certificate, unless it is an emergency: that waits for nobody
+};
 
 struct Parts {
   std::shared_ptr<protocol::SamService> sam;
   std::shared_ptr<KeyRequests> requests;
   std::shared_ptr<CertificationAuthority> authority;
   std::function<void(const KeyId&)> credential_changed;  ///< told after each change of a credential through us
+  std::shared_ptr<Enrolments> enrolments;
+  std::shared_ptr<RevocationCodes> codes;
+  std::shared_ptr<const Recorder> recorder;
+  SecondPerson second_person{};
 };
 
 /// Everything behind the registration listener, /ra/v1 (api/ra/README.md).
@@ -36,6 +49,13 @@ class Endpoints {
   [[nodiscard]] http::Response resume(const http::Request& request) const;
   [[nodiscard]] http::Response revoke(const http::Request& request) const;
   [[nodiscard]] http::Response release(const http::Request& request) const;
+
+  /// An emergency: the key signs nothing from here on, whenever the PKI answers.
+  void stop_first(const http::Request& request, const KeyId& key) const;
+  /// Refused (`not_authorised`) where policy wants a second person and it is not known that this operator is one.
+  [[nodiscard]] Status check_second_person(bool wanted, const KeyId& key, const OperatorRequest& asked) const;
+  /// Refused also (`conflict`) where the signer asked for a revocation.
+  [[nodiscard]] Status check_going_on(bool second_person, const KeyId& key, const OperatorRequest& asked) const;
 
   Parts parts_;
 };

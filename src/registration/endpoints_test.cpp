@@ -2,14 +2,18 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
+#include <tuple>
 
 #include "crypto/certificate.h"
 #include "crypto/der.h"
 #include "crypto/digest.h"
 #include "crypto/jose/jws.h"
 #include "crypto/signer.h"
+#include "registration/signer_revocation.h"
 #include "storage/test_support.h"
 
 namespace intaglio::registration {
@@ -89,15 +93,8 @@ class FakeSam final : public protocol::SamService {
     return failure ? Status(*failure) : Status();
   }
   Result<std::vector<protocol::CredentialFacts>> list_credentials(const SignerId& signer) override {
-    return std::vector<protocol::CredentialFacts>{{must(KeyId::parse("key-1")),
-                                                   signer,
-                                                   protocol::KeyState::destroyed,
-                                                   crypto::KeyAlgorithm::rsa3072,
-                                                   {},
-                                                   {},
-                                                   false,
-                                                   "direct-resident",
-                                                   1}};
+    return std::vector<protocol::CredentialFacts>{
+        {must(KeyId::parse("key-1")), signer, state_of_keys, crypto::KeyAlgorithm::rsa3072, {}, {}, false, "direct-resident", 1}};
   }
   Result<protocol::CredentialFacts> credential(const KeyId&) override { return unexpected(); }
   Result<std::string> receipt(std::uint64_t, const crypto::Sha256Digest&) override { return unexpected(); }
@@ -108,6 +105,7 @@ class FakeSam final : public protocol::SamService {
   std::vector<Bytes> bound;
   std::optional<Error> failure;
   bool suspends_always = false;
+  protocol::KeyState state_of_keys = protocol::KeyState::destroyed;
 
  private:
   static Error unexpected() { panic("not a call of the registration authority"); }
@@ -149,26 +147,94 @@ class RegistrationTest : public testing::Test {
     if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
     folder_ = pattern;
     database_ = must(storage::test::open_database(folder_ / "ra.db"));
-    if (!database_->migrate(migrations())) panic("the tables were not made");
+    if (!database_->migrate(migrations()) || !database_->migrate(audit::Log::migrations())) panic("the tables were not made");
+    log_ = must(audit::Log::open({"intaglio/ssa/test", folder_ / "audit", folder_ / "anchor"}, *database_, key_, clock_));
     requests_ = std::make_shared<KeyRequests>(database_, clock_);
-    endpoints_ =
-        std::make_unique<Endpoints>(Parts{sam_, requests_, authority_, [this](const KeyId& key) { changed_.push_back(key.text()); }});
-    endpoints_->add_routes(router_);
+    enrolments_ = std::make_shared<Enrolments>(database_, clock_, *log_);
+    codes_ = std::make_shared<RevocationCodes>(database_, clock_, *log_);
+    serve({});
   }
   ~RegistrationTest() override {
     endpoints_.reset();
+    signer_revocation_.reset();
     requests_.reset();
+    enrolments_.reset();
+    codes_.reset();
+    log_.reset();
     database_.reset();
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
   }
 
+  /// Everything of this room behind one router, with this policy.
+  void serve(SecondPerson second_person) {
+    const auto changed = [this](const KeyId& key) { changed_.push_back(key.text()); };
+    router_ = http::Router();
+    endpoints_ = std::make_unique<Endpoints>(Parts{sam_, requests_, authority_, changed, enrolments_, codes_,
+                                                   std::make_shared<const Recorder>(enrolments_, requests_), second_person});
+    endpoints_->add_routes(router_);
+    signer_revocation_ = std::make_unique<SignerRevocation>(SignerRevocation::Parts{sam_, enrolments_, codes_, clock_, changed},
+                                                            RateLimit::Bounds{.each = 15, .all = 40});
+    signer_revocation_->add_routes(router_);
+  }
   [[nodiscard]] std::string request(const std::string& op, json::Value more = json::Value::object(),
-                                    std::string_view typ = "intaglio-ra+jwt") const {
+                                    std::string_view typ = "intaglio-ra+jwt", const std::string& officer = "ra-1") const {
     more["op"] = op;
     more["rid"] = "r-1";
     more["iat"] = 1795171200;
-    return must(crypto::make_jws(*key_, typ, "ra-1", json::encode(more)));
+    return must(crypto::make_jws(*key_, typ, officer, json::encode(more)));
+  }
+  [[nodiscard]] std::string request_of(const std::string& officer, const std::string& op, json::Value more) const {
+    return request(op, std::move(more), "intaglio-ra+jwt", officer);
+  }
+  [[nodiscard]] json::Value get(const std::string& path, const std::string& query = {}) const {
+    http::Request asked;
+    asked.method = "GET";
+    asked.path = path;
+    asked.query = query;
+    asked.peer_certificate = certificate_;
+    const auto answer = router_.dispatch(asked);
+    auto body = must(json::parse(answer.body));
+    if (answer.status != 200) body["status"] = answer.status;
+    return body;
+  }
+  /// Enrols alice; gives her revocation code.
+  std::string enrol(json::Value more = json::Value::object()) {
+    more["signer"] = "alice";
+    const auto answer = post("/ra/v1/signers", request("create-signer", std::move(more)));
+    return must(json::text_member(must(json::parse(answer.body)), "revocationCode"));
+  }
+  [[nodiscard]] http::Response redeem(const std::string& code, const std::string& address = "192.0.2.1") const {
+    http::Request asked;
+    asked.method = "POST";
+    asked.path = "/sic/v1/revocations";
+    asked.body = json::encode({{"code", code}});
+    asked.peer_address = address;
+    return router_.dispatch(asked);
+  }
+  [[nodiscard]] EnrolmentState state_of(const std::string& key) const {
+    const auto id = key.empty() ? std::optional<KeyId>() : std::optional<KeyId>(must(KeyId::parse(key)));
+    return must(enrolments_->state_of(must(SignerId::parse("alice")), id));
+  }
+  void stand(const std::string& key, EnrolmentState state) {
+    ASSERT_TRUE(enrolments_->change({must(SignerId::parse("alice")), must(KeyId::parse(key)), state, "test"}));
+  }
+  /// The audit events of this room, as "subject actor field=value …".
+  [[nodiscard]] std::vector<std::string> audited() const {
+    std::vector<std::string> told;
+    const auto done = database_->read([&](storage::Reader& reader) -> Status {
+      const auto selected = log_->select(reader, {});
+      if (!selected) return selected.error();
+      for (const auto& text : selected->events) {
+        const auto event = must(json::parse(text));
+        std::string line = event.at("subject").get<std::string>() + " " + event.at("actor").get<std::string>();
+        for (const auto& field : event.at("fields").items()) line += " " + field.key() + "=" + field.value().get<std::string>();
+        told.push_back(std::move(line));
+      }
+      return {};
+    });
+    if (!done) panic("the log was not read");
+    return told;
   }
   [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body,
                                     bool with_certificate = true) const {
@@ -205,8 +271,12 @@ class RegistrationTest : public testing::Test {
   std::shared_ptr<FakeSam> sam_ = std::make_shared<FakeSam>();
   std::shared_ptr<FakeAuthority> authority_ = std::make_shared<FakeAuthority>();
   std::shared_ptr<storage::Database> database_;
+  std::unique_ptr<audit::Log> log_;
   std::shared_ptr<KeyRequests> requests_;
+  std::shared_ptr<Enrolments> enrolments_;
+  std::shared_ptr<RevocationCodes> codes_;
   std::unique_ptr<Endpoints> endpoints_;
+  std::unique_ptr<SignerRevocation> signer_revocation_;
   http::Router router_;
   std::vector<std::string> changed_;
 };
@@ -215,14 +285,18 @@ TEST_F(RegistrationTest, ASignerIsCreatedByTheSamWithTheOperatorsOwnRequest) {
   const auto jws = request("create-signer", {{"signer", "alice"}});
   const auto answer = post("/ra/v1/signers", jws);
   EXPECT_EQ(answer.status, 200U);
-  EXPECT_EQ(answer.body, R"({"activationCode":"sealed-code","signerID":"alice"})");
+  const auto body = must(json::parse(answer.body));
+  EXPECT_EQ(body.at("activationCode"), "sealed-code");
+  EXPECT_EQ(body.at("signerID"), "alice");
   EXPECT_EQ(sam_->calls, std::vector<std::string>{jws});
 }
 
 TEST_F(RegistrationTest, FactorsAreResetByTheSamAndTheKeysAreForgottenHere) {
   const auto jws = request("reset-factors", {{"signer", "alice"}});
   expect_refused(post("/ra/v1/resets", request("create-signer", {{"signer", "alice"}})), 400, "invalid_request");
-  EXPECT_EQ(post("/ra/v1/resets", jws).body, R"({"activationCode":"sealed-code","signerID":"alice"})");
+  const auto body = must(json::parse(post("/ra/v1/resets", jws).body));
+  EXPECT_EQ(body.at("activationCode"), "sealed-code");
+  EXPECT_EQ(body.at("signerID"), "alice");
   EXPECT_EQ(sam_->calls, std::vector<std::string>{jws});
   EXPECT_EQ(changed_, std::vector<std::string>{"key-1"});
 }
@@ -241,7 +315,9 @@ TEST_F(RegistrationTest, EveryRouteAsksForAClientCertificate) {
     EXPECT_GE(send("POST", path, "{}", false).status, 400U) << path;
     EXPECT_EQ(send("POST", path, "{}", false).body.find("signerID"), std::string::npos);
   }
-  EXPECT_EQ(send("GET", "/ra/v1/requests/key-1", "", false).status, 403U);
+  for (const auto* path : {"/ra/v1/requests/key-1", "/ra/v1/enrolments", "/ra/v1/enrolments/alice"}) {
+    EXPECT_EQ(send("GET", path, "", false).status, 403U) << path;
+  }
   EXPECT_TRUE(sam_->calls.empty());
 }
 
@@ -373,6 +449,217 @@ TEST_F(RegistrationTest, WhatTheSamRefusesIsToldWithoutItsDetail) {
   const auto answer = post("/ra/v1/signers", request("create-signer"));
   expect_refused(answer, 403, "not_authorised");
   EXPECT_EQ(answer.body.find("ra-9"), std::string::npos);
+}
+
+TEST_F(RegistrationTest, AnEnrolmentIsFollowedFromTheCodeToTheCertificateAndEveryStepIsAudited) {
+  const auto code = enrol({{"level", "substantial"}});
+  const Recorder recorder(enrolments_, requests_);
+  recorder.device_registered(must(SignerId::parse("alice")));
+  pending();
+  recorder.key_made(must(SignerId::parse("alice")), must(KeyId::parse("key-1")));
+  EXPECT_EQ(post("/ra/v1/certificates", issue_request()).status, 200U);
+  EXPECT_EQ(post("/ra/v1/bindings", request("bind-certificate", {{"key", "key-1"}, {"certificate_sha256", sha256("leaf")}})).status, 200U);
+  const auto shown = get("/ra/v1/enrolments/alice");
+  EXPECT_EQ(shown.at("state"), "device_registered");
+  EXPECT_EQ(shown.at("enrolledBy"), "ra-1");
+  EXPECT_EQ(shown.at("level"), "substantial");
+  EXPECT_EQ(shown.at("since"), format_utc(clock_->now()));
+  ASSERT_EQ(shown.at("keys").size(), 1U);
+  EXPECT_EQ(shown.at("keys")[0].at("credentialID"), "key-1");
+  EXPECT_EQ(shown.at("keys")[0].at("state"), "key_certified");
+  EXPECT_EQ(audited(), (std::vector<std::string>{
+                           "alice ra-1 from=none level=substantial to=code_sent",
+                           "alice signer:alice from=code_sent to=device_registered",
+                           "alice signer:alice credential=key-1 from=none to=key_made",
+                           "alice ra-1 credential=key-1 from=key_made to=key_certified",
+                       }));
+  for (const json::Value& level : {json::Value("best"), json::Value(3), json::Value("")}) {
+    expect_refused(post("/ra/v1/signers", request("create-signer", {{"signer", "bob"}, {"level", level}})), 400, "invalid_request");
+  }
+}
+
+TEST_F(RegistrationTest, TheRegisterIsReadInPagesAndByState) {
+  enrol();
+  for (const auto* key : {"k1", "k2", "k3"}) stand(key, EnrolmentState::key_made);
+  auto first = get("/ra/v1/enrolments", "limit=2");
+  EXPECT_EQ(first.at("enrolments").size(), 2U);
+  EXPECT_EQ(first.at("next"), "alice.k1");
+  const auto second = get("/ra/v1/enrolments", "limit=2&after=alice.k1");
+  EXPECT_EQ(second.at("enrolments")[0].at("credentialID"), "k2");
+  EXPECT_FALSE(second.contains("next"));
+  EXPECT_EQ(get("/ra/v1/enrolments", "limit=1").at("next"), "alice");
+  EXPECT_EQ(get("/ra/v1/enrolments", "limit=1&after=alice").at("next"), "alice.k1");
+  EXPECT_EQ(get("/ra/v1/enrolments", "state=code_sent").at("enrolments").size(), 1U);
+  EXPECT_EQ(get("/ra/v1/enrolments", "state=key_made").at("enrolments").size(), 3U);
+  for (const auto* query : {"state=none", "state=", "state=x", "limit=0", "limit=101", "limit=1x", "limit=", "limit=-1",
+                            "after=", "after=.", "after=alice.", "after=a%20b", "after=a.b.c", "limit=1&limit=2", "state=%"}) {
+    EXPECT_EQ(get("/ra/v1/enrolments", query).value("error", ""), "invalid_request") << query;
+  }
+  EXPECT_EQ(get("/ra/v1/enrolments/bob").value("status", 0), 404);
+  EXPECT_EQ(get("/ra/v1/enrolments/a%20b").value("status", 0), 404);
+}
+
+TEST_F(RegistrationTest, AResetSendsTheSignerBackToTheCodeAndEndsHisKeys) {
+  const auto before = enrol();
+  stand("key-1", EnrolmentState::key_certified);
+  stand("key-0", EnrolmentState::revoked);
+  EXPECT_EQ(post("/ra/v1/resets", request_of("ra-2", "reset-factors", {{"signer", "alice"}})).status, 200U);
+  EXPECT_EQ(state_of(""), EnrolmentState::code_sent);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::ended);
+  EXPECT_EQ(state_of("key-0"), EnrolmentState::revoked);
+  EXPECT_EQ(get("/ra/v1/enrolments/alice").at("enrolledBy"), "ra-2");
+  EXPECT_EQ(redeem(before).status, 403U) << "the code of before";
+}
+
+TEST_F(RegistrationTest, ARefusedSignerIsNotInTheRegisterAndHasNoCode) {
+  sam_->failure = Error{ErrorCode::not_authorised, "not an operator"};
+  expect_refused(post("/ra/v1/signers", request("create-signer", {{"signer", "alice"}})), 403, "not_authorised");
+  EXPECT_EQ(state_of(""), EnrolmentState::none);
+  EXPECT_TRUE(audited().empty());
+}
+
+TEST_F(RegistrationTest, ARevocationCodeStopsTheSignersKeysAndNothingGoesOnFromThere) {
+  const auto code = enrol();
+  pending();
+  stand("key-1", EnrolmentState::key_certified);
+  sam_->calls.clear();
+  sam_->state_of_keys = protocol::KeyState::assigned;
+  std::string typed = code;
+  for (auto& c : typed) c = c == '-' ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  EXPECT_EQ(redeem(typed).body, R"({"state":"revocation_requested"})");
+  EXPECT_EQ(sam_->calls, std::vector<std::string>{"suspend key-1 revocation code"});
+  EXPECT_EQ(changed_, std::vector<std::string>{"key-1"});
+  EXPECT_EQ(state_of(""), EnrolmentState::revocation_requested);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::revocation_requested);
+  EXPECT_EQ(get("/ra/v1/enrolments", "state=revocation_requested").at("enrolments").size(), 2U);
+  EXPECT_EQ(redeem(code).status, 200U) << "again, and nothing new";
+  sam_->calls.clear();
+  expect_refused(post("/ra/v1/resumptions", request("resume-key", {{"key", "key-1"}})), 409, "conflict");
+  expect_refused(post("/ra/v1/releases", request("release-certificate", {{"key", "key-1"}, {"serial", "01"}})), 409, "conflict");
+  expect_refused(post("/ra/v1/certificates", issue_request()), 409, "conflict");
+  expect_refused(post("/ra/v1/bindings", request("bind-certificate", {{"key", "key-1"}})), 409, "conflict");
+  EXPECT_TRUE(sam_->calls.empty() && authority_->issued.empty() && authority_->released.empty());
+  EXPECT_EQ(
+      post("/ra/v1/revocations", request("revoke-certificate", {{"key", "key-1"}, {"serial", "01"}, {"reason", "superseded"}})).status,
+      200U);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::revoked);
+}
+
+TEST_F(RegistrationTest, ACodeThatTheSamDidNotHearOfIsUsedAgain) {
+  const auto code = enrol();
+  sam_->state_of_keys = protocol::KeyState::assigned;
+  sam_->failure = Error{ErrorCode::busy, "no connection"};
+  EXPECT_EQ(redeem(code).status, 503U);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::revocation_requested) << "the operator sees it all the same";
+  sam_->failure.reset();
+  EXPECT_EQ(redeem(code).status, 200U);
+}
+
+TEST_F(RegistrationTest, WhatIsNoRevocationCodeInForceIsRefusedInOneWay) {
+  const auto code = enrol();
+  const auto wrong = code.substr(0, code.size() - 1) + (code.back() == 'A' ? 'B' : 'A');
+  const auto unknown = (code.front() == 'A' ? "B" : "A") + code.substr(1);
+  std::vector<std::string> bodies;
+  for (const auto& text : {wrong, unknown, std::string("x"), std::string(), std::string(60, '-'), code + "A", std::string("1!")}) {
+    const auto answer = redeem(text);
+    EXPECT_EQ(answer.status, 403U) << text;
+    bodies.push_back(answer.body);
+  }
+  EXPECT_EQ(std::set<std::string>(bodies.begin(), bodies.end()).size(), 1U);
+  EXPECT_EQ(audited().back(), "alice ssa tries_left=9") << "only the try of a code that exists is counted";
+  for (const std::string body : {"", "[]", "{", "{}", R"({"code":5})", R"({"code":null})"}) {
+    expect_refused(send("POST", "/sic/v1/revocations", body, false), 400, "invalid_request");
+  }
+  EXPECT_EQ(state_of(""), EnrolmentState::code_sent);
+}
+
+TEST_F(RegistrationTest, ACodeThatWasTriedTooOftenIsOneNoMore) {
+  const auto code = enrol();
+  const auto wrong = code.substr(0, code.size() - 1) + (code.back() == 'A' ? 'B' : 'A');
+  for (std::int64_t tries = 0; tries < RevocationCodes::tries - 1; ++tries) EXPECT_EQ(redeem(wrong).status, 403U);
+  EXPECT_EQ(redeem(code).status, 200U) << "the last try";
+  for (std::int64_t tries = 0; tries < RevocationCodes::tries; ++tries) EXPECT_EQ(redeem(wrong, "192.0.2.2").status, 403U);
+  EXPECT_EQ(redeem(code, "192.0.2.3").status, 403U);
+}
+
+TEST_F(RegistrationTest, StrangersAskSoOftenInAMinuteAndNoMore) {
+  const auto code = enrol();
+  for (int i = 0; i < 15; ++i) EXPECT_EQ(redeem("x").status, 403U);
+  expect_refused(redeem(code), 429, "limit_exceeded");
+  EXPECT_EQ(redeem(code, "192.0.2.2").status, 200U) << "somebody else";
+  for (int i = 0; i < 24; ++i) EXPECT_EQ(redeem("x", "192.0.2." + std::to_string(10 + i)).status, 403U);
+  expect_refused(redeem(code, "192.0.2.99"), 429, "limit_exceeded");
+  clock_->advance(std::chrono::minutes(1));
+  EXPECT_EQ(redeem(code).status, 200U);
+}
+
+TEST_F(RegistrationTest, AnEmergencyStopsTheKeyBeforeThePkiIsAsked) {
+  stand("key-1", EnrolmentState::key_certified);
+  authority_->failure = Error{ErrorCode::busy, "the PKI is away"};
+  const json::Value revocation{
+      {"key", "key-1"}, {"serial", "01"}, {"reason", "keyCompromise"}, {"urgency", "emergency"}, {"channel", "hotline"}};
+  EXPECT_EQ(post("/ra/v1/revocations", request("revoke-certificate", revocation)).status, 503U);
+  EXPECT_EQ(sam_->calls, std::vector<std::string>{"suspend key-1 emergency"});
+  authority_->failure.reset();
+  EXPECT_EQ(post("/ra/v1/revocations", request("revoke-certificate", revocation)).status, 200U);
+  EXPECT_EQ(audited().back(),
+            "alice ra-1 channel=hotline credential=key-1 from=suspended reason=keyCompromise to=revoked urgency=emergency");
+  for (const auto* member : {"urgency", "channel"}) {
+    for (const json::Value& value : {json::Value("soon"), json::Value(1), json::Value("")}) {
+      auto changed = revocation;
+      changed[member] = value;
+      expect_refused(post("/ra/v1/revocations", request("revoke-certificate", changed)), 400, "invalid_request");
+    }
+  }
+}
+
+TEST_F(RegistrationTest, AHoldIsASuspensionInTheRegister) {
+  stand("key-1", EnrolmentState::key_certified);
+  const json::Value hold{{"key", "key-1"}, {"serial", "01"}, {"reason", "certificateHold"}};
+  EXPECT_EQ(post("/ra/v1/revocations", request("revoke-certificate", hold)).status, 200U);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::suspended);
+  EXPECT_EQ(post("/ra/v1/resumptions", request("resume-key", {{"key", "key-1"}})).status, 200U);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::key_certified);
+}
+
+TEST_F(RegistrationTest, WhoEnrolledTheSignerDoesNotCertifyResumeOrRevokeAloneWherePolicySaysSo) {
+  enrol();
+  pending();
+  stand("key-1", EnrolmentState::key_made);
+  const json::Value issue{{"key", "key-1"}, {"signer", "alice"}, {"csr_sha256", sha256("csr")}};
+  const json::Value bind{{"key", "key-1"}, {"certificate_sha256", sha256("leaf")}};
+  const json::Value key{{"key", "key-1"}};
+  const json::Value revocation{{"key", "key-1"}, {"serial", "01"}, {"reason", "superseded"}};
+  const std::vector<std::tuple<const char*, const char*, json::Value>> held{{"/ra/v1/certificates", "issue-certificate", issue},
+                                                                            {"/ra/v1/bindings", "bind-certificate", bind},
+                                                                            {"/ra/v1/resumptions", "resume-key", key},
+                                                                            {"/ra/v1/releases", "release-certificate", revocation},
+                                                                            {"/ra/v1/revocations", "revoke-certificate", revocation}};
+  serve({.certify = true, .resume = true, .revoke = true});
+  sam_->calls.clear();
+  for (const auto& [path, op, body] : held) expect_refused(post(path, request_of("ra-1", op, body)), 403, "not_authorised");
+  EXPECT_TRUE(sam_->calls.empty() && authority_->issued.empty() && authority_->revoked.empty() && authority_->released.empty());
+  for (const auto& [path, op, body] : held) EXPECT_EQ(post(path, request_of("ra-2", op, body)).status, 200U) << path;
+  auto emergency = revocation;
+  emergency["urgency"] = "emergency";
+  EXPECT_EQ(post("/ra/v1/revocations", request_of("ra-1", "revoke-certificate", emergency)).status, 200U)
+      << "an emergency waits for nobody";
+  EXPECT_EQ(post("/ra/v1/suspensions", request_of("ra-1", "suspend-key", {{"key", "key-1"}, {"reason", "lost"}})).status, 200U);
+  // Nobody knows who enrolled the signer of this key: then nobody is known to be the second.
+  expect_refused(post("/ra/v1/resumptions", request_of("ra-2", "resume-key", {{"key", "key-9"}})), 403, "not_authorised");
+  serve({});
+  EXPECT_EQ(post("/ra/v1/resumptions", request_of("ra-1", "resume-key", key)).status, 200U);
+}
+
+TEST_F(RegistrationTest, TheRegisterFollowsNoOtherPairOfStates) {
+  stand("key-1", EnrolmentState::revoked);
+  const auto told = audited().size();
+  const auto back =
+      enrolments_->change({must(SignerId::parse("alice")), must(KeyId::parse("key-1")), EnrolmentState::key_certified, "test"});
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().code, ErrorCode::conflict);
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::revoked);
+  EXPECT_EQ(audited().size(), told);
 }
 
 }  // namespace

@@ -54,6 +54,27 @@ CREATE TABLE registration_operator_requests (
   seen INTEGER NOT NULL,
   PRIMARY KEY (operator, rid)
 );
+)sql"},
+                                                       {3, R"sql(
+CREATE TABLE registration_enrolments (
+  signer TEXT NOT NULL,
+  credential TEXT NOT NULL,
+  state TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  enrolled_by TEXT NOT NULL,
+  level TEXT NOT NULL,
+  PRIMARY KEY (signer, credential)
+);
+CREATE INDEX registration_enrolments_by_key ON registration_enrolments (credential);
+CREATE INDEX registration_enrolments_by_state ON registration_enrolments (state, signer, credential);
+CREATE TABLE registration_revocation_codes (
+  selector TEXT PRIMARY KEY,
+  signer TEXT NOT NULL UNIQUE,
+  salt BLOB NOT NULL,
+  digest BLOB NOT NULL,
+  tries_left INTEGER NOT NULL,
+  created INTEGER NOT NULL
+);
 )sql"}};
   return series;
 }

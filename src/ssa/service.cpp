@@ -39,7 +39,7 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       sign_hash_(signing_, kept_answers_, config.max_hashes),
       sign_doc_(credential_methods_, signing_, kept_answers_, config.max_hashes),
       interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated,
-                                 parts.issue_short_term, orphans_}),
+                                 parts.issue_short_term, orphans_, parts.news}),
       devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
       approvals_(parts.authorization, interaction_, devices_),
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),

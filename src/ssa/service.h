@@ -38,6 +38,7 @@ struct ServiceParts {
   std::shared_ptr<const oauth::Grants> grants;
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;  ///< nullptr: authorization codes are not offered
   csc::AskTimestampAuthority ask_timestamp_authority{};         ///< empty: signatures/timestamp is not offered
+  signer::SignerNews news{};                                    ///< each may be empty
 };
 
 /// Everything behind the public listener, as one table of routes.

@@ -145,6 +145,20 @@ Result<Secret> open_activation_code(const json::Value& answer, const OperatorSet
   return Secret(as_bytes(*code));
 }
 
+/// A code goes to a file, which is told, or is shown.
+Status hand_out(std::string_view what, ByteView code, const std::optional<std::filesystem::path>& file, const std::string& lost) {
+  if (file) {
+    auto written = write_file_durably(*file, code, 0600);
+    if (!written) return because(written.error(), std::string(what), lost);
+    say(std::string(what) + " written to " + file->string());
+    return {};
+  }
+  std::string line = std::string(what) + " " + std::string(as_text(code));
+  const WipeAtExit wiped(line);
+  say(line);
+  return {};
+}
+
 /// A request that gives an activation code: a new signer, or one whose factors are reset.
 Status register_signer(const CreateSignerOptions& options, std::string_view op, const std::string& path, const std::string& done,
                        const std::string& next, const Clock& clock) {
@@ -157,24 +171,26 @@ Status register_signer(const CreateSignerOptions& options, std::string_view op, 
   if (!jwk) return jwk.error();
   auto deliver_to = json::parse(*jwk);
   if (!deliver_to) return deliver_to.error();
-  auto request =
-      sign_request(desk->settings, op, {{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}}, clock);
+  json::Value members{{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}};
+  if (!options.level.empty()) members["level"] = options.level;
+  auto request = sign_request(desk->settings, op, std::move(members), clock);
   if (!request) return request.error();
   auto answer = desk->service.post(path, {{"request", *request}});
   if (!answer) return because(answer.error(), std::string(op) + " of " + options.signer, next);
   auto code = open_activation_code(*answer, desk->settings, options.signer);
   if (!code) return code.error();
   progress.step("signer " + options.signer + " " + done + "; the activation code is good for 7 days and 5 tries");
-  if (options.code_out) {
-    auto written = write_file_durably(*options.code_out, code->reveal(), 0600);
-    if (!written) return because(written.error(), "--code-out", "the code is lost: reset the factors for another one");
-    say("activation code written to " + options.code_out->string());
-    return {};
+  auto* const revocation = answer->contains("revocationCode") ? (*answer)["revocationCode"].get_ptr<std::string*>() : nullptr;
+  if (revocation != nullptr) {
+    const WipeAtExit wiped(*revocation);
+    // Both are attempted: neither comes a second time.
+    auto handed =
+        hand_out("revocation code", as_bytes(*revocation), options.revocation_code_out, "the code is lost: revocation is by the hotline");
+    auto activation = hand_out("activation code", code->reveal(), options.code_out, "the code is lost: reset the factors for another one");
+    return handed ? activation : handed;
   }
-  std::string line = "activation code " + std::string(as_text(code->reveal()));
-  const WipeAtExit wiped(line);
-  say(line);
-  return {};
+  progress.step("no revocation code could be kept: revocation is by the hotline");
+  return hand_out("activation code", code->reveal(), options.code_out, "the code is lost: reset the factors for another one");
 }
 
 }  // namespace
@@ -273,7 +289,12 @@ Status revoke_certificate(const KeyStateOptions& options, const Clock& clock) {
   auto desk = open_desk(options.operator_file);
   if (!desk) return desk.error();
   auto request = sign_request(desk->settings, "revoke-certificate",
-                              {{"key", options.credential}, {"serial", options.serial}, {"reason", options.reason}}, clock);
+                              {{"key", options.credential},
+                               {"serial", options.serial},
+                               {"reason", options.reason},
+                               {"urgency", options.urgency},
+                               {"channel", options.channel}},
+                              clock);
   if (!request) return request.error();
   auto answer = desk->service.post("/ra/v1/revocations", {{"request", *request}});
   if (!answer)

@@ -12,7 +12,9 @@ namespace intaglio::cli {
 struct CreateSignerOptions {
   std::filesystem::path operator_file, identity_file;
   std::string signer;
-  std::optional<std::filesystem::path> code_out;  ///< mode 0600; else the code is shown
+  std::optional<std::filesystem::path> code_out;             ///< mode 0600; else the code is shown
+  std::optional<std::filesystem::path> revocation_code_out;  ///< the same for the signer's revocation code
+  std::string level;                                         ///< of the identity proofing; empty: not said
 };
 /// `intaglio ra signer-create`: the identity record, signed; the SAM's activation code comes back sealed to the operator.
 Status create_signer(const CreateSignerOptions& options, const Clock& clock);
@@ -33,6 +35,7 @@ struct KeyStateOptions {
   std::string credential;
   std::string reason;
   std::string serial;  ///< hexadecimal; for revoke and release
+  std::string urgency = "standard", channel = "operator";  ///< for revoke
 };
 Status suspend_key(const KeyStateOptions& options, const Clock& clock);
 Status resume_key(const KeyStateOptions& options, const Clock& clock);

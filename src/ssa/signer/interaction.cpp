@@ -292,6 +292,9 @@ http::Response Interaction::relay_enrol(const http::Request& request, std::strin
   const auto enrolled = rooms_.sam->enrol_factors(message);
   if (!enrolled) return refuse_message(request, enrolled.error());
   note_answered(request, kept);
+  if (const auto signer = SignerId::parse(kept.content.signer); signer && rooms_.news.factors_enrolled) {
+    rooms_.news.factors_enrolled(*signer);
+  }
   json::Value body = json::Value::object();
   body["answer"] = enrolled->sealed_answer;
   return json_of(body);
@@ -324,6 +327,9 @@ http::Response Interaction::relay_key_change(const http::Request& request, std::
   note_answered(request, kept);
   const bool suspended = kept.content.purpose == protocol::Purpose::suspend;
   const auto state = suspended ? protocol::KeyState::suspended : protocol::KeyState::destroyed;
+  if (const auto signer = SignerId::parse(kept.content.signer); signer && rooms_.news.key_stopped) {
+    rooms_.news.key_stopped(*signer, *key, state);
+  }
   return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(state)}});
 }
 

@@ -19,6 +19,12 @@ namespace intaglio::ssa::signer {
 /// Told of each key that a signer made: it waits for the registration authority. Durable when it returns.
 using KeyGeneratedHook = std::function<Status(const protocol::KeyGenerated& key, const SignerId& signer)>;
 
+/// Told of what a signer did himself, after the SAM did it: for the registration authority's register.
+struct SignerNews {
+  std::function<void(const SignerId& signer)> factors_enrolled;
+  std::function<void(const SignerId& signer, const KeyId& key, protocol::KeyState state)> key_stopped;
+};
+
 struct Rooms {
   std::shared_ptr<protocol::SamService> sam;
   std::shared_ptr<SamKeys> keys;
@@ -30,6 +36,7 @@ struct Rooms {
   KeyGeneratedHook key_generated;
   ShortTermIssuer issue_short_term;
   std::shared_ptr<OrphanReports> orphans;
+  SignerNews news{};  ///< each may be empty
 };
 
 /// The signer's side, /sic/v1 (api/sic/README.md): opens transactions for signature applications and relays what only the SAM

@@ -9,6 +9,8 @@ export class Officer {
   constructor(system, { id = 'ra-1', folder = `operators/${id}` } = {}) {
     this.system = system;
     this.id = id;
+    /** By signer: what the person would have on paper. */
+    this.revocationCodes = {};
     this.key = createPrivateKey(readFileSync(system.path(folder, 'operator.key.pem')));
     this.jwk = createPublicKey(this.key).export({ format: 'jwk' });
     this.tls = system.tls({ cert: readFileSync(system.path(folder, 'tls.cert.pem')), key: readFileSync(system.path(folder, 'tls.key.pem')) });
@@ -42,7 +44,8 @@ export class Officer {
 
   async #register(op, path, signer, identity, options) {
     const request = await this.request(op, { signer, identity, deliver_to: this.jwk }, options);
-    const { activationCode } = good(op, await this.post(path, { request }));
+    const { activationCode, revocationCode } = good(op, await this.post(path, { request }));
+    this.revocationCodes[signer] = this.system.secret('a revocation code', revocationCode);
     const { plaintext, protectedHeader } = await compactDecrypt(activationCode, this.key);
     if (protectedHeader.typ !== 'intaglio-activation+jwe') throw new Error(`activation code of typ ${protectedHeader.typ}`);
     return JSON.parse(Buffer.from(plaintext).toString()).code;

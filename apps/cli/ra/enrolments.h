@@ -1,0 +1,24 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+
+namespace intaglio::cli {
+
+struct ListEnrolmentsOptions {
+  std::filesystem::path operator_file;
+  std::string state;  ///< empty: any
+};
+/// `intaglio ra list`: the register of enrolments, all its pages.
+Status list_enrolments(const ListEnrolmentsOptions& options);
+
+struct ShowEnrolmentOptions {
+  std::filesystem::path operator_file;
+  std::string signer;
+};
+/// `intaglio ra show`: one signer and his keys.
+Status show_enrolment(const ShowEnrolmentOptions& options);
+
+}  // namespace intaglio::cli
