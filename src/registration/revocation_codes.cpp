@@ -21,12 +21,15 @@ struct Kept {
   std::int64_t tries_left;
 };
 
-struct Read {
-  std::string selector;
-  Secret secret;
-};
-/// What a person typed: case, blanks and hyphens do not matter.
-Result<Read> read_code(std::string_view text) {
+Result<Bytes> digest_of(const Secret& secret, ByteView salt) {
+  const auto digest = crypto::argon2id(secret, salt, cost);
+  if (!digest) return digest.error();
+  return to_bytes(digest->reveal());
+}
+
+}  // namespace
+
+Result<TypedRevocationCode> parse_revocation_code(std::string_view text) {
   std::string plain;
   const WipeAtExit wiped(plain);
   plain.reserve(text_length);
@@ -40,16 +43,8 @@ Result<Read> read_code(std::string_view text) {
   const WipeAtExit wiped_octets(*octets);
   if (octets->size() != selector_bytes + secret_bytes) return Error{ErrorCode::invalid_request, "a revocation code of another length"};
   const ByteView all(*octets);
-  return Read{encode_base32(all.first(selector_bytes)), Secret(all.subspan(selector_bytes))};
+  return TypedRevocationCode{encode_base32(all.first(selector_bytes)), Secret(all.subspan(selector_bytes))};
 }
-
-Result<Bytes> digest_of(const Secret& secret, ByteView salt) {
-  const auto digest = crypto::argon2id(secret, salt, cost);
-  if (!digest) return digest.error();
-  return to_bytes(digest->reveal());
-}
-
-}  // namespace
 
 RevocationCodes::RevocationCodes(std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock, audit::Log& log)
     : database_(std::move(database)), clock_(std::move(clock)), log_(log) {}
@@ -92,9 +87,9 @@ Status RevocationCodes::keep(const SignerId& signer, const Drawn& drawn) {
 
 Result<SignerId> RevocationCodes::redeem(std::string_view text) {
   const Error refused{ErrorCode::not_authorised, "no revocation code in force"};
-  auto read = read_code(text);
+  auto read = parse_revocation_code(text);
   // What cannot be a code is looked for and compared like one, under a selector that no code has.
-  if (!read) read = Read{"", Secret(Bytes(secret_bytes))};
+  if (!read) read = TypedRevocationCode{"", Secret(Bytes(secret_bytes))};
   Kept kept{"", Bytes(salt_bytes), Bytes(digest_bytes), 0};
   // A try is spent before it is looked at, so that many at once are not more than were left.
   auto done = database_->write([&](storage::Transaction& transaction) -> Status {

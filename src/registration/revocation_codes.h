@@ -12,6 +12,14 @@
 
 namespace intaglio::registration {
 
+/// A revocation code as a person typed it: case, blanks and hyphens do not matter.
+struct TypedRevocationCode {
+  std::string selector;  ///< 8 characters of base32
+  Secret secret;         ///< 10 bytes
+};
+/// Refused (`invalid_request`) unless it is 24 characters of base32.
+[[nodiscard]] Result<TypedRevocationCode> parse_revocation_code(std::string_view text);
+
 /// A code with which a signer stops his own keys: 24 characters of base32, written in groups of four. The first eight find the code and
 /// are not secret, so that nobody who knows a signer's id can use up his tries; the other sixteen are 80 random bits.
 class RevocationCodes {

@@ -180,8 +180,9 @@ Status register_signer(const CreateSignerOptions& options, std::string_view op, 
   auto code = open_activation_code(*answer, desk->settings, options.signer);
   if (!code) return code.error();
   progress.step("signer " + options.signer + " " + done + "; the activation code is good for 7 days and 5 tries");
+  // What the service sends is shown on a terminal: only what has the form of a code is.
   auto* const revocation = answer->contains("revocationCode") ? (*answer)["revocationCode"].get_ptr<std::string*>() : nullptr;
-  if (revocation != nullptr) {
+  if (revocation != nullptr && revocation->find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567-") == std::string::npos) {
     const WipeAtExit wiped(*revocation);
     // Both are attempted: neither comes a second time.
     auto handed =

@@ -1,11 +1,13 @@
 // Appendix A 7.2 (registration and first signature are watched, revocation takes effect), EN 319 411-1 REV-6.2.4: docs/operate/registration.md is done
 // here, command for command, with a signer's device beside it.
 import assert from 'node:assert/strict';
+import { X509Certificate, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Client } from '../harness/client.mjs';
 import { good, send, sendJson } from '../harness/http.mjs';
+import { Officer } from '../harness/officer.mjs';
 import { Signer, identityOf, signerOf } from '../harness/signer.mjs';
 import { System, binaries, repository, run, withoutLimits } from '../harness/system.mjs';
 
@@ -14,6 +16,7 @@ describe('an operator', () => {
   const page = readFileSync(path.join(repository, 'docs/operate/registration.md'), 'utf8');
   const commands = page.split('\n').filter((line) => line.startsWith('intaglio ra '));
   const facts = {};
+  const colleague = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   /** Runs the next command of the page, which must begin like this; gives what it said. */
   const next = (begin) => {
     const line = commands.shift();
@@ -33,7 +36,14 @@ describe('an operator', () => {
     .map(({ actor, fields }) => `${actor} ${fields.from} ${fields.to}`);
 
   before(async () => {
-    system = await System.start({ policy: withoutLimits });
+    const spki = colleague.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+    system = await System.start({
+      policy: withoutLimits,
+      configure: {
+        ssa: (text) => text.replace('second_person = []', 'second_person = ["revoke"]'),
+        pki: (text) => `${text}\n[[operators]]\nid = "ra-2"\nspki = "${spki}"\n`,
+      },
+    });
     client = await new Client(system).signIn();
     ({ officer, signer: alice } = await signerOf(system));
     bob = (await signerOf(system, { id: 'bob', pin: '571938260415' }));
@@ -106,6 +116,20 @@ describe('an operator', () => {
     const { fields } = system.auditEvents('ssa').filter(({ type }) => type === 'enrolment.changed').at(-1);
     assert.deepEqual(fields, { channel: 'hotline', credential: ada.credential, from: 'revocation_requested', reason: 'keyCompromise', to: 'revoked', urgency: 'emergency' });
     assert.equal((await show('ada')).keys[0].state, 'revoked');
+  });
+
+  it('does not revoke alone whom he enrolled, where policy says so, and nobody does in his colleague\'s name', async () => {
+    const serial = new X509Certificate(bob.signer.chain[0]).serialNumber.toLowerCase();
+    const second = new Officer(system, { id: 'ra-2', folder: 'operators/ra-1' });
+    const revoke = async (from, key) => {
+      const request = await from.request('revoke-certificate', { key: bob.signer.credential, serial, reason: 'superseded' }, { key });
+      return (await officer.post('/ra/v1/revocations', { request })).status;
+    };
+    assert.equal(await revoke(officer, officer.key), 403);
+    assert.equal(await revoke(second, officer.key), 403, 'the name of the second, the key of the first');
+    assert.equal((await show('bob')).keys[0].state, 'ended');
+    assert.equal(await revoke(second, colleague.privateKey), 200);
+    assert.equal((await show('bob')).keys[0].state, 'revoked');
   });
 
   it('leaves strangers no word about codes, and few tries', async () => {
