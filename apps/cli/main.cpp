@@ -446,7 +446,10 @@ void add_ra(CLI::App& program, const Clock& clock) {
   add_operator(*list, listed->operator_file);
   list->add_option("--state", listed->state,
                    "only these: code_sent, device_registered, key_made, key_certified, suspended, "
-                   "revocation_requested, revoked, ended");
+                   "revocation_requested, revoked, expired, ended");
+  list->add_option("--ending", listed->ending, "only keys whose certificate ends within so many days")
+      ->check(CLI::Range(1, 3660))
+      ->type_name("DAYS");
   list->footer("\nExample:\n  intaglio ra list --operator operator.toml --state revocation_requested");
   list->callback([listed] { chosen = [listed] { return list_enrolments(*listed); }; });
   auto shown = std::make_shared<ShowEnrolmentOptions>();

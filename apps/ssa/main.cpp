@@ -246,7 +246,7 @@ Status serve(Settings settings) {
                                                     grants, authorization, *ask_timestamp, news_for(recorder)});
   const auto credential_changed = [&service](const KeyId& key) { service.credential_changed(key); };
   registration::Endpoints endpoints(
-      {opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder, settings.second_person});
+      {opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder, opened->clock, settings.second_person});
   registration::SignerRevocation signer_revocation({opened->sam, enrolments, codes, opened->clock, credential_changed}, {});
   Watch watch(settings, *opened);
   http::Router public_router;
@@ -296,6 +296,7 @@ Status serve(Settings settings) {
   do {
     push_revocation_data(*opened);
     service.retry_reports();
+    if (const auto done = enrolments->expire_certificates(); !done) log::refusal("registration.expiry", done.error());
   } while (sigtimedwait(&signals, nullptr, &interval) < 0);
   log::info("stopping");
   if (pages_server) pages_server->stop(stop_grace);

@@ -49,6 +49,12 @@ Result<KeyId> key_member(const json::Value& payload, std::string_view name) {
   return KeyId::parse(*text);
 }
 
+/// Of a certificate that the SAM took; nothing where it does not parse here.
+std::optional<UnixTime> end_of(ByteView der) {
+  const auto certificate = crypto::Certificate::parse_der(der);
+  return certificate ? std::optional<UnixTime>(certificate->not_after()) : std::nullopt;
+}
+
 /// A hold is a suspension; every other reason is for good.
 EnrolmentState state_after(const json::Value& payload) {
   const auto reason = json::text_member(payload, "reason", max_reason_length);
@@ -109,7 +115,7 @@ void Endpoints::add_routes(http::Router& router) {
   post("/ra/v1/revocations", &Endpoints::revoke);
   post("/ra/v1/releases", &Endpoints::release);
   router.add("GET", "/ra/v1/enrolments", Access::operator_certificate,
-             [this](const Request& q, const PathParameters&) { return list_enrolments(*parts_.enrolments, q); });
+             [this](const Request& q, const PathParameters&) { return list_enrolments(*parts_.enrolments, q, parts_.clock->now()); });
   router.add("GET", "/ra/v1/enrolments/{signerID}", Access::operator_certificate,
              [this](const Request& q, const PathParameters& path) { return show_enrolment(*parts_.enrolments, q, path["signerID"]); });
 }
@@ -217,7 +223,7 @@ Response Endpoints::bind_certificate(const Request& request) const {
   if (!bound) return refuse(request, bound.error());
   parts_.credential_changed(bound->key);
   note("registration.certificate_bound", request, *asked, *key);
-  parts_.recorder->key_changed(*key, EnrolmentState::key_certified, &*asked);
+  parts_.recorder->key_changed(*key, EnrolmentState::key_certified, &*asked, end_of(pending->certificates.front()));
   return json_of({{"credentialID", bound->key.text()}, {"state", protocol::name_of(bound->state)}});
 }
 

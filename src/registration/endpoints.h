@@ -28,6 +28,7 @@ struct Parts {
   std::shared_ptr<Enrolments> enrolments;
   std::shared_ptr<RevocationCodes> codes;
   std::shared_ptr<const Recorder> recorder;
+  std::shared_ptr<const Clock> clock;
   SecondPerson second_person{};
 };
 

@@ -171,7 +171,7 @@ class RegistrationTest : public testing::Test {
     const auto changed = [this](const KeyId& key) { changed_.push_back(key.text()); };
     router_ = http::Router();
     endpoints_ = std::make_unique<Endpoints>(Parts{sam_, requests_, authority_, changed, enrolments_, codes_,
-                                                   std::make_shared<const Recorder>(enrolments_, requests_), second_person});
+                                                   std::make_shared<const Recorder>(enrolments_, requests_), clock_, second_person});
     endpoints_->add_routes(router_);
     signer_revocation_ = std::make_unique<SignerRevocation>(SignerRevocation::Parts{sam_, enrolments_, codes_, clock_, changed},
                                                             RateLimit::Bounds{.each = 15, .all = 40});
@@ -491,8 +491,9 @@ TEST_F(RegistrationTest, TheRegisterIsReadInPagesAndByState) {
   EXPECT_EQ(get("/ra/v1/enrolments", "limit=1&after=alice").at("next"), "alice.k1");
   EXPECT_EQ(get("/ra/v1/enrolments", "state=code_sent").at("enrolments").size(), 1U);
   EXPECT_EQ(get("/ra/v1/enrolments", "state=key_made").at("enrolments").size(), 3U);
-  for (const auto* query : {"state=none", "state=", "state=x", "limit=0", "limit=101", "limit=1x", "limit=", "limit=-1",
-                            "after=", "after=.", "after=alice.", "after=a%20b", "after=a.b.c", "limit=1&limit=2", "state=%"}) {
+  for (const auto* query :
+       {"state=none", "state=", "state=x", "limit=0", "limit=101", "limit=1x", "limit=", "limit=-1", "after=", "after=.", "after=alice.",
+        "after=a%20b", "after=a.b.c", "limit=1&limit=2", "state=%", "ending=0", "ending=3661", "ending=x", "ending="}) {
     EXPECT_EQ(get("/ra/v1/enrolments", query).value("error", ""), "invalid_request") << query;
   }
   EXPECT_EQ(get("/ra/v1/enrolments/bob").value("status", 0), 404);
@@ -660,6 +661,41 @@ TEST_F(RegistrationTest, TheRegisterFollowsNoOtherPairOfStates) {
   EXPECT_EQ(back.error().code, ErrorCode::conflict);
   EXPECT_EQ(state_of("key-1"), EnrolmentState::revoked);
   EXPECT_EQ(audited().size(), told);
+}
+
+TEST_F(RegistrationTest, CertificatesAreSeenBeforeTheyEndAndExpireOnceWhenTheyDo) {
+  const auto alice = must(SignerId::parse("alice"));
+  const auto in_days = [&](int days) { return clock_->now() + std::chrono::hours(24 * days); };
+  const auto certified = [&](const char* key, int days) {
+    ASSERT_TRUE(enrolments_->change({alice, must(KeyId::parse(key)), EnrolmentState::key_certified, "test", {}, {}, in_days(days)}));
+  };
+  enrol();
+  stand("no-end", EnrolmentState::key_certified);
+  certified("k10", 10);
+  certified("k40", 40);
+  certified("k50", 50);
+  stand("k50", EnrolmentState::revoked);
+  const auto ending = [&](const std::string& query) {
+    std::vector<std::string> keys;
+    const auto page = get("/ra/v1/enrolments", query);
+    for (const auto& line : page.at("enrolments")) keys.push_back(line.at("credentialID"));
+    return keys;
+  };
+  EXPECT_EQ(ending("ending=30"), std::vector<std::string>{"k10"});
+  EXPECT_EQ(ending("ending=41&state=key_certified"), (std::vector<std::string>{"k10", "k40"}));
+  EXPECT_EQ(get("/ra/v1/enrolments", "ending=30").at("enrolments")[0].at("certificateEnds"), format_utc(in_days(10)));
+  ASSERT_TRUE(enrolments_->expire_certificates());
+  EXPECT_EQ(state_of("k10"), EnrolmentState::key_certified);
+  clock_->advance(std::chrono::hours(24 * 60));
+  const auto told = audited().size();
+  ASSERT_TRUE(enrolments_->expire_certificates());
+  EXPECT_EQ(audited().size(), told + 2);
+  EXPECT_EQ(audited().back(), "alice ssa credential=k40 from=key_certified to=expired");
+  EXPECT_EQ(state_of("k10"), EnrolmentState::expired);
+  EXPECT_EQ(state_of("k50"), EnrolmentState::revoked);
+  EXPECT_EQ(state_of("no-end"), EnrolmentState::key_certified);
+  ASSERT_TRUE(enrolments_->expire_certificates());
+  EXPECT_EQ(audited().size(), told + 2) << "nothing the second time";
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ constexpr std::array<Line, enrolment_states> lines{{
     {suspended, "suspended", "resume the key, or revoke its certificate"},
     {revocation_requested, "revocation_requested", "revoke the certificate now: the person asked for it"},
     {revoked, "revoked", "none: the certificate is revoked"},
+    {expired, "expired", "none: the certificate ended; who goes on signing makes another key"},
     {ended, "ended", "revoke the certificate of the destroyed key"},
 }};
 
@@ -39,6 +40,7 @@ constexpr std::array transitions{
     Pair{none, suspended},
     Pair{none, revocation_requested},
     Pair{none, revoked},
+    Pair{none, expired},
     Pair{none, ended},
     Pair{code_sent, code_sent},
     Pair{code_sent, device_registered},
@@ -53,14 +55,20 @@ constexpr std::array transitions{
     Pair{key_certified, suspended},
     Pair{key_certified, revocation_requested},
     Pair{key_certified, revoked},
+    Pair{key_certified, expired},
     Pair{key_certified, ended},
     Pair{suspended, key_certified},
     Pair{suspended, revocation_requested},
     Pair{suspended, revoked},
+    Pair{suspended, expired},
     Pair{suspended, ended},
     Pair{revocation_requested, code_sent},
     Pair{revocation_requested, revoked},
+    Pair{revocation_requested, expired},
+    Pair{expired, revoked},
+    Pair{expired, ended},
     Pair{ended, revoked},
+    Pair{ended, expired},
 };
 
 }  // namespace

@@ -15,9 +15,10 @@ enum class EnrolmentState {
   suspended,             ///< key: signs nothing until an operator lifts it
   revocation_requested,  ///< signer or key: the person asked for the end; nothing goes on but a revocation, or an enrolment anew
   revoked,               ///< key: its certificate is revoked, for good
+  expired,               ///< key: its certificate came to its end
   ended,                 ///< key: destroyed; its certificate is still to be revoked
 };
-inline constexpr int enrolment_states = 9;
+inline constexpr int enrolment_states = 10;
 
 [[nodiscard]] std::string_view name_of(EnrolmentState state) noexcept;
 [[nodiscard]] std::optional<EnrolmentState> parse_enrolment_state(std::string_view name) noexcept;

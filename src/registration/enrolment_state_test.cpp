@@ -11,15 +11,17 @@ namespace {
 
 /// Written out a second time, by name, so that the table of the product is compared with what was decided and not with itself.
 const std::map<std::string, std::set<std::string>> decided{
-    {"none", {"code_sent", "device_registered", "key_made", "key_certified", "suspended", "revocation_requested", "revoked", "ended"}},
+    {"none",
+     {"code_sent", "device_registered", "key_made", "key_certified", "suspended", "revocation_requested", "revoked", "expired", "ended"}},
     {"code_sent", {"code_sent", "device_registered", "revocation_requested"}},
     {"device_registered", {"code_sent", "revocation_requested"}},
     {"key_made", {"key_certified", "suspended", "revocation_requested", "revoked", "ended"}},
-    {"key_certified", {"suspended", "revocation_requested", "revoked", "ended"}},
-    {"suspended", {"key_certified", "revocation_requested", "revoked", "ended"}},
-    {"revocation_requested", {"code_sent", "revoked"}},
+    {"key_certified", {"suspended", "revocation_requested", "revoked", "expired", "ended"}},
+    {"suspended", {"key_certified", "revocation_requested", "revoked", "expired", "ended"}},
+    {"revocation_requested", {"code_sent", "revoked", "expired"}},
     {"revoked", {}},
-    {"ended", {"revoked"}},
+    {"expired", {"revoked", "ended"}},
+    {"ended", {"revoked", "expired"}},
 };
 
 TEST(EnrolmentState, FollowsWhatWasDecidedForEachPair) {

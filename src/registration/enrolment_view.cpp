@@ -12,6 +12,7 @@ using http::Request;
 using http::Response;
 
 constexpr std::size_t max_page = 100;
+constexpr std::size_t max_days = 3660;
 
 Response refuse(const Request& request, const Error& error) {
   log::refusal("registration.refused", error, {{"request", request.request_id}, {"path", request.path}});
@@ -23,6 +24,7 @@ json::Value line_of(const Enrolment& line) {
   if (!line.credential.empty()) shown["credentialID"] = line.credential;
   if (!line.enrolled_by.empty()) shown["enrolledBy"] = line.enrolled_by;
   if (!line.level.empty()) shown["level"] = line.level;
+  if (line.ends) shown["certificateEnds"] = format_utc(*line.ends);
   return shown;
 }
 
@@ -35,13 +37,14 @@ Result<std::optional<std::string>> parameter(std::string_view query, std::string
   return std::optional<std::string>(std::move(*value));
 }
 
-Result<std::size_t> limit_of(const std::string& text) {
-  std::size_t limit = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (error != std::errc{} || end != text.data() + text.size() || limit == 0 || limit > max_page) {
-    return Error{ErrorCode::invalid_request, "limit is a number from 1 to 100"};
+/// A decimal number from 1 on.
+Result<std::size_t> number_of(const std::string& text, std::size_t most) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number == 0 || number > most) {
+    return Error{ErrorCode::invalid_request, "a number of the query is not from 1 to " + std::to_string(most)};
   }
-  return limit;
+  return number;
 }
 
 /// `signer` or `signer.credential`, as `next` gave it.
@@ -57,13 +60,20 @@ Status read_cursor(const std::string& text, Enrolments::Page& page) {
   return {};
 }
 
-Result<Enrolments::Page> page_of(const Request& request) {
+Result<Enrolments::Page> page_of(const Request& request, UnixTime now) {
   Enrolments::Page page;
   const auto state = parameter(request.query, "state");
   if (!state) return state.error();
   if (*state) {
     page.state = parse_enrolment_state(**state);
     if (!page.state || *page.state == EnrolmentState::none) return Error{ErrorCode::invalid_request, "state is none of the register's"};
+  }
+  const auto ending = parameter(request.query, "ending");
+  if (!ending) return ending.error();
+  if (*ending) {
+    const auto days = number_of(**ending, max_days);
+    if (!days) return days.error();
+    page.ending_before = now + std::chrono::hours(24 * static_cast<std::int64_t>(*days));
   }
   const auto after = parameter(request.query, "after");
   if (!after) return after.error();
@@ -73,7 +83,7 @@ Result<Enrolments::Page> page_of(const Request& request) {
   const auto limit = parameter(request.query, "limit");
   if (!limit) return limit.error();
   if (*limit) {
-    const auto number = limit_of(**limit);
+    const auto number = number_of(**limit, max_page);
     if (!number) return number.error();
     page.limit = *number;
   }
@@ -82,8 +92,8 @@ Result<Enrolments::Page> page_of(const Request& request) {
 
 }  // namespace
 
-Response list_enrolments(Enrolments& enrolments, const Request& request) {
-  auto page = page_of(request);
+Response list_enrolments(Enrolments& enrolments, const Request& request, UnixTime now) {
+  auto page = page_of(request, now);
   if (!page) return refuse(request, page.error());
   const auto wanted = page->limit;
   // One more says whether there is a next page.

@@ -22,6 +22,7 @@ struct Enrolment {
   UnixTime since;
   std::string enrolled_by;  ///< operator whose request created the signer, last reset included; empty on the lines of keys
   std::string level;        ///< of the identity proofing, as that operator signed it; empty: not said
+  std::optional<UnixTime> ends;  ///< of the key's certificate, where one is bound and was read
 };
 
 /// What is new of a signer or a key.
@@ -33,6 +34,7 @@ struct EnrolmentChange {
   /// Fields of `enrolment.changed` beside from, to and credential; `level` stays on the line.
   std::vector<std::pair<std::string, std::string>> more{};
   std::string enrolled_by{};  ///< on the signer's line; empty: as before
+  std::optional<UnixTime> ends{};  ///< of the certificate that was bound; none: as before
 };
 
 /// The register of enrolments: it follows what the SAM and the PKI did, and allows nothing that they refuse. Every change is an audit
@@ -52,12 +54,16 @@ class Enrolments {
   [[nodiscard]] Result<std::vector<Enrolment>> find(const SignerId& signer);
 
   struct Page {
-    std::optional<EnrolmentState> state{};  ///< only lines of this state
+    std::optional<EnrolmentState> state{};     ///< only lines of this state
+    std::optional<UnixTime> ending_before{};  ///< only keys whose certificate ends before then
     std::string after_signer{}, after_credential{};
     std::size_t limit = 50;
   };
   /// By signer and credential, from after the given line on.
   [[nodiscard]] Result<std::vector<Enrolment>> list(const Page& page);
+
+  /// Each key whose certificate came to its end stands as expired from now on; the second time it finds nothing. Run from time to time.
+  Status expire_certificates();
 
   static constexpr std::size_t max_lines = 200;
 

@@ -75,6 +75,9 @@ CREATE TABLE registration_revocation_codes (
   tries_left INTEGER NOT NULL,
   created INTEGER NOT NULL
 );
+)sql"},
+                                                      {3, R"sql(
+ALTER TABLE registration_enrolments ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;
 )sql"}};
   return series;
 }

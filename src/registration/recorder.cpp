@@ -42,11 +42,11 @@ void Recorder::key_stopped_by_signer(const SignerId& signer, const KeyId& key, E
   record({signer, key, to, "signer:" + signer.text()});
 }
 
-void Recorder::key_changed(const KeyId& key, EnrolmentState to, const OperatorRequest* asked) const {
+void Recorder::key_changed(const KeyId& key, EnrolmentState to, const OperatorRequest* asked, std::optional<UnixTime> ends) const {
   const auto signer = signer_of(key);
   if (!signer) return log::refusal("registration.register_behind", signer.error(), {{"credential", key.text()}});
   if (asked == nullptr) return record({*signer, key, to, "ssa"});
-  record({*signer, key, to, asked->operator_id, words_of(*asked, {"channel", "reason", "urgency"})});
+  record({*signer, key, to, asked->operator_id, words_of(*asked, {"channel", "reason", "urgency"}), {}, ends});
 }
 
 Status Recorder::may_go_on(const KeyId& key) const {

@@ -24,8 +24,8 @@ class Recorder {
   void key_made(const SignerId& signer, const KeyId& key) const;
   /// The signer's own word, through the SAM.
   void key_stopped_by_signer(const SignerId& signer, const KeyId& key, EnrolmentState to) const;
-  /// An operator's request, or the SSA's own suspension (without one).
-  void key_changed(const KeyId& key, EnrolmentState to, const OperatorRequest* asked) const;
+  /// An operator's request, or the SSA's own suspension (without one). `ends`: of the certificate that was bound.
+  void key_changed(const KeyId& key, EnrolmentState to, const OperatorRequest* asked, std::optional<UnixTime> ends = std::nullopt) const;
 
   /// Refused (`conflict`) where what an operator wants to go on with is to end: the signer asked for a revocation.
   [[nodiscard]] Status may_go_on(const KeyId& key) const;

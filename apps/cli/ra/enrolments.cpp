@@ -23,6 +23,7 @@ std::string word(const json::Value& line, std::string_view name) {
 }
 
 void say_line(const std::string& signer, const json::Value& line) {
+  const auto end = json::member(line, "certificateEnds") == nullptr ? std::string() : "  certificate ends " + word(line, "certificateEnds");
   say(signer + "  " + word(line, "credentialID") + "  " + word(line, "state") + "  since " + word(line, "since") +
       "  next: " + word(line, "next"));
 }
@@ -40,6 +41,7 @@ Status list_enrolments(const ListEnrolmentsOptions& options) {
   for (int page = 0; page < max_pages; ++page) {
     std::string path = "/ra/v1/enrolments?limit=100";
     if (!options.state.empty()) path += "&state=" + options.state;
+    if (options.ending != 0) path += "&ending=" + std::to_string(options.ending);
     if (!after.empty()) path += "&after=" + after;
     const auto answer = service->get(path);
     if (!answer) return because(answer.error(), "the register", "check --state and the operator configuration");

@@ -10,6 +10,7 @@ namespace intaglio::cli {
 struct ListEnrolmentsOptions {
   std::filesystem::path operator_file;
   std::string state;  ///< empty: any
+  unsigned ending = 0;  ///< days within which the certificate ends; 0: any
 };
 /// `intaglio ra list`: the register of enrolments, all its pages.
 Status list_enrolments(const ListEnrolmentsOptions& options);

@@ -9,7 +9,7 @@ import { Client } from '../harness/client.mjs';
 import { good, send, sendJson } from '../harness/http.mjs';
 import { Officer } from '../harness/officer.mjs';
 import { Signer, identityOf, signerOf } from '../harness/signer.mjs';
-import { System, binaries, repository, run, withoutLimits } from '../harness/system.mjs';
+import { System, binaries, repository, run, until, withoutLimits } from '../harness/system.mjs';
 
 describe('an operator', () => {
   let system, client, officer, ada, bob, alice;
@@ -76,6 +76,9 @@ describe('an operator', () => {
     assert.match(shown, new RegExp(`^ada {2}${ada.credential} {2}key_certified `, 'm'));
     assert.match(shown, /enrolled by ra-1, identity proofing substantial/);
     await ada.sign(['first']);
+    assert.equal(next('list'), '', 'no certificate ends within 30 days');
+    const ends = new Date(new X509Certificate(alice.chain[0]).validTo);
+    assert.equal((await show('alice')).keys[0].certificateEnds, ends.toISOString().replace('.000Z', 'Z'));
     assert.deepEqual(changesOf('ada'), ['ra-1 none code_sent', 'signer:ada code_sent device_registered', 'signer:ada none key_made', 'ra-1 key_made key_certified']);
   });
 
@@ -152,5 +155,11 @@ describe('an operator', () => {
   it('alone reads the register', async () => {
     await assert.rejects(send(`${system.registrationUrl}/ra/v1/enrolments`, { tls: client.tls }), 'no certificate, no connection');
     assert.equal((await client.get('/ra/v1/enrolments')).status, 404, 'not on the listener of the public');
+  });
+
+  it('sees a certificate expire', async () => {
+    system.moveClock(Math.ceil(new Date(new X509Certificate(alice.chain[0]).validTo).getTime() / 1000) - system.now() + 60);
+    await system.restart('ssa');
+    await until('expired', async () => (await show('alice')).keys[0].state === 'expired');
   });
 });
