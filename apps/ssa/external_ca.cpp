@@ -164,7 +164,7 @@ ExternalCaSettings read_external_ca(config::Document& document) {
 }
 
 Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(const ExternalCaSettings& settings,
-                                                                               std::shared_ptr<storage::Database> database,
+                                                                               const std::shared_ptr<storage::Database>& database,
                                                                                std::shared_ptr<const Clock> clock) {
   crypto::CmpConfig cmp;
   auto issuers = read_certificates(settings.issuers);

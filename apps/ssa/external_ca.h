@@ -32,8 +32,7 @@ struct ExternalCaSettings {
 
 [[nodiscard]] ExternalCaSettings read_external_ca(config::Document& document);
 /// Reads keys and certificates; refused (`configuration`) where one is missing, readable by others, or does not fit.
-[[nodiscard]] Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(const ExternalCaSettings& settings,
-                                                                                             std::shared_ptr<storage::Database> database,
-                                                                                             std::shared_ptr<const Clock> clock);
+[[nodiscard]] Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(
+    const ExternalCaSettings& settings, const std::shared_ptr<storage::Database>& database, std::shared_ptr<const Clock> clock);
 
 }  // namespace intaglio::apps::ssa

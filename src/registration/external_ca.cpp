@@ -22,7 +22,7 @@ Error not_agreed(std::string detail) { return {ErrorCode::not_authorised, std::m
 Result<RevocationReason> asked_reason(const json::Value& payload) {
   const auto name = json::text_member(payload, "reason", 64);
   if (!name) return name.error();
-  const auto reason = crypto::parse_revocation_reason(*name);
+  auto reason = crypto::parse_revocation_reason(*name);
   if (!reason) return reason.error();
   constexpr std::array allowed = {
       RevocationReason::unspecified,     RevocationReason::key_compromise,         RevocationReason::affiliation_changed,

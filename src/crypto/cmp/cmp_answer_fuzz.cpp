@@ -6,37 +6,54 @@
 namespace {
 
 using namespace intaglio;
+using crypto::testing::CmpResponder;
 
 /// A client in the middle of a transaction, and the authority that answers until the stranger does. Made once: keys take their time.
 struct World {
-  crypto::testing::CmpResponder authority;
+  CmpResponder authority;
   std::shared_ptr<crypto::SoftwareKey> signer = *crypto::SoftwareKey::generate();
   Bytes csr = crypto::testing::request_of("Ann Example", *signer);
-  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(from_unix_seconds(crypto::testing::CmpResponder::start));
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(from_unix_seconds(CmpResponder::start));
   ByteView input;
   unsigned honest = 0, exchanges = 0;  ///< answers that are the authority's own, before the stranger's
+  bool by_authority = false;           ///< the stranger has the authority's key
   crypto::CmpClient client = *crypto::CmpClient::make(
-      authority.client_config(),
-      [this](ByteView message) -> Result<Bytes> {
-        // A transaction ends by itself: it polls at most so often.
-        if (++exchanges > 64) std::abort();
-        return exchanges <= honest ? authority.answer(message) : Result<Bytes>(to_bytes(input));
-      },
-      [](std::chrono::seconds) {}, clock);
+      authority.client_config(), [this](ByteView message) { return answer(message); }, [](std::chrono::seconds) {}, clock);
+
+  Result<Bytes> answer(ByteView message) {
+    // A transaction ends by itself: it polls at most so often.
+    if (++exchanges > 64) std::abort();
+    if (exchanges <= honest) return authority.answer(message);
+    if (!by_authority) return to_bytes(input);
+    // Transaction id and nonce of this transaction, and the authority's signature over what the stranger says under them.
+    auto said = CmpResponder::parse(input);
+    if (!said || !authority.answer(message)) return to_bytes(input);
+    if (OSSL_CMP_MSG_update_transactionID(authority.server(), said.get()) != 1 ||
+        OSSL_CMP_MSG_update_recipNonce(authority.server(), said.get()) != 1)
+      return to_bytes(input);
+    return crypto::detail::encode_with(said.get(), i2d_OSSL_CMP_MSG);
+  }
 };
 
 }  // namespace
 
-/// What a server sends in place of the authority's first, second or third message: the first octet says which. Nothing of it is protected
-/// by the authority's key, so that no certificate ever comes of it.
+/// What a server sends in place of the authority's first, second or third message; the first octet says which, whether the authority lets
+/// the client wait before, and whether its own key protects the stranger's words. What is kept is for the request's key, whoever answers.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static World world;
   if (size == 0) return 0;
   world.honest = data[0] % 3;
-  world.exchanges = 0;
   world.authority.waits = data[0] / 3 % 2;
+  world.by_authority = data[0] / 6 % 2 == 1;
+  world.exchanges = 0;
+  world.authority.asked.clear();
+  world.authority.confirmed.clear();
   world.input = ByteView(data + 1, size - 1);
   const auto kept = world.client.request(world.csr);
-  if (kept && world.exchanges > world.honest) std::abort();
+  if (!kept) return 0;
+  const auto leaf = crypto::Certificate::parse_der(kept->front());
+  if (!leaf || !leaf->verify_issued_by(world.authority.issuing.certificate) ||
+      leaf->public_key()->spki() != world.signer->public_key().spki())
+    std::abort();
   return 0;
 }
