@@ -52,6 +52,103 @@ class AccessTokenTest : public testing::Test {
   std::unique_ptr<AccessTokens> tokens_;
 };
 
+/// A database that can be lost, and that counts who reads it.
+class WatchedDatabase final : public storage::Database {
+ public:
+  explicit WatchedDatabase(std::shared_ptr<storage::Database> database) : database_(std::move(database)) {}
+  Status write(const std::function<Status(storage::Transaction&)>& work) override { return database_->write(work); }
+  Status read(const std::function<Status(storage::Reader&)>& work) override {
+    ++reads;
+    if (lost) return Error{ErrorCode::storage_unavailable, "lost"};
+    auto done = database_->read(work);
+    if (after_read) after_read();
+    return done;
+  }
+  void on_commit(std::function<Status()> hook) override { database_->on_commit(std::move(hook)); }
+  Status migrate(const std::vector<storage::Migration>& series) override { return database_->migrate(series); }
+
+  unsigned reads = 0;
+  bool lost = false;
+  std::function<void()> after_read;
+
+ private:
+  std::shared_ptr<storage::Database> database_;
+};
+
+class LiveTokenTest : public testing::Test {
+ protected:
+  LiveTokenTest() {
+    file_.migrate(migrations());
+    sql("INSERT INTO oauth_grants (id, client, signer, ended, expires) VALUES ('g', 'app', 'alice', 0, 9999999999)");
+    database_ = std::make_shared<WatchedDatabase>(file_.get());
+    grants_ = std::make_shared<Grants>(database_, clock_);
+  }
+  void sql(std::string_view text) const {
+    const auto done = file_.get()->write([&](storage::Transaction& transaction) -> Status {
+      auto ran = transaction.execute(text, {});
+      return ran ? Status() : Status(ran.error());
+    });
+    if (!done) panic(done.error().detail.c_str());
+  }
+  [[nodiscard]] bool live(std::string_view grant = "g") const { return static_cast<bool>(grants_->check_live(token_, grant)); }
+
+  test::TemporaryDatabase file_;
+  std::shared_ptr<WatchedDatabase> database_;
+  std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(test::test_start);
+  std::shared_ptr<Grants> grants_;
+  const crypto::Sha256Digest token_ = crypto::sha256(as_bytes("a token"));
+};
+
+TEST_F(LiveTokenTest, IsAskedOfTheDatabaseOnceInASecond) {
+  EXPECT_TRUE(live());
+  EXPECT_TRUE(live());
+  EXPECT_EQ(database_->reads, 1U);
+  clock_->advance(std::chrono::seconds{1});
+  EXPECT_TRUE(live());
+  EXPECT_EQ(database_->reads, 2U);
+}
+
+TEST_F(LiveTokenTest, EndsAtOnceHoweverOftenItWasUsedInThisSecond) {
+  EXPECT_TRUE(live());
+  EXPECT_TRUE(live());
+  ASSERT_TRUE(grants_->revoke_access_token("a token", clock_->now() + std::chrono::hours{1}));
+  EXPECT_FALSE(live());
+  EXPECT_FALSE(live());
+}
+
+TEST_F(LiveTokenTest, EndsWithItsGrantWhoeverEndedIt) {
+  EXPECT_TRUE(live());
+  sql("UPDATE oauth_grants SET ended = 1 WHERE id = 'g'");
+  EXPECT_FALSE(live());
+  sql("UPDATE oauth_grants SET ended = 0 WHERE id = 'g'");
+  EXPECT_TRUE(live());
+  sql("DELETE FROM oauth_grants");
+  EXPECT_FALSE(live());
+}
+
+TEST_F(LiveTokenTest, IsOfOneGrantAlone) {
+  EXPECT_TRUE(live());
+  EXPECT_FALSE(live("another"));
+  EXPECT_TRUE(live());
+}
+
+TEST_F(LiveTokenTest, EndsThoughTheCommitThatEndsItCameWhileItWasAskedFor) {
+  database_->after_read = [this] { sql("UPDATE oauth_grants SET ended = 1 WHERE id = 'g'"); };
+  EXPECT_TRUE(live());
+  database_->after_read = nullptr;
+  EXPECT_FALSE(live());
+}
+
+TEST_F(LiveTokenTest, IsRefusedASecondAfterTheDatabaseWasLost) {
+  EXPECT_TRUE(live());
+  database_->lost = true;
+  clock_->advance(std::chrono::seconds{1});
+  EXPECT_EQ(grants_->check_live(token_, "g").error().code, ErrorCode::storage_unavailable);
+  EXPECT_EQ(grants_->check_live(token_, "g").error().code, ErrorCode::storage_unavailable);
+  database_->lost = false;
+  EXPECT_TRUE(live());
+}
+
 TEST_F(AccessTokenTest, NamesTheClientThatItWasIssuedTo) {
   const auto checked = tokens_->check(with("Bearer " + issue()));
   ASSERT_TRUE(checked);

@@ -1,5 +1,7 @@
 #include "oauth/grants.h"
 
+#include <map>
+#include <mutex>
 #include <optional>
 
 #include "base/check.h"
@@ -15,6 +17,7 @@ constexpr std::chrono::seconds code_life{60};
 /// How long an ended grant is remembered: longer than any token that came from it.
 constexpr std::chrono::hours grant_memory{24 * 400};
 constexpr std::size_t random_token_bytes = 32;
+constexpr std::size_t max_live_tokens = 16384;
 
 Secret parking_key(std::string_view holder) { return crypto::hkdf_sha256(as_bytes(holder), {}, as_bytes("intaglio/oauth/sad/1"), 32); }
 
@@ -44,8 +47,48 @@ struct KeptCode {
 
 }  // namespace
 
+/// Tokens that the database said to be in force. It has one owner (storage/database.h), so its answer stays the same until that one
+/// commits: each commit forgets all of them, before its callers hear of it. So does the next second, that a database which is lost is noticed.
+class Grants::LiveTokens {
+ public:
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    ++commits_;
+    grants_.clear();
+  }
+  /// Before the database is asked: an answer is kept only when nothing was committed meanwhile.
+  [[nodiscard]] std::uint64_t commits() const {
+    const std::lock_guard lock(mutex_);
+    return commits_;
+  }
+  [[nodiscard]] bool contains(const crypto::Sha256Digest& token, std::string_view grant, UnixTime now) const {
+    const std::lock_guard lock(mutex_);
+    if (now != second_) return false;
+    const auto found = grants_.find(token);
+    return found != grants_.end() && found->second == grant;
+  }
+  void keep(const crypto::Sha256Digest& token, std::string_view grant, UnixTime now, std::uint64_t commits) {
+    const std::lock_guard lock(mutex_);
+    if (commits != commits_) return;
+    if (now != second_ || grants_.size() >= max_live_tokens) grants_.clear();
+    second_ = now;
+    grants_.insert_or_assign(token, grant);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::uint64_t commits_ = 0;
+  UnixTime second_{};
+  std::map<crypto::Sha256Digest, std::string> grants_;
+};
+
 Grants::Grants(std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock)
-    : database_(std::move(database)), clock_(std::move(clock)) {}
+    : database_(std::move(database)), clock_(std::move(clock)), live_(std::make_shared<LiveTokens>()) {
+  database_->on_commit([live = live_] {
+    live->forget();
+    return Status();
+  });
+}
 
 Result<std::string> Grants::add(storage::Transaction& transaction, const Approved& approved) const {
   auto random = crypto::random_bytes(random_token_bytes);
@@ -274,6 +317,9 @@ Status Grants::use_proof(const crypto::Sha256Digest& proof, UnixTime until) cons
 }
 
 Status Grants::check_live(const crypto::Sha256Digest& token, std::string_view grant) const {
+  const auto now = clock_->now();
+  if (live_->contains(token, grant, now)) return {};
+  const auto commits = live_->commits();
   const auto number = [](const storage::Row& row) { return row.integer(0); };
   std::optional<std::int64_t> revoked, ended;
   auto read = database_->read([&](storage::Reader& reader) -> Status {
@@ -291,6 +337,7 @@ Status Grants::check_live(const crypto::Sha256Digest& token, std::string_view gr
   if (refused_by("oauth.token.grant", !grant.empty() && (!ended || *ended != 0))) {
     return Error{ErrorCode::ticket_expired, "the grant ended"};
   }
+  live_->keep(token, grant, now, commits);
   return {};
 }
 

@@ -69,12 +69,14 @@ class Grants {
   Status use_proof(const crypto::Sha256Digest& proof, UnixTime until) const;
 
   /// Refused (`ticket_expired`) when this access token was revoked, or its grant ended or is not known; `grant` is empty for a token
-  /// of an application by itself.
+  /// of an application by itself. What was found to be in force is asked of the database again after each commit and in each second.
   [[nodiscard]] Status check_live(const crypto::Sha256Digest& token, std::string_view grant) const;
 
  private:
+  class LiveTokens;
   std::shared_ptr<storage::Database> database_;
   std::shared_ptr<const Clock> clock_;
+  std::shared_ptr<LiveTokens> live_;
 };
 
 }  // namespace intaglio::oauth
