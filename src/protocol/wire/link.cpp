@@ -19,7 +19,8 @@
 namespace intaglio::protocol::wire {
 namespace {
 
-constexpr std::size_t read_size = 16 * 1024;
+/// The answer to one signature has some hundred octets; what is larger grows.
+constexpr std::size_t read_size = 4 * 1024;
 
 Error unreachable(const std::string& why) { return {ErrorCode::token_unavailable, "wire: the SAM cannot be reached: " + why}; }
 
