@@ -14,11 +14,11 @@ rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 for (const name of readdirSync(path.join(web, 'pages'))) writeFileSync(path.join(target, name), readFileSync(path.join(web, 'pages', name)));
 await build({
-  absWorkingDir: web, entryPoints: ['src/approve.ts'], outdir: target, bundle: true, format: 'esm', platform: 'browser', target: ['es2023'],
+  absWorkingDir: web, entryPoints: ['src/approve.ts', 'src/sign.ts'], outdir: target, bundle: true, format: 'esm', platform: 'browser', target: ['es2023'],
   // Readers compare the bundle with the sources: it keeps its names and lines.
   preserveSymlinks: true, minify: false, legalComments: 'inline', charset: 'utf8', sourcemap: false, logLevel: 'warning',
 });
-writeFileSync(path.join(target, 'licences.txt'), `jose, in approve.js:\n\n${readFileSync(path.join(web, '../node_modules/jose/LICENSE.md'), 'utf8')}`);
+writeFileSync(path.join(target, 'licences.txt'), `jose, in approve.js and sign.js:\n\n${readFileSync(path.join(web, '../node_modules/jose/LICENSE.md'), 'utf8')}`);
 const names = readdirSync(target).sort();
 const sums = names.map((name) => `${sha256(readFileSync(path.join(target, name)))}  ${name}\n`).join('');
 writeFileSync(path.join(target, 'SHA256SUMS'), sums);

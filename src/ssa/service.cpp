@@ -42,6 +42,8 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
                                  parts.issue_short_term, orphans_, parts.news}),
       devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
       approvals_(parts.authorization, interaction_, devices_),
+      documents_(parts.authorization, interaction_, signing_,
+                 signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, {}, {}, orphans_}),
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
       v1_(config.description, credential_methods_, authorization_methods_, sign_hash_),
       timestamp_(parts.ask_timestamp_authority),
@@ -102,6 +104,17 @@ void Service::add_approval_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&, const Principal& who) { return approvals_.deny(q, who); });
 }
 
+void Service::add_document_routes(http::Router& router) {
+  router.add("POST", "/sic/v1/documents", Access::bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return documents_.begin(q, who); });
+  router.add("POST", "/sic/v1/documents/handles", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return documents_.exchange(q); });
+  router.add("POST", "/sic/v1/documents/openings", Access::approval_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return documents_.open(q, who); });
+  router.add("POST", "/sic/v1/documents/messages", Access::approval_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return documents_.sign(q, who); });
+}
+
 void Service::add_signature_routes(http::Router& router) {
   const auto authorization = [&](std::string_view method,
                                  http::Response (csc::CredentialAuthorization::*handler)(const Request&, const Principal&) const) {
@@ -142,7 +155,10 @@ void Service::add_v1_routes(http::Router& router) {
 void Service::add_routes(http::Router& router) {
   add_guards(router);
   add_oauth_routes(router);
-  if (parts_.authorization) add_approval_routes(router);
+  if (parts_.authorization) {
+    add_approval_routes(router);
+    add_document_routes(router);
+  }
 
   const auto csc = [&](std::string_view method, Access access,
                        http::Response (csc::Credentials::*handler)(const Request&, const Principal&) const) {

@@ -14,6 +14,7 @@
 #include "ssa/csc/timestamp.h"
 #include "ssa/csc/v1_adapter.h"
 #include "ssa/signer/approvals.h"
+#include "ssa/signer/document_signing.h"
 #include "ssa/signer/interaction.h"
 
 namespace intaglio::ssa {
@@ -57,6 +58,7 @@ class Service {
   void add_oauth_routes(http::Router& router);
   void add_guards(http::Router& router) const;
   void add_approval_routes(http::Router& router);
+  void add_document_routes(http::Router& router);
   void add_signature_routes(http::Router& router);
   void add_v1_routes(http::Router& router);
 
@@ -75,6 +77,7 @@ class Service {
   signer::Interaction interaction_;
   std::shared_ptr<const signer::DeviceApprovals> devices_;
   signer::Approvals approvals_;
+  signer::DocumentSigning documents_;
   csc::CredentialAuthorization authorization_methods_;
   csc::V1Adapter v1_;
   csc::Timestamp timestamp_;

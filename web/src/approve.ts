@@ -1,47 +1,18 @@
 // The page on which a signer approves: it opens what the handle in its address names, shows it, and seals the decision to the SAM.
-import { askPasskey, NoPasskey } from './passkey.ts';
-import { bindingDigest, consentDigest } from './sap/binding.ts';
-import { sealMessage, type Factor } from './sap/message.ts';
-import { parseBase64url, same } from './sap/octets.ts';
-import { AnotherSam, thumbprint, Untimely, verifyStatement } from './sap/statement.ts';
-import { encodeTransaction, NotATransaction, parseTransaction, type Transaction } from './sap/transaction.ts';
-import { Refusal, Service, type Reason } from './service.ts';
+import { forProvider, missingIn, now, readApproval, reasonOf, retryOf, seal, stops, type Approvable, type Stop } from './approval.ts';
+import { Service } from './service.ts';
 import { parseSite, type Site } from './site.ts';
 import { catalogues, preferred, text, type Key } from './texts.ts';
-import { lockValues, say, setBusy, showForm, showGoingBack, showHeader, showLoading, showStop, type Combination, type Entered, type Form } from './view.ts';
+import { lockValues, say, setBusy, showForm, showGoingBack, showHeader, showLoading, showStop, type Combination, type Form } from './view.ts';
 
-/** What the signer did (api/sap/README.md, 3): ticked that the terms are accepted, and pressed the button. */
-const act = 'pressed-sign';
-/** A ticket lives 5 minutes at most; one minute for clocks that differ. */
-const longestLife = 360;
+/** What was opened, as long as it can be decided. */
+interface Opened extends Approvable {
+  readonly service: Service;
+}
+
 const idleEnd = 120000;
 const idleWarning = 90000;
 const lastMinute = 60;
-
-const stops = {
-  'no-handle': ['stopNoHandleTitle', 'stopNoHandle'], 'link-used': ['stopLinkUsedTitle', 'stopLinkUsed'], locked: ['stopLockedTitle', 'stopLocked'],
-  expired: ['stopExpiredTitle', 'stopExpired'], idle: ['stopIdleTitle', 'stopIdle'], finished: ['stopFinishedTitle', 'stopFinished'],
-  answered: ['stopAnsweredTitle', 'stopAnswered'], limit: ['stopLimitTitle', 'stopLimit'], refused: ['stopRefusedTitle', 'stopRefused'],
-  unavailable: ['stopUnavailableTitle', 'stopUnavailable'], 'no-answer': ['stopUnavailableTitle', 'stopUnavailable'],
-  'another-device': ['stopOtherDeviceTitle', 'stopOtherDevice'], clock: ['stopClockTitle', 'stopClock'], unreadable: ['stopUnreadableTitle', 'stopUnreadable'],
-  profile: ['stopProfileTitle', 'stopProfile'], left: ['stopLeftTitle', 'stopLeft'], told: ['stopToldTitle', 'stopTold'],
-} as const satisfies Record<string, readonly [Key, Key]>;
-type Stop = keyof typeof stops;
-/** What beginning again would not mend. */
-const forProvider: ReadonlySet<Stop> = new Set<Stop>(['another-device', 'unreadable', 'profile']);
-
-/** What was opened, as long as it can be decided. */
-interface Opened {
-  readonly site: Site;
-  readonly service: Service;
-  readonly transaction: Transaction;
-  readonly ticket: string;
-  readonly statement: string;
-  readonly combinations: readonly Combination[];
-  readonly deviceThumbprint: string;
-}
-
-const now = (): number => Math.floor(Date.now() / 1000);
 
 class Page {
   #language = preferred(navigator.languages, Object.keys(catalogues));
@@ -69,7 +40,7 @@ class Page {
       if (handle === '') return this.#end('no-handle');
       this.#opened = await this.#open(site, handle);
     } catch (error) {
-      return this.#end(...this.#reasonOf(error));
+      return this.#end(...reasonOf(error));
     }
     this.#show();
     setInterval(() => this.#watch(), 1000);
@@ -88,23 +59,7 @@ class Page {
   async #open(site: Site, handle: string): Promise<Opened> {
     const service = new Service(site.api);
     const { ticket, transaction: encoded, sapStatement } = await service.open(handle);
-    await verifyStatement(sapStatement, site.samIdentity, now());
-    const octets = parseBase64url(encoded);
-    const transaction = parseTransaction(octets);
-    if (!same(encodeTransaction(transaction), octets)) throw new NotATransaction('T has another form than its one');
-    if (transaction.expires <= now()) throw new Refusal('expired');
-    if (transaction.expires > now() + longestLife) throw new Untimely('T lasts longer than it may');
-    const combinations = site.factors[transaction.profile];
-    if (!combinations) throw new UnknownProfile(transaction.profile);
-    return { site, service, transaction, ticket, statement: sapStatement, combinations, deviceThumbprint: await thumbprint(site.samIdentity) };
-  }
-
-  #reasonOf(error: unknown): [Stop, Readonly<Record<string, string>>?] {
-    if (error instanceof Refusal) return [error.reason === 'wrong-factor' ? 'refused' : error.reason];
-    if (error instanceof AnotherSam) return ['another-device'];
-    if (error instanceof Untimely) return ['clock'];
-    if (error instanceof UnknownProfile) return ['profile', { profile: error.profile }];
-    return ['unreadable'];
+    return { service, ...await readApproval(site, ticket, encoded, sapStatement) };
   }
 
   #header(): void {
@@ -168,13 +123,10 @@ class Page {
   async #sign(): Promise<void> {
     const entered = this.#form?.entered();
     if (this.#busy || !this.#opened || !entered) return;
-    const missing: [string, Key][] = [];
-    if (!entered.accepted) missing.push(['accept', 'needAccept']);
-    if (entered.combination.includes('pin') && entered.pin === '') missing.push(['pin', 'needPin']);
-    if (entered.combination.includes('totp') && !/^[0-9]{6,8}$/.test(entered.totp)) missing.push(['totp', 'needTotp']);
+    const missing = missingIn(entered);
     if (missing.length > 0) return this.#show({ missing, accepted: entered.accepted });
     await this.#decide(entered.combination, async (opened) => {
-      const message = await this.#seal(opened, entered);
+      const message = await seal(opened, entered, this.#termsLanguage(opened.site), () => say(text(this.#language, 'busyPasskey')));
       this.#form?.wipe();
       say(text(this.#language, 'busySigning'));
       return opened.service.approve(message);
@@ -186,23 +138,6 @@ class Page {
     this.#form?.wipe();
     say(text(this.#language, 'busyDeclining'));
     await this.#decide([], (opened) => opened.service.decline());
-  }
-
-  /** Consent and binding of what this page shows, from the transaction that it shows, and the factors: sealed to the key of the pinned SAM. */
-  async #seal({ site, transaction, ticket, statement }: Opened, { combination, pin, totp }: Entered): Promise<string> {
-    const encoded = encodeTransaction(transaction);
-    const terms = { id: site.terms.id, version: site.terms.version, language: this.#termsLanguage(site) };
-    const consent = await consentDigest(encoded, terms, act);
-    const binding = await bindingDigest(encoded, consent);
-    const sap = await verifyStatement(statement, site.samIdentity, now());
-    const factors: Factor[] = [];
-    if (combination.includes('pin')) factors.push({ type: 'pin', value: pin });
-    if (combination.includes('totp')) factors.push({ type: 'totp', value: totp });
-    if (combination.includes('passkey')) {
-      say(text(this.#language, 'busyPasskey'));
-      factors.push(await askPasskey(binding, site.rpId, transaction.expires * 1000));
-    }
-    return sealMessage(sap, { ticket, nonce: transaction.nonce, terms, act, consent, binding }, factors);
   }
 
   async #decide(combination: Combination, decide: (opened: Opened) => Promise<string | null>): Promise<void> {
@@ -224,31 +159,11 @@ class Page {
       this.#busy = false;
       setBusy(false);
       say('');
-      const problem = this.#retry(error, combination);
+      const problem = retryOf(error, combination);
       if (problem) this.#show({ problem, accepted: true });
-      else this.#end(...this.#reasonOf(error));
+      else this.#end(...reasonOf(error));
       this.#lastInput = Date.now();
     }
-  }
-
-  /** What the signer may try again here. */
-  #retry(error: unknown, combination: Combination): Key | undefined {
-    if (error instanceof NoPasskey) return 'retryNoPasskey';
-    const reason: Reason | undefined = error instanceof Refusal ? error.reason : undefined;
-    if (reason === 'no-answer') return 'retryNoAnswer';
-    if (reason === 'unavailable') return 'retryUnavailable';
-    if (reason !== 'wrong-factor') return undefined;
-    if (combination.includes('totp')) return 'retryPinTotp';
-    return combination.includes('pin') ? 'retryPinPasskey' : 'retryPasskey';
-  }
-}
-
-class UnknownProfile extends Error {
-  readonly profile: string;
-
-  constructor(profile: string) {
-    super(profile);
-    this.profile = profile;
   }
 }
 

@@ -78,6 +78,30 @@ export class Service {
     return this.#decide('/sic/v1/approvals/refusals', {});
   }
 
+  /** Exchanges the handle of *sign a document*: with which key, certificates and suite will be signed. */
+  async begin(handle: string): Promise<{ credential: string; suite: string; certificates: readonly string[] }> {
+    const { bearer, credentialID: credential, suite, certificates } = await this.#post('/sic/v1/documents/handles', { handle });
+    if (typeof bearer !== 'string' || typeof credential !== 'string' || typeof suite !== 'string') throw new Refusal('refused');
+    if (!Array.isArray(certificates) || certificates.length > 32 || !certificates.every((one) => typeof one === 'string')) throw new Refusal('refused');
+    this.#bearer = bearer;
+    return { credential, suite, certificates };
+  }
+
+  /** Opens the transaction for what is to be signed; another bearer takes the place of the first. */
+  async openDocument(hash: string, label: string): Promise<Opened> {
+    const { bearer, ticket, transaction, sapStatement } = await this.#post('/sic/v1/documents/openings', { hash, label });
+    if (typeof bearer !== 'string' || typeof ticket !== 'string' || typeof transaction !== 'string' || typeof sapStatement !== 'string') throw new Refusal('refused');
+    this.#bearer = bearer;
+    return { ticket, transaction, sapStatement };
+  }
+
+  /** The signature, base64url. */
+  async signDocument(message: string): Promise<string> {
+    const { signature } = await this.#post('/sic/v1/documents/messages', { message });
+    if (typeof signature !== 'string') throw new Refusal('refused');
+    return signature;
+  }
+
   /** From here on nobody can decide with what this page holds. */
   forget(): void {
     this.#bearer = '';

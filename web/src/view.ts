@@ -47,11 +47,11 @@ const choiceNames: Readonly<Record<string, Key>> = { 'pin totp': 'choosePinTotp'
 /** From so many documents the list scrolls by itself. */
 const manyDocuments = 6;
 
-const main = (): HTMLElement => document.getElementById('main') ?? document.body;
+export const main = (): HTMLElement => document.getElementById('main') ?? document.body;
 
-export function showHeader(provider: string, language: string, choose: (language: string) => void): void {
+export function showHeader(provider: string, language: string, choose: (language: string) => void, title: Key = 'pageTitle'): void {
   document.documentElement.lang = language;
-  document.title = text(language, 'pageTitle');
+  document.title = text(language, title);
   const buttons = Object.entries(catalogues).map(([code, { languageName }]) => {
     const button = element('button', { type: 'button', lang: code, 'aria-pressed': String(code === language) }, languageName);
     button.addEventListener('click', () => choose(code));
@@ -88,7 +88,7 @@ export function showGoingBack(language: string): void {
 export const lockValues = ({ lock }: Site): Readonly<Record<string, string>> => ({ failures: String(lock.failures), minutes: String(lock.minutes) });
 
 /** Eight digits at a time, as people compare them. */
-const grouped = (octets: Uint8Array<ArrayBuffer>): HTMLElement =>
+export const grouped = (octets: Uint8Array<ArrayBuffer>): HTMLElement =>
   element('code', {}, ...(hex(octets).match(/.{1,8}/g) ?? []).flatMap((group) => [element('span', {}, group), ' ']));
 
 function documentItem(shown: Document, hash: string, language: string): HTMLElement {

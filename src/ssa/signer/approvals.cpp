@@ -1,10 +1,12 @@
 #include "ssa/signer/approvals.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "json/json.h"
 #include "oauth/access_token.h"
 #include "ssa/csc/parameters.h"
 #include "ssa/csc/refusal.h"
+#include "ssa/signer/document_signing.h"
 
 namespace intaglio::ssa::signer {
 namespace {
@@ -31,6 +33,10 @@ http::Response stays(const http::Request& request, const Status& finished) {
   if (!finished) return csc::refuse(request, finished.error());
   return uncached({{"redirect", nullptr}});
 }
+
+/// A document on the page is decided by its own methods: no code comes of it.
+bool is_document(const oauth::PendingApproval& pending) { return refused_by("ssa.approval.kind", DocumentSigning::holds(pending)); }
+http::Response another_kind() { return csc::answer({401, "invalid_token", "The bearer is not for this method"}); }
 
 http::Response goes_to(const http::Request& request, const Result<std::string>& address) {
   if (!address && address.error().code == ErrorCode::not_found) return csc::answer({401, "invalid_token", "The approval was finished"});
@@ -99,6 +105,7 @@ http::Response Approvals::approve(const http::Request& request, const http::Prin
   if (!bearer) return csc::refuse(request, bearer.error());
   const auto pending = authorization_->find(*bearer);
   if (!pending) return goes_to(request, pending.error());
+  if (is_document(*pending)) return another_kind();
   auto authorised = interaction_.authorise(request, message, caller.id, pending->nonce);
   if (auto* refusal = std::get_if<http::Response>(&authorised)) return std::move(*refusal);
   auto& given = std::get<Interaction::Authorised>(authorised);
@@ -120,6 +127,7 @@ http::Response Approvals::deny(const http::Request& request, const http::Princip
   if (!bearer) return csc::refuse(request, bearer.error());
   const auto pending = authorization_->find(*bearer);
   if (!pending) return goes_to(request, pending.error());
+  if (is_document(*pending)) return another_kind();
   log::info("authorization.denied", {{"request", request.request_id}, {"client", caller.id}});
   if (const auto device = device_approval(*pending)) {
     return stays(request, authorization_->finish(

@@ -1,6 +1,7 @@
 #include "ssa/signer/page_origin.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -11,10 +12,12 @@ namespace {
 
 constexpr std::string_view scheme = "https://";
 constexpr std::string_view usual_port = ":443";
-constexpr std::string_view path_of_pages = "/sic/v1/approvals";
+constexpr auto paths_of_pages = std::to_array<std::string_view>({"/sic/v1/approvals", "/sic/v1/documents"});
 
 bool is_for_pages(std::string_view path) {
-  return path == path_of_pages || (path.starts_with(path_of_pages) && path[path_of_pages.size()] == '/');
+  return std::any_of(paths_of_pages.begin(), paths_of_pages.end(), [&](std::string_view of) {
+    return path == of || (path.starts_with(of) && path[of.size()] == '/');
+  });
 }
 
 http::Response preflight() {

@@ -129,3 +129,14 @@ export function parseTransaction(encoded: Octets): Transaction {
   reader.end();
   return { nonce, epoch, expires, signer, key, certificate, profile, hash, suites, clientId, clientName, documents };
 }
+
+/** A name of a file as a label that T may hold: what misleads is left out, and it is as short as a label must be. */
+export function cleanLabel(name: string): string {
+  let label = '';
+  for (const letter of new TextDecoder().decode(utf8(name))) {
+    if (misleading.test(letter)) continue;
+    if (utf8(label + letter).length > maxText) break;
+    label += letter;
+  }
+  return label;
+}
