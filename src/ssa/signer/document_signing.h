@@ -9,7 +9,7 @@
 
 namespace intaglio::ssa::signer {
 
-/// A document that its signer signs on the page (api/sic/README.md, 10): the page keeps the document, prepares it, and tells the digest
+/// A document that its signer signs on the page (api/sic/README.md): the page keeps the document, prepares it, and tells the digest
 /// of what is signed and a name. Nothing of the document comes here and nothing of it comes from here: of this service the page takes a
 /// certificate, which the transaction must name, and a signature, which the certificate must verify. Thread-safe.
 class DocumentSigning {
