@@ -66,7 +66,9 @@ http::Response refuse_bearer(const http::Request& request, const Error& error) {
 
 }  // namespace
 
-bool DocumentSigning::holds(const oauth::PendingApproval& pending) { return std::string_view(pending.request).starts_with(document_prefix); }
+bool DocumentSigning::holds(const oauth::PendingApproval& pending) {
+  return std::string_view(pending.request).starts_with(document_prefix);
+}
 
 Result<std::shared_ptr<const Credential>> DocumentSigning::usable(const KeyId& key, std::string_view client_id) const {
   const auto* client = rooms_.clients->find(client_id);
@@ -92,8 +94,8 @@ http::Response DocumentSigning::begin(const http::Request& request, const http::
   if (!key) return csc::answer(csc::invalid_parameter("credentialID"));
   const auto credential = usable(*key, caller.id);
   if (!credential) return csc::refuse(request, credential.error());
-  const auto approval = authorization_->begin({caller.id, encode_work(*key, (*credential)->facts.suites.front(), {}), {}, {}, {}, {},
-                                               rooms_.clock->now() + link_life});
+  const auto approval = authorization_->begin(
+      {caller.id, encode_work(*key, (*credential)->facts.suites.front(), {}), {}, {}, {}, {}, rooms_.clock->now() + link_life});
   if (!approval) return csc::refuse(request, approval.error());
   const auto page = beside(*approval);
   if (!page) return csc::refuse(request, page.error());

@@ -103,7 +103,11 @@ TEST_F(DocumentSigningTest, WhatThePageTellsIsRefusedWhenItIsNoDocument) {
            {{{"hash", "*" + hash.substr(1)}, {"label", "a"}}, "Invalid parameter hash"},
            {{{"hash", hash}, {"label", std::string(300, 'a')}}, "Invalid parameter label"},
            {{{"hash", hash}, {"label", "a\nb"}}, "Invalid parameter label"},
-           {{{"hash", hash}, {"label", "a\u202e" "b"}}, "Invalid parameter label"},
+           {{{"hash", hash},
+             {"label",
+              "a\u202e"
+              "b"}},
+            "Invalid parameter label"},
        }) {
     const auto answer = post("/openings", body, bearer);
     EXPECT_EQ(answer.status, 400U) << answer.body;

@@ -15,9 +15,8 @@ constexpr std::string_view usual_port = ":443";
 constexpr auto paths_of_pages = std::to_array<std::string_view>({"/sic/v1/approvals", "/sic/v1/documents"});
 
 bool is_for_pages(std::string_view path) {
-  return std::any_of(paths_of_pages.begin(), paths_of_pages.end(), [&](std::string_view of) {
-    return path == of || (path.starts_with(of) && path[of.size()] == '/');
-  });
+  return std::any_of(paths_of_pages.begin(), paths_of_pages.end(),
+                     [&](std::string_view of) { return path == of || (path.starts_with(of) && path[of.size()] == '/'); });
 }
 
 http::Response preflight() {
