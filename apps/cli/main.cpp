@@ -135,7 +135,10 @@ void add_audit(CLI::App& program) {
 
   auto log = std::make_shared<AuditVerifyOptions>();
   auto* verify = audit->add_subcommand("verify", "Verify a whole log: entries, tree, checkpoint, anchor, intents");
-  verify->add_option("--config", log->config, "configuration of the process whose log it is (sam.toml, ssa.toml, pki.toml)")
+  verify
+      ->add_option(
+          "--config", log->configs,
+          "configuration of the process whose log it is (sam.toml, ssa.toml, pki.toml); of each node where several share a database")
       ->type_name("FILE.toml");
   verify->add_option("--database", log->database, "SQLite file that holds the entries")->type_name("FILE");
   verify->add_option("--directory", log->directory, "folder of tiles and checkpoint")->type_name("FOLDER");

@@ -22,6 +22,7 @@
 #include "sam/management/management.h"
 #include "sam/service.h"
 #include "settings.h"
+#include "storage/node.h"
 #include "token_keys.h"
 #include "tokens.h"
 #include "wrapped_custody.h"
@@ -37,7 +38,7 @@ constexpr auto stop_patience = std::chrono::seconds(12);
 
 struct Arguments {
   std::string config;
-  bool check_config = false, describe_config = false, initialise = false, probe = false, quick = false;
+  bool check_config = false, describe_config = false, initialise = false, join = false, probe = false, quick = false;
   std::string policy, privileged_users, public_keys_file;
   std::string approval, approval_file;
 };
@@ -53,7 +54,24 @@ struct Opened {
   std::unique_ptr<audit::Log> log;
 };
 
-Result<Opened> open_all(Settings settings, bool make) {
+/// What a start may make: nothing, the service keys of a new SAM, or what a further node has of its own.
+enum class Make { nothing, sam, node };
+
+/// Before the node has anything: its versions begin empty, and one that has lived would forget what it knows.
+Status check_node_is_new(storage::Database& database) {
+  bool lived = false;
+  auto read = database.read([&](storage::Reader& reader) {
+    return reader.query("SELECT idx FROM audit_entries LIMIT 1", {}, [&](const storage::Row&) {
+      lived = true;
+      return false;
+    });
+  });
+  if (!read) return read;
+  if (refused_by("sam.join-once", lived)) return Error{ErrorCode::conflict, "this node has joined already: its log is in the database"};
+  return {};
+}
+
+Result<Opened> open_all(Settings settings, Make make) {
   Opened opened{.settings = std::move(settings), .clock = {}, .token = {}, .database = {}, .keys = {}, .sealer = {}, .log = {}};
   opened.clock = make_system_clock(opened.settings.clock);
   auto token = token::Token::open(opened.settings.token);
@@ -62,7 +80,7 @@ Result<Opened> open_all(Settings settings, bool make) {
   auto entropy = opened.token->random(32);
   if (!entropy) return entropy.error();
   crypto::add_entropy(*entropy);
-  auto keys = open_service_keys(opened.token, make);
+  auto keys = open_service_keys(opened.token, make == Make::sam);
   if (!keys) return keys.error();
   opened.keys = std::move(*keys);
 
@@ -73,12 +91,16 @@ Result<Opened> open_all(Settings settings, bool make) {
     std::filesystem::create_directories(folder, failed);
     if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + folder.string() + ": " + failed.message()};
   }
-  auto database = server ? storage::open_postgresql(*server) : storage::open_sqlite(opened.settings.database);
+  auto database = server ? storage::open_postgresql_node(*server, opened.settings.node) : storage::open_sqlite(opened.settings.database);
   if (!database) return database.error();
   opened.database = std::move(*database);
   if (auto migrated = opened.database->migrate(intaglio::sam::database_migrations()); !migrated) return migrated.error();
-  auto sealer = sealed::Sealer::open(*opened.database, opened.token, opened.keys->sealing, opened.clock,
-                                     opened.settings.audit.anchor.parent_path() / "versions");
+  const auto versions = opened.settings.audit.anchor.parent_path() / "versions";
+  if (make == Make::node) {
+    if (auto fresh = check_node_is_new(*opened.database); !fresh) return fresh.error();
+    if (auto made = sealed::Versions::make(versions); !made) return made.error();
+  }
+  auto sealer = sealed::Sealer::open(*opened.database, opened.token, opened.keys->sealing, opened.clock, versions);
   if (!sealer) return sealer.error();
   opened.sealer = std::move(*sealer);
   opened.settings.audit.entry_mac = [sealer = opened.sealer.get()](ByteView running) {
@@ -138,7 +160,7 @@ Status initialise(const Arguments& arguments, Settings settings) {
     if (!parsed) return parsed.error();
     users = std::move(*parsed);
   }
-  auto opened = open_all(std::move(settings), /*make=*/true);
+  auto opened = open_all(std::move(settings), Make::sam);
   if (!opened) return opened.error();
   if (needs_wrapped_custody(*policy)) {
     auto wrapped = open_wrapped_custody(opened->token, /*make=*/true);
@@ -175,10 +197,41 @@ Status initialise(const Arguments& arguments, Settings settings) {
   return {};
 }
 
+/// A further node on the database of a SAM that lives: a log of its own, which begins with the policy that it found, and versions of its
+/// own. What it finds it believes this once, as the ceremony's witnesses do.
+Status join(Settings settings) {
+  if (refused_by("sam.join-shared", !settings.postgresql))
+    return Error{ErrorCode::configuration, "a further node needs a database that nodes can share: [postgresql] (docs/operate/nodes.md)"};
+  auto opened = open_all(std::move(settings), Make::node);
+  if (!opened) return opened.error();
+  const sealed::Table state(opened->sealer, "sam_state", sealed::Rollback::refused);
+  auto written = opened->database->write([&](storage::Transaction& transaction) -> Status {
+    auto found = state.find(transaction, policy_record);
+    if (!found) return found.error();
+    if (!*found) return Error{ErrorCode::configuration, "no policy is installed: the first node is made with --initialise"};
+    const auto document = (*found)->content.reveal();
+    auto policy = intaglio::sam::Policy::parse(as_text(document));
+    if (!policy) return policy.error();
+    auto appended =
+        opened->log->append(transaction, audit::Event{.type = audit::EventType::policy_installed,
+                                                      .actor = "operator of the host",
+                                                      .subject = policy->id(),
+                                                      .outcome = audit::Outcome::success,
+                                                      .fields = {{"policy_digest", encode_base64url(crypto::sha256(document))}}});
+    return appended ? Status() : Status(appended.error());
+  });
+  if (!written) return written;
+  if (auto checkpoint = opened->log->checkpoint_now(); !checkpoint) return checkpoint.error();
+  auto keys = public_keys_of(*opened);
+  if (!keys) return keys.error();
+  std::printf("%s\n", keys->c_str());
+  return {};
+}
+
 /// What a passkey signed or an identity provider confirmed, out of sealed state, for whoever must be shown what was approved; with an entry in the log.
 Status export_approval(const Arguments& arguments, Settings settings) {
   settings.token.alone = true;
-  auto opened = open_all(std::move(settings), /*make=*/false);
+  auto opened = open_all(std::move(settings), Make::nothing);
   if (!opened) return opened.error();
   const auto approvals = intaglio::sam::kept_approvals(opened->sealer);
   std::optional<sealed::Record> approval;
@@ -256,7 +309,7 @@ Status serve(Settings settings) {
   for (const int number : {SIGTERM, SIGINT}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  auto opened = open_all(std::move(settings), /*make=*/false);
+  auto opened = open_all(std::move(settings), Make::nothing);
   if (!opened) return opened.error();
   auto tokens = with_key_token(opened->token, opened->settings.key_token);
   if (!tokens) return tokens.error();
@@ -371,6 +424,7 @@ Status run(const Arguments& arguments) {
     return {};
   }
   if (arguments.initialise) return initialise(arguments, std::move(*settings));
+  if (arguments.join) return join(std::move(*settings));
   if (arguments.probe) return print_probe(std::move(*settings), arguments.quick);
   if (!arguments.approval.empty()) return export_approval(arguments, std::move(*settings));
   return serve(std::move(*settings));
@@ -393,6 +447,8 @@ int main(int argc, char** argv) {
       ->needs(initialise);
   app.add_option("--public-keys", arguments.public_keys_file, "where --initialise writes the SAM's public keys; standard output by default")
       ->needs(initialise);
+  app.add_flag("--join", arguments.join, "make what this node has of its own, beside nodes that serve the same database; once")
+      ->excludes(initialise);
   auto* probe = app.add_flag("--probe", arguments.probe, "print what the token can do and what it refuses");
   app.add_flag("--quick", arguments.quick, "with --probe: leave the slow key generations out")->needs(probe);
   auto* approval = app.add_option("--export-approval", arguments.approval,

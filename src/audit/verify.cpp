@@ -6,7 +6,7 @@
 #include "audit/detail/checkpoint.h"
 #include "audit/detail/entries.h"
 #include "audit/detail/tiles.h"
-#include "audit/log.h"
+#include "audit/node_logs.h"
 #include "base/file.h"
 #include "json/json.h"
 
@@ -51,7 +51,9 @@ std::string text_of(const json::Value& object, std::string_view name) {
 /// once, and never again when it was burned (TC-4).
 class Reconciliation {
  public:
-  explicit Reconciliation(Findings& findings) noexcept : findings_(findings) {}
+  /// `nodes`: null for a log that stands alone.
+  Reconciliation(Findings& findings, OccurrencesOfNodes* nodes, const std::string& origin) noexcept
+      : findings_(findings), nodes_(nodes), origin_(origin) {}
 
   void see(std::uint64_t index, const json::Value& event) {
     const auto type = text_of(event, "type");
@@ -70,8 +72,13 @@ class Reconciliation {
       // A refusal before the intent names none.
       if (json::member(*fields, "intent") != nullptr) close(index, event, *fields);
     } else if (type == name_of(EventType::signature_redelivered)) {
-      const auto found = used_.find(facts_of(event, *fields).occurrence());
-      if (found == used_.end() || found->second.burned) add(index, "returns a signature again that no entry says was made");
+      const auto occurrence = facts_of(event, *fields).occurrence();
+      const auto found = used_.find(occurrence);
+      if (nodes_ != nullptr && found == used_.end()) {
+        nodes_->add_return(occurrence, told(index));
+      } else if (found == used_.end() || found->second.burned) {
+        add(index, "returns a signature again that no entry says was made");
+      }
     } else if (type == name_of(EventType::reservation_burned)) {
       burn(index, {text_of(*fields, "authorisation"), text_of(*fields, "position")});
     }
@@ -116,6 +123,7 @@ class Reconciliation {
 
   void use(std::uint64_t index, const Facts& facts, bool burned) {
     const auto [used, fresh] = used_.emplace(facts.occurrence(), Use{index, burned});
+    if (fresh) tell_nodes(facts.occurrence(), index, burned);
     if (!fresh) add(index, std::string(burned ? "burns" : "signs") + " an occurrence that was " + used->second.told());
   }
 
@@ -142,7 +150,7 @@ class Reconciliation {
       add(index, "burns a reservation that is not open");
       return;
     }
-    used_.emplace(occurrence, Use{index, true});
+    if (used_.emplace(occurrence, Use{index, true}).second) tell_nodes(occurrence, index, true);
     release(open_.find(reserved->second));
   }
 
@@ -152,7 +160,14 @@ class Reconciliation {
     open_.erase(intent);
   }
 
+  [[nodiscard]] std::string told(std::uint64_t index) const { return entry_name(index) + " of " + origin_; }
+  void tell_nodes(const Occurrence& occurrence, std::uint64_t index, bool burned) {
+    if (nodes_ != nullptr) nodes_->add_use(occurrence, told(index), burned);
+  }
+
   Findings& findings_;
+  OccurrencesOfNodes* const nodes_;
+  const std::string& origin_;
   std::map<std::uint64_t, Facts> open_;            ///< by the index of the intent
   std::map<Occurrence, std::uint64_t> reserved_;  ///< the same, by occurrence
   std::map<Occurrence, Use> used_;
@@ -161,8 +176,14 @@ class Reconciliation {
 
 class Verification {
  public:
-  Verification(const LogConfig& config, const crypto::PublicKey& signer, const std::function<void(std::string_view event)>& each)
-      : config_(config), signer_(signer), each_(each), tiles_(config.directory), head_(detail::empty_head(config.origin)) {}
+  Verification(const LogConfig& config, const crypto::PublicKey& signer, const std::function<void(std::string_view event)>& each,
+               OccurrencesOfNodes* nodes)
+      : config_(config),
+        signer_(signer),
+        each_(each),
+        tiles_(config.directory),
+        intents_(findings_, nodes, config.origin),
+        head_(detail::empty_head(config.origin)) {}
 
   [[nodiscard]] Result<VerifyReport> run(storage::Database& database) {
     read_anchor();
@@ -315,7 +336,7 @@ class Verification {
   const std::function<void(std::string_view event)>& each_;
   const detail::Tiles tiles_;
   Findings findings_;
-  Reconciliation intents_{findings_};
+  Reconciliation intents_;
   std::optional<Head> anchor_;
   std::optional<detail::Checkpoint> checkpoint_;
   Head head_;
@@ -330,7 +351,44 @@ Result<VerifyReport> verify_log(const LogConfig& config, const std::filesystem::
                                 const std::function<void(std::string_view event)>& each) {
   auto opened = storage::open_sqlite_read_only(database);
   if (!opened) return opened.error();
-  return Verification(config, signer, each).run(**opened);
+  return verify_log(config, **opened, signer, each);
+}
+
+Result<VerifyReport> verify_log(const LogConfig& config, storage::Database& database, const crypto::PublicKey& signer,
+                                const std::function<void(std::string_view event)>& each, OccurrencesOfNodes* nodes) {
+  return Verification(config, signer, each, nodes).run(database);
+}
+
+void OccurrencesOfNodes::add_use(const Occurrence& occurrence, std::string entry, bool burned) {
+  const auto [earlier, fresh] = used_.emplace(occurrence, Use{entry, burned});
+  if (!fresh)
+    doubled_.push_back(std::move(entry) + (burned ? " burns" : " signs") + " an occurrence that was " +
+                       (earlier->second.burned ? "burned by " : "signed by ") + earlier->second.entry);
+}
+
+void OccurrencesOfNodes::add_return(Occurrence occurrence, std::string entry) {
+  returned_.emplace_back(std::move(occurrence), std::move(entry));
+}
+
+std::vector<std::string> OccurrencesOfNodes::findings() const {
+  auto found = doubled_;
+  for (const auto& [occurrence, entry] : returned_) {
+    const auto made = used_.find(occurrence);
+    if (made == used_.end() || made->second.burned) found.push_back(entry + " returns a signature again that no entry says was made");
+  }
+  return found;
+}
+
+Result<std::vector<std::string>> nodes_with_a_log(storage::Database& database) {
+  std::vector<std::string> nodes;
+  auto read = database.read([&](storage::Reader& reader) {
+    return reader.query("SELECT DISTINCT node FROM audit_node_entries ORDER BY node", {}, [&](const storage::Row& row) {
+      nodes.push_back(row.text(0));
+      return true;
+    });
+  });
+  if (!read) return read.error();
+  return nodes;
 }
 
 }  // namespace intaglio::audit

@@ -76,7 +76,7 @@ CREATE TABLE registration_revocation_codes (
   created INTEGER NOT NULL
 );
 )sql"},
-                                                      {3, R"sql(
+                                                      {4, R"sql(
 ALTER TABLE registration_enrolments ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;
 )sql"}};
   return series;

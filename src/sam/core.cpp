@@ -84,6 +84,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {10, identity_schema},
       {11, proposal_place_schema},
       {12, grant_schema},
+      {13, audit::Log::migrations().at(1).sql, audit::Log::migrations().at(1).postgresql},
   };
   return list;
 }

@@ -77,6 +77,9 @@ void Sam::stop() {
 }
 
 void Sam::maintain() {
+  // Lists that another node has taken.
+  if (auto loaded = core_.revocations->load(core_.database, core_.sealer, core_.policy); !loaded)
+    log::refusal("maintain.revocations", loaded.error());
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
   if (auto ended = end_inactive_keys(core_); !ended) log::refusal("maintain.inactive_keys", ended.error());
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("maintain.voided_keys", destroyed.error());

@@ -153,7 +153,8 @@ struct Sealer::State {
   Status adopt();
   Status make(std::string_view kind, UnixTime now);
   Status choose_current(UnixTime now);
-  Status reserve(const DataKey& key, std::uint64_t count);
+  Status reserve(DataKey& key, std::uint64_t count);
+  void give_back(const DataKey& key);
   Status rotate_if_due();
   void keep();
   void stop();
@@ -218,7 +219,7 @@ Status Sealer::State::make(std::string_view kind, UnixTime now) {
   return {};
 }
 
-/// Record keys whose rows stand and that are not known here: of a commit whose success was never told.
+/// Record keys whose rows stand and that are not known here: of a commit whose success was never told, or of another node.
 Status Sealer::State::adopt() {
   auto stored = read_keys(database);
   if (!stored) return stored.error();
@@ -248,23 +249,45 @@ Status Sealer::State::choose_current(UnixTime now) {
     chosen = youngest(now);
   }
   // Before the first record under it, so that the stored count is never behind.
-  if (auto counted = reserve(*chosen, chosen->records.load() + reserved_records); !counted) return counted;
+  if (auto counted = reserve(*chosen, reserved_records); !counted) return counted;
   const std::unique_lock lock(ring_mutex);
   current = std::move(chosen);
   return {};
 }
 
-Status Sealer::State::reserve(const DataKey& key, std::uint64_t count) {
+/// Adds `count` records to those that may be sealed with this key before the next time. Several nodes may count with one key: what is
+/// stored is the sum of what each has taken, so what another took meanwhile is counted as used.
+Status Sealer::State::reserve(DataKey& key, std::uint64_t count) {
+  std::uint64_t stored = 0;
   auto written = database.write([&](storage::Transaction& transaction) -> Status {
+    auto read =
+        transaction.query_one<std::int64_t>("SELECT records FROM sealed_data_keys WHERE id = ?1", {static_cast<std::int64_t>(key.id)},
+                                            [](const storage::Row& row) { return row.integer(0); });
+    if (!read) return read.error();
+    if (!*read) return Error{ErrorCode::storage_unavailable, "sealed: somebody removed a data key from the database"};
+    stored = static_cast<std::uint64_t>(**read);
     auto done = transaction.execute("UPDATE sealed_data_keys SET records = ?2 WHERE id = ?1",
-                                    {static_cast<std::int64_t>(key.id), static_cast<std::int64_t>(count)});
-    if (!done) return done.error();
-    return {};
+                                    {static_cast<std::int64_t>(key.id), static_cast<std::int64_t>(stored + count)});
+    return done ? Status() : Status(done.error());
   });
   if (!written) return written;
   const std::lock_guard lock(mutex);
-  reserved = count;
+  if (stored != reserved) {
+    for (auto used = key.records.load(); used < stored && !key.records.compare_exchange_weak(used, stored);) {}
+  }
+  reserved = stored + count;
   return {};
+}
+
+/// The true count again, instead of the one that was reserved, unless another node has counted on from there.
+void Sealer::State::give_back(const DataKey& key) {
+  auto done = database.write([&](storage::Transaction& transaction) -> Status {
+    auto set = transaction.execute(
+        "UPDATE sealed_data_keys SET records = ?2 WHERE id = ?1 AND records = ?3",
+        {static_cast<std::int64_t>(key.id), static_cast<std::int64_t>(key.records.load()), static_cast<std::int64_t>(reserved)});
+    return set ? Status() : Status(set.error());
+  });
+  if (!done) log::refusal("sealed.data_key_not_kept", done.error());
 }
 
 /// Makes the next data key when the current one is near its end. Records go on being sealed meanwhile; what is sealed opens as before.
@@ -297,7 +320,7 @@ void Sealer::State::keep() {
     lock.lock();
     if (count + reserved_records / 2 > reserved) {
       lock.unlock();
-      if (auto counted = reserve(*key, count + reserved_records); !counted && kept) kept = counted;
+      if (auto counted = reserve(*key, reserved_records); !counted && kept) kept = counted;
       lock.lock();
     }
     if (!kept) log::refusal("sealed.data_key_not_kept", kept.error());
@@ -313,9 +336,7 @@ void Sealer::State::stop() {
   changed.notify_all();
   if (!keeper.joinable()) return;
   keeper.join();
-  // The true count again, instead of the one that was reserved.
-  const auto key = current_key();
-  if (auto done = reserve(*key, key->records.load()); !done) log::refusal("sealed.data_key_not_kept", done.error());
+  give_back(*current_key());
 }
 
 Result<std::shared_ptr<Sealer>> Sealer::open(storage::Database& database, std::shared_ptr<token::Token> token,
@@ -378,7 +399,9 @@ Result<Secret> Sealer::open_record(std::string_view table, ByteView id, std::uin
     return Error{ErrorCode::storage_unavailable, "sealed record refused: table " + std::string(table) + ": " + std::string(why)};
   };
   if (sealed.size() < key_id_size) return refused("too short");
-  const auto data_key = state_->find(get_key_id(sealed));
+  auto data_key = state_->find(get_key_id(sealed));
+  // Another node may have made it since.
+  if (!data_key && state_->adopt()) data_key = state_->find(get_key_id(sealed));
   if (!data_key) return refused("unknown data key");
   const auto context = record_context(table, id, version);
   const auto key = crypto::hkdf_sha256(data_key->key.reveal(), {}, context, key_size);
@@ -394,7 +417,8 @@ Bytes Sealer::blind_index(std::string_view table, std::string_view column, ByteV
 Versions& Sealer::versions() const noexcept { return *state_->versions; }
 
 Result<Secret> Sealer::derive(std::string_view purpose, std::uint64_t data_key_id) const {
-  const auto data_key = state_->find(data_key_id);
+  auto data_key = state_->find(data_key_id);
+  if (!data_key && state_->adopt()) data_key = state_->find(data_key_id);
   if (!data_key) return Error{ErrorCode::not_found, "sealed: no data key of this id"};
   Bytes context;
   append_field(context, std::string_view("intaglio/derived/1"));

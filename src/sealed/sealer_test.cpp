@@ -322,5 +322,35 @@ TEST_F(SealerTest, DerivedKeysDependOnPurposeAndDataKey) {
   EXPECT_TRUE(same_secret(ticket->reveal(), again->reveal()));
 }
 
+TEST_F(SealerTest, ARecordUnderAKeyThatAnotherNodeMadeOpens) {
+  // Its clock is at the end of the key; ours sees no reason to look for another.
+  const auto later = std::make_shared<ManualClock>(clock_->now() + std::chrono::days(89) + std::chrono::hours(1));
+  auto other = open_testing_sealer(*database_, wrapping_key_, later, folder_ / "anchor/versions");
+  ASSERT_TRUE(other);
+  ASSERT_TRUE((*other)->rotate_if_due());
+  ASSERT_NE((*other)->current_key_id(), sealer_->current_key_id());
+  auto sealed = (*other)->seal("signers", id_, 1, plaintext_);
+  ASSERT_TRUE(sealed);
+  EXPECT_TRUE(sealer_->open_record("signers", id_, 1, *sealed));
+  auto ticket = sealer_->derive("ticket/sign", (*other)->current_key_id());
+  EXPECT_TRUE(ticket);
+}
+
+TEST_F(SealerTest, TwoNodesThatCountWithOneKeyCountTogether) {
+  const std::int64_t chunk = 2097152;
+  auto stored = [&] { return number("SELECT records FROM sealed_data_keys WHERE kind = 'record'"); };
+  EXPECT_EQ(stored(), chunk);
+  {
+    auto other = try_open();
+    ASSERT_TRUE(other);
+    EXPECT_EQ(stored(), 2 * chunk) << "the second takes numbers of its own";
+    ASSERT_TRUE((*other)->seal("signers", id_, 1, plaintext_));
+    // The first one ends: what the second has taken is not given back with it.
+    sealer_.reset();
+    EXPECT_EQ(stored(), 2 * chunk);
+  }
+  EXPECT_EQ(stored(), chunk + 1) << "the last one gives back what it did not use";
+}
+
 }  // namespace
 }  // namespace intaglio::sealed

@@ -93,7 +93,8 @@ Status Versions::load() {
   if (!content) {
     return Error{ErrorCode::storage_unavailable, "sealed: the versions of the database's records, " + path_.string() +
                                                      ", cannot be read (" + content.error().detail +
-                                                     "); bring that file back from where it was, the database alone cannot be believed"};
+                                                     "); bring that file back from where it was, the database alone cannot be believed; "
+                                                     "a further node is made with --join"};
   }
   const Error damaged{ErrorCode::storage_unavailable,
                       "sealed: " + path_.string() + " is damaged; bring it back from a copy that is as new as the database"};

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "storage/database.h"
+#include "storage/node.h"
 #include "storage/postgres/dialect.h"
 #include "storage/test_support.h"
 
@@ -219,6 +219,108 @@ TEST_F(PostgresqlTest, ASessionThatTheServerEndedOwnsNothingAnyMore) {
   EXPECT_EQ(count(), 1);
   successor->reset();
   EXPECT_TRUE(add(2));
+}
+
+/// Two owners of one database, each with a name.
+class NodesTest : public PostgresqlTest {
+ protected:
+  void SetUp() override {
+    for (const std::string name : {"a", "b"}) nodes_.push_back(node(name));
+    ASSERT_TRUE(nodes_.front()->migrate({{1, "CREATE TABLE notes (id INTEGER PRIMARY KEY, body BLOB)"}}));
+  }
+  std::unique_ptr<Database> node(const std::string& name) {
+    auto opened = open_postgresql_node(address_, name);
+    EXPECT_TRUE(opened) << opened.error().detail;
+    return opened ? std::move(*opened) : nullptr;
+  }
+  ErrorCode refusal_of_node(const std::string& name) {
+    auto opened = open_postgresql_node(address_, name);
+    return opened ? ErrorCode::internal : opened.error().code;
+  }
+  static Result<std::int64_t> highest(Transaction& transaction) {
+    auto found = transaction.query_one<std::int64_t>("SELECT max(id) FROM notes WHERE ?1 > 0", {std::int64_t{1}},
+                                                     [](const Row& row) { return row.is_null(0) ? 0 : row.integer(0); });
+    if (!found) return found.error();
+    return found->value_or(0);
+  }
+  std::vector<std::unique_ptr<Database>> nodes_;
+};
+
+TEST_F(NodesTest, EachNameIsOneProcessAndTheOnlyOwnerHasNoNodesBesideIt) {
+  EXPECT_EQ(name_of(refusal_of_node("a")), name_of(ErrorCode::conflict));
+  EXPECT_EQ(name_of(refusal(address_)), name_of(ErrorCode::conflict)) << "an only owner beside nodes";
+  nodes_.clear();
+  open();
+  EXPECT_EQ(name_of(refusal_of_node("a")), name_of(ErrorCode::conflict)) << "a node beside an only owner";
+}
+
+TEST_F(NodesTest, WhatOneReadsInItsTurnNoOtherChangesBeforeItsCommit) {
+  // Each reads the highest number and adds the next one: two that read the same would both add it.
+  constexpr int rounds = 100;
+  std::atomic<int> refused = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (const auto& node : nodes_) {
+      threads.emplace_back([&refused, &node] {
+        for (int round = 0; round < rounds; ++round) {
+          auto added = node->write([](Transaction& transaction) -> Status {
+            auto last = highest(transaction);
+            if (!last) return last.error();
+            return add(transaction, *last + 1);
+          });
+          if (!added) ++refused;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(refused, 0);
+  std::int64_t count = 0;
+  EXPECT_TRUE(nodes_.front()->write([&](Transaction& transaction) -> Status {
+    auto last = highest(transaction);
+    if (last) count = *last;
+    return last ? Status() : Status(last.error());
+  }));
+  EXPECT_EQ(count, 2 * rounds);
+}
+
+TEST_F(NodesTest, ANodeWhoseSessionEndedWithinItsTurnGivesTheTurnBack) {
+  const auto status = nodes_.front()->write([&](Transaction& transaction) -> Status {
+    EXPECT_TRUE(add(transaction, 1));
+    end_sessions();
+    return {};
+  });
+  ASSERT_FALSE(status);
+  // Its own session was ended too: the first statement of the next work makes another.
+  EXPECT_TRUE(nodes_.back()->write([](Transaction& transaction) { return add(transaction, 1); }));
+  EXPECT_TRUE(nodes_.front()->write([](Transaction& transaction) { return add(transaction, 2); }));
+}
+
+TEST_F(NodesTest, ACommitWhoseAnswerIsLostIsAskedAfterByItsOwnNode) {
+  nodes_.front().reset();
+  Proxy proxy(server_.folder());
+  const auto hosts = std::exchange(address_.hosts, proxy.folder());
+  nodes_.front() = node("a");
+  address_.hosts = hosts;
+  proxy.lose_next_answer_to_commit();
+  const auto status = nodes_.front()->write([](Transaction& transaction) { return add(transaction, 1); });
+  EXPECT_TRUE(proxy.lost());
+  EXPECT_TRUE(status) << status.error().detail;
+  EXPECT_TRUE(nodes_.back()->write([](Transaction& transaction) { return add(transaction, 2); }));
+  nodes_.front().reset();
+}
+
+TEST_F(NodesTest, WhoReadsOnlyIsBesideThemAndWritesNothing) {
+  ASSERT_TRUE(nodes_.front()->write([](Transaction& transaction) { return add(transaction, 1); }));
+  const auto reader = open_postgresql_read_only(address_, "a");
+  std::int64_t found = 0;
+  EXPECT_TRUE(reader->read([&](Reader& rows) {
+    return rows.query("SELECT id FROM notes", {}, [&](const Row& row) {
+      found = row.integer(0);
+      return true;
+    });
+  }));
+  EXPECT_EQ(found, 1);
+  EXPECT_EQ(name_of(reader->write([](Transaction&) { return Status(); }).error().code), name_of(ErrorCode::unsupported));
 }
 
 TEST_F(PostgresqlTest, AStatementThatFailedRefusesAWorkThatOverlooksItAndNoOther) {

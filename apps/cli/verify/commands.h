@@ -19,12 +19,12 @@ struct VerifyPdfOptions {
 Status verify_pdf(const VerifyPdfOptions& options, const Clock& clock);
 
 struct AuditVerifyOptions {
-  std::optional<std::filesystem::path> config;  ///< of the process whose log it is
+  std::vector<std::filesystem::path> configs;  ///< of the process whose log it is; of each node where several share a database
   std::optional<std::filesystem::path> database, directory, anchor, key;
   std::optional<std::string> origin;
   std::optional<std::filesystem::path> approval;  ///< what a passkey signed (api/sap/README.md, 8)
 };
-/// `intaglio audit verify`: the whole log, offline; with an approval also that it verifies and that the log granted just this.
+/// `intaglio audit verify`: the whole log, offline, or those of all nodes of a database on PostgreSQL: refused when one is left out; with an approval also that it verifies and that the log granted just this.
 Status verify_audit_log(const AuditVerifyOptions& options);
 
 struct AuditReceiptOptions {

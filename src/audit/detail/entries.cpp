@@ -41,6 +41,19 @@ const std::vector<storage::Migration>& entry_migrations() {
        "FOR EACH ROW EXECUTE FUNCTION audit_append_only();"
        "CREATE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries EXECUTE FUNCTION audit_append_only();"
        "CREATE TRIGGER audit_tree_no_delete BEFORE DELETE ON audit_tree FOR EACH ROW EXECUTE FUNCTION audit_append_only();"},
+      // Where several nodes share a database, each has a log of its own: the views show a session the rows of its node.
+      {2, "",
+       "ALTER TABLE audit_entries RENAME TO audit_node_entries;"
+       "ALTER TABLE audit_node_entries ADD COLUMN node TEXT NOT NULL DEFAULT current_setting('intaglio.node');"
+       "ALTER TABLE audit_node_entries DROP CONSTRAINT audit_entries_pkey;"
+       "ALTER TABLE audit_node_entries ADD PRIMARY KEY (node, idx);"
+       "CREATE VIEW audit_entries AS SELECT idx, event, leaf, running, mac FROM audit_node_entries "
+       "WHERE node = current_setting('intaglio.node');"
+       "ALTER TABLE audit_tree RENAME TO audit_node_tree;"
+       "ALTER TABLE audit_node_tree ADD COLUMN node TEXT NOT NULL DEFAULT current_setting('intaglio.node');"
+       "ALTER TABLE audit_node_tree DROP CONSTRAINT audit_tree_pkey;"
+       "ALTER TABLE audit_node_tree ADD PRIMARY KEY (node, id);"
+       "CREATE VIEW audit_tree AS SELECT id, size, root FROM audit_node_tree WHERE node = current_setting('intaglio.node');"},
   };
   return migrations;
 }
@@ -113,9 +126,11 @@ Result<TreeMark> read_tree_mark(storage::Reader& reader) {
 }
 
 Status write_tree_mark(storage::Transaction& transaction, const TreeMark& mark) {
-  auto done =
-      transaction.execute("INSERT INTO audit_tree (id, size, root) VALUES (1, ?1, ?2) ON CONFLICT (id) DO UPDATE SET size = ?1, root = ?2",
-                          {number(mark.size), ByteView(mark.root)});
+  // No INSERT that updates: a view of one node's rows has no key of its own to conflict with.
+  auto changed = transaction.execute("UPDATE audit_tree SET size = ?1, root = ?2 WHERE id = 1", {number(mark.size), ByteView(mark.root)});
+  if (!changed) return changed.error();
+  if (*changed != 0) return {};
+  auto done = transaction.execute("INSERT INTO audit_tree (id, size, root) VALUES (1, ?1, ?2)", {number(mark.size), ByteView(mark.root)});
   if (!done) return done.error();
   return {};
 }

@@ -76,7 +76,12 @@ Status Revocations::load(storage::Database& database, const std::shared_ptr<cons
       const auto issuer = anchor.subject_der();
       {
         const std::unique_lock lock(mutex_);
-        anchors_.emplace(issuer, Anchor{anchor.issuer_der(), anchor.serial_hex()});
+        const auto [begin, end] = anchors_.equal_range(issuer);
+        const Anchor taken{anchor.issuer_der(), anchor.serial_hex()};
+        const bool known = std::any_of(begin, end, [&](const auto& one) {
+          return one.second.issuer_der == taken.issuer_der && one.second.serial_hex == taken.serial_hex;
+        });
+        if (!known) anchors_.emplace(issuer, taken);
       }
       auto record = state_table(sealer).find(transaction, record_name(issuer));
       if (!record) return record.error();

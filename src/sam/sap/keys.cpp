@@ -144,10 +144,29 @@ Result<std::string> SapKeys::statement() {
 }
 
 Result<std::shared_ptr<const crypto::KeyAgreement>> SapKeys::find(std::string_view kid) {
-  const std::lock_guard lock(mutex_);
-  const auto now = clock_->now();
-  for (const auto& held : held_) {
-    if (held.kid == kid && now < held.ends) return held.key;
+  const auto held_key = [&]() -> std::shared_ptr<const crypto::KeyAgreement> {
+    const std::lock_guard lock(mutex_);
+    const auto now = clock_->now();
+    for (const auto& held : held_) {
+      if (held.kid == kid && now < held.ends) return held.key;
+    }
+    return nullptr;
+  };
+  if (auto key = held_key()) return key;
+  // Another node may have made it since. The token is asked only when there is a key that is not held: any stranger can name a kid.
+  bool all_held = true;
+  auto listed = database_.read([&](storage::Reader& reader) {
+    return reader.query("SELECT id FROM sap_keys", {}, [&](const storage::Row& row) {
+      const std::lock_guard lock(mutex_);
+      const auto name = row.text(0);
+      all_held = std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.name == name; });
+      return all_held;
+    });
+  });
+  if (!listed) return listed.error();
+  if (!all_held) {
+    if (auto refreshed = refresh(); !refreshed) return refreshed.error();
+    if (auto key = held_key()) return key;
   }
   return Error{ErrorCode::ticket_expired, "no SAP key of this kid lives"};
 }

@@ -20,8 +20,18 @@ constexpr Oid type_bytea = 17, type_int8 = 20, type_int2 = 21, type_int4 = 23, t
 constexpr int binary = 1;
 constexpr int least_version = 150000;
 constexpr std::size_t max_kept_statements = 1024;
-/// One owner a schema: the first half of the lock's name is "Inta" as a number.
-constexpr std::string_view take_owner_lock = "SELECT pg_try_advisory_lock(1231975521, hashtext(current_schema()))::text";
+/// Names of advisory locks: a number for what the lock is, then what it is of. The only owner of a schema has it alone; nodes share
+/// it, and each has its own node alone.
+constexpr const char* take_schema = "SELECT pg_try_advisory_lock(1231975521, hashtext(current_schema()))::text";
+constexpr const char* share_schema = "SELECT pg_try_advisory_lock_shared(1231975521, hashtext(current_schema()))::text";
+constexpr const char* take_node =
+    "SELECT pg_try_advisory_lock(1231975522, hashtext(current_schema() || ' ' || current_setting('intaglio.node')))::text";
+/// Whose turn it is to write: held from before the first statement until the commit is durable, here and on the standby.
+constexpr std::string_view take_turn = "SELECT pg_advisory_xact_lock(1231975523, hashtext(current_schema()));";
+/// A node that hangs within its turn, or that was cut off in it, must not stop the others for long.
+constexpr const char* limits_of_a_node =
+    "SET idle_in_transaction_session_timeout TO 15000; SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 2; "
+    "SET tcp_keepalives_count TO 3";
 /// How long a commit whose answer was lost is asked after; a standby that takes over needs some seconds.
 constexpr std::chrono::seconds settle_patience{20};
 constexpr std::chrono::milliseconds settle_pause{200};
@@ -181,10 +191,10 @@ Result<Connection::Handle> Connection::connect(const PostgresqlAddress& address)
   return handle;
 }
 
-Result<std::unique_ptr<storage::Connection>> Connection::open(const PostgresqlAddress& address, Role role) {
+Result<std::unique_ptr<storage::Connection>> Connection::open(const PostgresqlAddress& address, Role role, std::string_view node) {
   auto handle = connect(address);
   if (!handle) return handle.error();
-  std::unique_ptr<Connection> connection(new Connection(address, role, std::move(*handle)));
+  std::unique_ptr<Connection> connection(new Connection(address, role, node, std::move(*handle)));
   if (auto done = connection->set_up(); !done) return done.error();
   return std::unique_ptr<storage::Connection>(std::move(connection));
 }
@@ -200,16 +210,36 @@ Status Connection::set_up() {
                      "SET");
       !set)
     return set;
-  if (role_ == Role::reader) return {};
+  if (auto named = name_node(); !named || role_ == Role::reader) return named;
   if (auto durable = check_durability(); !durable) return durable;
-  auto owned = ask(std::string(take_owner_lock));
+  return own();
+}
+
+/// Views show each node what is its own by this setting (audit/detail/entries.cpp).
+Status Connection::name_node() {
+  const std::unique_ptr<char, void (*)(void*)> quoted(PQescapeLiteral(handle_.get(), node_.data(), node_.size()), PQfreemem);
+  if (!quoted) return Error{ErrorCode::configuration, "postgresql: not a name of a node: " + node_};
+  const auto name = "SET intaglio.node TO " + std::string(quoted.get());
+  return run(name.c_str(), "SET");
+}
+
+Status Connection::own() {
+  auto owned = ask(node_.empty() ? take_schema : share_schema);
   if (!owned) return owned.error();
   if (refused_by("storage.postgresql-owner", *owned != "true"))
     return Error{ErrorCode::conflict, "postgresql: another process has the database open for writing"};
-  return run(
-      "CREATE TABLE IF NOT EXISTS storage_last_commit (id BIGINT PRIMARY KEY, name TEXT NOT NULL); "
-      "INSERT INTO storage_last_commit (id, name) VALUES (1, '') ON CONFLICT DO NOTHING",
-      {});
+  if (!node_.empty()) {
+    auto alone = ask(take_node);
+    if (!alone) return alone.error();
+    if (refused_by("storage.postgresql-node", *alone != "true"))
+      return Error{ErrorCode::conflict, "postgresql: another process has the database open for writing as node " + node_};
+    if (auto limited = run(limits_of_a_node, "SET"); !limited) return limited;
+  }
+  // In turn: two that create the same table at the same time disturb each other.
+  const auto made = "BEGIN; " + std::string(take_turn) +
+                    "CREATE TABLE IF NOT EXISTS storage_commits (node TEXT PRIMARY KEY, name TEXT NOT NULL); "
+                    "INSERT INTO storage_commits (node, name) VALUES (current_setting('intaglio.node'), '') ON CONFLICT DO NOTHING; COMMIT";
+  return run(made.c_str(), "COMMIT");
 }
 
 Status Connection::check_durability() {
@@ -318,7 +348,9 @@ Status Connection::query(std::string_view sql, Parameters parameters, const std:
 }
 
 Status Connection::begin() {
-  auto name = ask("BEGIN; SELECT gen_random_uuid()::text");
+  // Each statement sees what was committed before it: a snapshot taken before the turn would be of before it.
+  const std::string turn(refused_by("storage.postgresql-turn", !node_.empty()) ? take_turn : "");
+  auto name = ask("BEGIN ISOLATION LEVEL READ COMMITTED; " + turn + "SELECT gen_random_uuid()::text");
   if (!name) return name.error();
   name_ = std::move(*name);
   return {};
@@ -328,7 +360,7 @@ Status Connection::begin_snapshot() { return run("BEGIN ISOLATION LEVEL REPEATAB
 Status Connection::roll_back() { return run("ROLLBACK", "ROLLBACK"); }
 
 Status Connection::commit() {
-  const std::string sql = "UPDATE storage_last_commit SET name = '" + name_ + "' WHERE id = 1; COMMIT";
+  const std::string sql = "UPDATE storage_commits SET name = '" + name_ + "' WHERE node = current_setting('intaglio.node'); COMMIT";
   bool warned = false;
   const auto warn = [](void* flag, const char*) { *static_cast<bool*>(flag) = true; };
   const auto silent = [](void*, const char*) {};
@@ -342,7 +374,7 @@ Status Connection::commit() {
   return settle(done.error());
 }
 
-/// The answer to COMMIT is lost. Who has the lock again is alone, and the session of before has ended with its transaction: the last
+/// The answer to COMMIT is lost. Who has the lock again is alone (with a name of this node), and the session of before has ended with its transaction: the last
 /// commit either has the name that was given to this one, or it never was. A number of the server's would not do: after a crash or a
 /// fail-over it may give the same number to another transaction. As long as nothing is known it is refused, and what is kept of it is
 /// found at the next start.
@@ -350,12 +382,12 @@ Status Connection::settle(const Error& lost) {
   const auto end = std::chrono::steady_clock::now() + settle_patience;
   log::warn("storage.commit_in_doubt", {{"database", address_.name}, {"detail", lost.detail}});
   for (;;) {
-    if (auto opened = open(address_, role_)) {
+    if (auto opened = open(address_, role_, node_)) {
       auto& fresh = static_cast<Connection&>(**opened);
-      auto last = fresh.ask("SELECT name FROM storage_last_commit WHERE id = 1");
+      auto last = fresh.ask("SELECT name FROM storage_commits WHERE node = current_setting('intaglio.node')");
       if (last && *last != name_) return lost;
       // Whoever ended the session may have ended its wait for the standby: a commit after it waits for both.
-      if (last && fresh.run("UPDATE storage_last_commit SET name = name WHERE id = 1", "UPDATE 1")) {
+      if (last && fresh.run("UPDATE storage_commits SET name = name WHERE node = current_setting('intaglio.node')", "UPDATE 1")) {
         handle_ = std::move(fresh.handle_);
         statements_.clear();
         failure_.reset();

@@ -9,8 +9,8 @@ struct pg_result;
 
 namespace intaglio::storage::postgres {
 
-/// What a connection is for. The owner has the database's advisory lock for as long as its session lives, so that nobody else
-/// writes meanwhile; a session that the server has ended owns nothing any more.
+/// What a connection is for. The owner has an advisory lock for as long as its session lives: of the database, so that nobody else
+/// writes meanwhile, or of its node; a session that the server has ended owns nothing any more.
 enum class Role { owner, reader };
 
 /// One libpq connection with its prepared statements.
@@ -18,7 +18,9 @@ class Connection final : public storage::Connection {
  public:
   /// Refused: `configuration` for a server that may lose what it has acknowledged (fsync off, no synchronous standby where one is
   /// asked for, too old); `conflict` when another owner has the lock; `storage_unavailable` when it is not reached.
-  [[nodiscard]] static Result<std::unique_ptr<storage::Connection>> open(const PostgresqlAddress& address, Role role);
+  /// `node`: see storage/node.h; empty for the only owner. Each session names it as the setting `intaglio.node`.
+  [[nodiscard]] static Result<std::unique_ptr<storage::Connection>> open(const PostgresqlAddress& address, Role role,
+                                                                         std::string_view node = {});
   ~Connection() override;
 
   /// `conflict` from an INSERT of VALUES leaves the transaction as it was; any other failure aborts it as far as a savepoint.
@@ -49,9 +51,12 @@ class Connection final : public storage::Connection {
   using Handle = std::unique_ptr<pg_conn, Closer>;
   using Answer = std::unique_ptr<pg_result, Closer>;
 
-  Connection(const PostgresqlAddress& address, Role role, Handle handle) : address_(address), role_(role), handle_(std::move(handle)) {}
+  Connection(const PostgresqlAddress& address, Role role, std::string_view node, Handle handle)
+      : address_(address), role_(role), node_(node), handle_(std::move(handle)) {}
   [[nodiscard]] static Result<Handle> connect(const PostgresqlAddress& address);
   [[nodiscard]] Status set_up();
+  [[nodiscard]] Status name_node();
+  [[nodiscard]] Status own();
   [[nodiscard]] Status check_durability();
   [[nodiscard]] Result<std::string> ask(const std::string& sql);
   /// One or several statements without parameters; `tag`: what the server calls the last one when it is done.
@@ -63,6 +68,7 @@ class Connection final : public storage::Connection {
 
   const PostgresqlAddress address_;
   const Role role_;
+  const std::string node_;
   Handle handle_;
   std::optional<Error> failure_;
   std::string name_;  ///< of the commit that is to come: a random UUID

@@ -1,5 +1,6 @@
 #include "storage/group_writer.h"
 #include "storage/migrations.h"
+#include "storage/node.h"
 #include "storage/postgres/connection.h"
 #include "storage/readers.h"
 
@@ -7,15 +8,15 @@ namespace intaglio::storage {
 
 namespace {
 
-Connect connect_to(const PostgresqlAddress& address, postgres::Role role) {
-  return [address, role] { return postgres::Connection::open(address, role); };
+Connect connect_to(const PostgresqlAddress& address, postgres::Role role, std::string_view node) {
+  return [address, role, node = std::string(node)] { return postgres::Connection::open(address, role, node); };
 }
 
 class PostgresqlDatabase final : public Database {
  public:
-  PostgresqlDatabase(const PostgresqlAddress& address, std::unique_ptr<Connection> connection)
-      : writer_(address.name, connect_to(address, postgres::Role::owner), std::move(connection)),
-        readers_(connect_to(address, postgres::Role::reader)) {}
+  PostgresqlDatabase(const PostgresqlAddress& address, std::string_view node, std::unique_ptr<Connection> connection)
+      : writer_(address.name, connect_to(address, postgres::Role::owner, node), std::move(connection)),
+        readers_(connect_to(address, postgres::Role::reader, node)) {}
 
   Status write(const std::function<Status(Transaction&)>& work) override { return writer_.write(work); }
   Status read(const std::function<Status(Reader&)>& work) override { return readers_.read(work); }
@@ -27,12 +28,33 @@ class PostgresqlDatabase final : public Database {
   Readers readers_;
 };
 
+class ReadOnlyPostgresql final : public Database {
+ public:
+  ReadOnlyPostgresql(const PostgresqlAddress& address, std::string_view node)
+      : readers_(connect_to(address, postgres::Role::reader, node)) {}
+
+  Status write(const std::function<Status(Transaction&)>&) override { return refusal(); }
+  Status read(const std::function<Status(Reader&)>& work) override { return readers_.read(work); }
+  void on_commit(std::function<Status()>) override {}
+  Status migrate(const std::vector<Migration>&) override { return refusal(); }
+
+ private:
+  static Error refusal() { return {ErrorCode::unsupported, "storage: the database is open for reading only"}; }
+  Readers readers_;
+};
+
 }  // namespace
 
-Result<std::unique_ptr<Database>> open_postgresql(const PostgresqlAddress& address) {
-  auto connection = postgres::Connection::open(address, postgres::Role::owner);
+Result<std::unique_ptr<Database>> open_postgresql_node(const PostgresqlAddress& address, std::string_view node) {
+  auto connection = postgres::Connection::open(address, postgres::Role::owner, node);
   if (!connection) return connection.error();
-  return std::unique_ptr<Database>(std::make_unique<PostgresqlDatabase>(address, std::move(*connection)));
+  return std::unique_ptr<Database>(std::make_unique<PostgresqlDatabase>(address, node, std::move(*connection)));
+}
+
+Result<std::unique_ptr<Database>> open_postgresql(const PostgresqlAddress& address) { return open_postgresql_node(address, {}); }
+
+std::unique_ptr<Database> open_postgresql_read_only(const PostgresqlAddress& address, std::string_view node) {
+  return std::make_unique<ReadOnlyPostgresql>(address, node);
 }
 
 }  // namespace intaglio::storage

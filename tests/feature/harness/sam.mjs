@@ -63,9 +63,9 @@ export class SamRefusal extends Error {
 }
 
 export class Sam {
-  static async connect(system, { cert = 'tls/ssa-sam.cert.pem', key = 'tls/ssa-sam.key.pem' } = {}) {
+  static async connect(system, { cert = 'tls/ssa-sam.cert.pem', key = 'tls/ssa-sam.key.pem', port = system.ports.sam } = {}) {
     const socket = tls.connect({
-      host: '127.0.0.1', port: system.ports.sam, cert: readFileSync(system.path(cert)), key: readFileSync(system.path(key)),
+      host: '127.0.0.1', port, cert: readFileSync(system.path(cert)), key: readFileSync(system.path(key)),
       minVersion: 'TLSv1.3', rejectUnauthorized: false,
     });
     await new Promise((resolve, reject) => {

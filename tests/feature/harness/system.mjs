@@ -205,13 +205,14 @@ export class System {
     writeFileSync(file, change(readFileSync(file, 'utf8')));
   }
 
-  /** The command line of a service, as intaglio-up runs it. */
+  /** The command line of a service, as intaglio-up runs it. `sam.b` is node b of the SAM: the same program and token, a configuration of its own. */
   command(name, ...more) {
     const { words = [], environment = {} } = this.around[name] ?? {};
-    const [program, ...rest] = [...words, path.join(binaries, `intaglio-${name}`), '--config', this.path('config', `${name}.toml`), ...more];
+    const [kind] = name.split('.');
+    const [program, ...rest] = [...words, path.join(binaries, `intaglio-${kind}`), '--config', this.path('config', `${name}.toml`), ...more];
     return {
       program, words: rest,
-      environment: { SOFTHSM2_CONF: this.path('tokens', `${name}.conf`), INTAGLIO_TEST_CLOCK: this.path('clock'), ...environment },
+      environment: { SOFTHSM2_CONF: this.path('tokens', `${kind}.conf`), INTAGLIO_TEST_CLOCK: this.path('clock'), ...environment },
     };
   }
 
@@ -293,7 +294,7 @@ export class System {
   async stopServices() {
     for (const agent of this.agents) agent.destroy();
     const results = {};
-    for (const name of [...startOrder].reverse()) {
+    for (const name of [...new Set([...startOrder, ...Object.keys(this.services)])].reverse()) {
       if (this.services[name]) results[name] = await this.services[name].stop();
     }
     return results;

@@ -52,9 +52,9 @@ describe('a SAM whose database stands on PostgreSQL', () => {
     const [signed] = await sam.sign(await approved('on a server'));
     assert.ok(signed.signature.length > 0);
     assert.ok(Number(server.ask('SELECT count(*) FROM occurrences')) >= 1);
-    assert.ok(Number(server.ask('SELECT count(*) FROM audit_entries')) > 5);
-    assert.throws(() => server.ask('DELETE FROM audit_entries WHERE idx = 1'), /append-only/);
-    assert.throws(() => server.ask('TRUNCATE audit_entries'), /append-only/);
+    assert.ok(Number(server.ask('SELECT count(*) FROM audit_node_entries')) > 5);
+    assert.throws(() => server.ask('DELETE FROM audit_node_entries WHERE idx = 1'), /append-only/);
+    assert.throws(() => server.ask('TRUNCATE audit_node_entries'), /append-only/);
   });
 
   it('lets no second SAM write beside it', () => {
