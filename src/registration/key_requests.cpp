@@ -55,7 +55,7 @@ CREATE TABLE registration_operator_requests (
   PRIMARY KEY (operator, rid)
 );
 )sql"},
-                                                       {3, R"sql(
+                                                      {3, R"sql(
 CREATE TABLE registration_enrolments (
   signer TEXT NOT NULL,
   credential TEXT NOT NULL,
