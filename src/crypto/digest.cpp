@@ -6,12 +6,8 @@ namespace intaglio::crypto {
 
 namespace {
 
-/// True once this thread's context is gone: what still runs then, as the destructor of a static object, gets one of its own.
-thread_local bool context_gone = false;
-
-struct KeptContext {
+struct KeptDigest {
   detail::DigestContext context{EVP_MD_CTX_new()};
-  ~KeptContext() { context_gone = true; }
 };
 
 Sha256Digest sha256_on(EVP_MD_CTX* context, std::initializer_list<ByteView> pieces) noexcept {
@@ -30,10 +26,7 @@ Sha256Digest sha256_on(EVP_MD_CTX* context, std::initializer_list<ByteView> piec
 namespace detail {
 
 Sha256Digest sha256_of(std::initializer_list<ByteView> pieces) noexcept {
-  if (context_gone) return sha256_on(DigestContext(EVP_MD_CTX_new()).get(), pieces);
-  // Making a context costs more than hashing a short message.
-  thread_local const KeptContext kept;
-  return sha256_on(kept.context.get(), pieces);
+  return with_kept<KeptDigest>([&](const KeptDigest& kept) { return sha256_on(kept.context.get(), pieces); });
 }
 
 }  // namespace detail

@@ -33,6 +33,20 @@ using BioHandle = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 [[nodiscard]] const EVP_CIPHER* aes256_gcm() noexcept;
 [[nodiscard]] const EVP_CIPHER* aes256_wrap() noexcept;
 
+/// Calls with the `Kept` of this thread, which is made once: a context costs more than a short message. Once the thread's own are gone, what
+/// still runs, as the destructor of a static object, gets one for the call.
+template <typename Kept, typename Use>
+auto with_kept(const Use& use) {
+  thread_local bool gone = false;
+  struct Holder {
+    Kept kept;
+    ~Holder() { gone = true; }
+  };
+  if (gone) return use(Kept());
+  thread_local const Holder holder;
+  return use(holder.kept);
+}
+
 /// SHA-256 of the pieces, one after another, on a context that the thread keeps and that holds nothing of them afterwards.
 [[nodiscard]] Sha256Digest sha256_of(std::initializer_list<ByteView> pieces) noexcept;
 
