@@ -350,7 +350,8 @@ Status put_revocation_data(Core& core, ByteView crl) {
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     const auto news = core.revocations->take(transaction, core.sealer, *list);
     if (!news) return news.error();
-    for (const auto& revoked : *news) {
+    if (!*news) return {};
+    for (const auto& revoked : list->revoked) {
       auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
       if (!stored) return stored.error();
       if (!*stored) continue;

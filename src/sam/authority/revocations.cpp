@@ -13,46 +13,27 @@ using Serials = std::set<std::string, std::less<>>;
 
 constexpr std::size_t max_serial_octets = 32;  // RFC 5280 allows 20; what parses is kept
 
-/// What is sealed of an issuer: number and end of its newest list, what it names, and which of them are on hold.
+/// What is sealed of an issuer: number and end of its newest list, and what it names.
 struct Known {
   std::uint64_t number;
   std::uint64_t next_update;
-  Serials serials, held;
+  Serials serials;
 };
 
 sealed::Table state_table(const std::shared_ptr<const sealed::Sealer>& sealer) { return {sealer, "sam_state", sealed::Rollback::refused}; }
 std::string record_name(ByteView issuer_der) { return "crl-" + encode_base64url(crypto::sha256(issuer_der)); }
 
-Status append_serials(Bytes& out, const Serials& serials) {
-  append_field(out, std::uint64_t{serials.size()});
-  for (const auto& serial : serials) {
-    auto octets = parse_hex(serial);
-    if (!octets || octets->size() > max_serial_octets) return Error{ErrorCode::invalid_request, "a serial number of no length that can be"};
-    append_field(out, *octets);
-  }
-  return {};
-}
-
 Result<Bytes> encode(const Known& known) {
   Bytes out;
   append_field(out, known.number);
   append_field(out, known.next_update);
-  for (const auto* serials : {&known.serials, &known.held}) {
-    if (auto appended = append_serials(out, *serials); !appended) return appended.error();
+  append_field(out, std::uint64_t{known.serials.size()});
+  for (const auto& serial : known.serials) {
+    auto octets = parse_hex(serial);
+    if (!octets || octets->size() > max_serial_octets) return Error{ErrorCode::invalid_request, "a serial number of no length that can be"};
+    append_field(out, *octets);
   }
   return out;
-}
-
-std::optional<Serials> read_serials(FieldReader& in) {
-  const auto count = in.number();
-  if (!count) return std::nullopt;
-  Serials serials;
-  for (std::uint64_t i = 0; i < *count; ++i) {
-    const auto serial = in.bytes(max_serial_octets);
-    if (!serial) return std::nullopt;
-    serials.insert(serials.end(), encode_hex(*serial));
-  }
-  return serials;
 }
 
 Result<Known> parse(ByteView encoded) {
@@ -61,10 +42,18 @@ Result<Known> parse(ByteView encoded) {
   const auto number = in.number();
   const auto next_update = in.number();
   if (!number || !next_update) return malformed;
-  auto serials = read_serials(in);
-  auto held = serials ? read_serials(in) : std::nullopt;
-  if (!held || !in.end()) return malformed;
-  return Known{*number, *next_update, std::move(*serials), std::move(*held)};
+  Known known{*number, *next_update, {}};
+  // A record of before serials were kept ends here: the next list fills it.
+  if (in.end()) return known;
+  const auto count = in.number();
+  if (!count) return malformed;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    const auto serial = in.bytes(max_serial_octets);
+    if (!serial) return malformed;
+    known.serials.insert(known.serials.end(), encode_hex(*serial));
+  }
+  if (!in.end()) return malformed;
+  return known;
 }
 
 }  // namespace
@@ -95,39 +84,30 @@ Status Revocations::load(storage::Database& database, const std::shared_ptr<cons
   });
 }
 
-Result<std::vector<crypto::RevokedCertificate>> Revocations::take(storage::Transaction& transaction,
-                                                                  const std::shared_ptr<const sealed::Sealer>& sealer,
-                                                                  const crypto::RevocationList& list) {
+Result<bool> Revocations::take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
+                               const crypto::RevocationList& list) {
   const auto state = state_table(sealer);
   const auto name = record_name(list.issuer_der);
-  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}, {}};
-  for (const auto& revoked : list.revoked) {
-    known.serials.insert(revoked.serial_hex);
-    if (revoked.reason == crypto::RevocationReason::certificate_hold) known.held.insert(revoked.serial_hex);
-  }
+  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}};
+  for (const auto& revoked : list.revoked) known.serials.insert(revoked.serial_hex);
   const auto encoded = encode(known);
   if (!encoded) return encoded.error();
   auto earlier = state.find(transaction, name);
   if (!earlier) return earlier.error();
-  // A long list is not looked up entry by entry: what the list before it said was done in the transaction that took that one.
-  std::vector<crypto::RevokedCertificate> news = list.revoked;
   if (*earlier) {
     const auto before = parse((*earlier)->content.reveal());
     if (!before) return before.error();
     if (refused_by("sam.crl.number", known.number < before->number)) return Error{ErrorCode::replayed, "a newer list is known"};
-    std::erase_if(news, [&](const crypto::RevokedCertificate& each) {
-      return before->serials.contains(each.serial_hex) && before->held.contains(each.serial_hex) == known.held.contains(each.serial_hex);
-    });
   }
   {
     const std::unique_lock lock(mutex_);
     serials_.insert_or_assign(list.issuer_der, std::move(known.serials));
   }
   // The SSA repeats the list in force: the same again costs no write.
-  if (*earlier && as_text((*earlier)->content.reveal()) == as_text(*encoded)) return news;
+  if (*earlier && as_text((*earlier)->content.reveal()) == as_text(*encoded)) return false;
   auto kept = *earlier ? state.update(transaction, name, (*earlier)->version, *encoded) : state.insert(transaction, name, *encoded);
   if (!kept) return kept.error();
-  return news;
+  return true;
 }
 
 bool Revocations::names(ByteView issuer_der, std::string_view serial_hex) const {

@@ -20,11 +20,10 @@ class Revocations {
   /// Takes the CA anchors of the policy, and reads what is sealed for each. At start.
   Status load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy);
 
-  /// Within a transaction: takes a list that was verified, in memory too, before anything else is signed. Gives what it says and the list
-  /// before it did not: what is named for the first time, and holds that became revocations. `replayed` when a newer one is known.
-  [[nodiscard]] Result<std::vector<crypto::RevokedCertificate>> take(storage::Transaction& transaction,
-                                                                     const std::shared_ptr<const sealed::Sealer>& sealer,
-                                                                     const crypto::RevocationList& list);
+  /// Within a transaction: takes a list that was verified, in memory too, before anything else is signed; false when it is the one that
+  /// is known. `replayed` when a newer one is.
+  [[nodiscard]] Result<bool> take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
+                                  const crypto::RevocationList& list);
 
   /// Whether the newest list of its issuer is known and does not name it: a hold of before is over for the issuer.
   [[nodiscard]] bool clears(const crypto::Certificate& certificate) const;
