@@ -71,6 +71,23 @@ Status check_node_is_new(storage::Database& database) {
   return {};
 }
 
+/// A node that joins changes no schema: the entries of before nodes had names are taken for those of the node that migrates.
+Status check_is_current(storage::Database& database) {
+  const auto migrations = intaglio::sam::database_migrations();
+  auto applied = std::size_t{0};
+  auto read = database.read([&](storage::Reader& reader) {
+    return reader.query("SELECT version FROM schema_migrations WHERE series = ?1", {migrations.front().sql}, [&](const storage::Row&) {
+      ++applied;
+      return true;
+    });
+  });
+  if (!read)
+    return Error{ErrorCode::configuration, "there is no SAM in this database yet, which a node could join: " + read.error().detail};
+  if (applied != migrations.size())
+    return Error{ErrorCode::configuration, "the database is of another version: start the node that it belongs to with this program first"};
+  return {};
+}
+
 Result<Opened> open_all(Settings settings, Make make) {
   Opened opened{.settings = std::move(settings), .clock = {}, .token = {}, .database = {}, .keys = {}, .sealer = {}, .log = {}};
   opened.clock = make_system_clock(opened.settings.clock);
@@ -94,6 +111,9 @@ Result<Opened> open_all(Settings settings, Make make) {
   auto database = server ? storage::open_postgresql_node(*server, opened.settings.node) : storage::open_sqlite(opened.settings.database);
   if (!database) return database.error();
   opened.database = std::move(*database);
+  if (make == Make::node) {
+    if (auto current = check_is_current(*opened.database); !current) return current.error();
+  }
   if (auto migrated = opened.database->migrate(intaglio::sam::database_migrations()); !migrated) return migrated.error();
   const auto versions = opened.settings.audit.anchor.parent_path() / "versions";
   if (make == Make::node) {

@@ -97,10 +97,10 @@ Sha256Digest hmac_sha256(ByteView key, ByteView data) {
 Secret hkdf_sha256(ByteView key, ByteView salt, ByteView info, std::size_t length) {
   if (length == 0 || length > 255 * sha256_size) panic("HKDF of a length outside RFC 5869, 2.3");
   return detail::with_kept<HmacSha256>([&](const KeptHmac& hmac) {
+    Secret out = Secret::of_size(length);
     Sha256Digest extracted{};
     // No salt is one of zeros (2.2), and HMAC fills a key up with zeros: the empty one serves.
     hmac(salt, {key}, extracted);
-    Secret out = Secret::of_size(length);
     expand(hmac, extracted, info, out.writable());
     hmac.forget();
     wipe(extracted);

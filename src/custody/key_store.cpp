@@ -173,7 +173,7 @@ Result<std::optional<StoredKey>> KeyStore::find_in_snapshot(storage::Reader& rea
 Result<std::optional<StoredKey>> KeyStore::find(storage::Transaction& transaction, const KeyId& key) const {
   auto found = find_in_snapshot(transaction, key);
   if (!found) return found;
-  if (auto checked = sealer_->versions().check(table, as_bytes(key.text()), *found ? (*found)->version : 0); !checked)
+  if (auto checked = sealer_->versions().meet(transaction, table, as_bytes(key.text()), *found ? (*found)->version : 0); !checked)
     return checked.error();
   return found;
 }

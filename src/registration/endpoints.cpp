@@ -222,6 +222,7 @@ Response Endpoints::bind_certificate(const Request& request) const {
   const auto bound = parts_.sam->bind_certificate({asked->compact, pending->certificates});
   if (!bound) return refuse(request, bound.error());
   parts_.credential_changed(bound->key);
+  if (const auto on = stop_again(*key); !on) return refuse(request, on.error());
   note("registration.certificate_bound", request, *asked, *key);
   parts_.recorder->key_changed(*key, EnrolmentState::key_certified, &*asked, end_of(pending->certificates.front()));
   return json_of({{"credentialID", bound->key.text()}, {"state", protocol::name_of(bound->state)}});
@@ -265,9 +266,19 @@ Response Endpoints::resume(const Request& request) const {
   const auto resumed = parts_.sam->resume_key(asked->compact);
   if (!resumed) return refuse(request, resumed.error());
   parts_.credential_changed(*key);
+  if (const auto on = stop_again(*key); !on) return refuse(request, on.error());
   note("registration.key_resumed", request, *asked, *key);
   parts_.recorder->key_changed(*key, EnrolmentState::key_certified, &*asked);
   return json_of({{"credentialID", key->text()}, {"state", protocol::name_of(protocol::KeyState::assigned)}});
+}
+
+/// A signer who gave his code while the SAM made this key sign found it stopped: the register, which his code changed first, decides.
+Status Endpoints::stop_again(const KeyId& key) const {
+  const auto on = parts_.recorder->may_go_on(key);
+  if (!refused_by("registration.stopped_meanwhile", !on)) return {};
+  const auto stopped = parts_.sam->suspend_key(key, "revocation code");
+  parts_.credential_changed(key);
+  return stopped ? on : stopped;
 }
 
 void Endpoints::stop_first(const Request& request, const KeyId& key) const {

@@ -53,6 +53,8 @@ class Endpoints {
 
   /// An emergency: the key signs nothing from here on, whenever the PKI answers.
   void stop_first(const http::Request& request, const KeyId& key) const;
+  /// After the SAM made a key sign: refused, and the key stopped, where its signer asked for that meanwhile.
+  [[nodiscard]] Status stop_again(const KeyId& key) const;
   /// Refused (`not_authorised`) where policy wants a second person and it is not known that this operator is one.
   [[nodiscard]] Status check_second_person(bool wanted, const KeyId& key, const OperatorRequest& asked) const;
   /// Refused also (`conflict`) where the signer asked for a revocation.

@@ -65,6 +65,7 @@ class FakeSam final : public protocol::SamService {
   Result<protocol::CredentialFacts> bind_certificate(const protocol::CertificateBinding& binding) override {
     calls.push_back(binding.operator_request);
     bound = binding.certificates;
+    if (meanwhile) meanwhile();
     if (failure) return *failure;
     return protocol::CredentialFacts{must(KeyId::parse("key-1")),
                                      must(SignerId::parse("alice")),
@@ -86,6 +87,7 @@ class FakeSam final : public protocol::SamService {
   }
   Status resume_key(std::string_view request) override {
     calls.emplace_back(request);
+    if (meanwhile) meanwhile();
     return failure ? Status(*failure) : Status();
   }
   Status put_revocation_data(ByteView crl) override {
@@ -105,6 +107,7 @@ class FakeSam final : public protocol::SamService {
   std::vector<Bytes> bound;
   std::optional<Error> failure;
   bool suspends_always = false;
+  std::function<void()> meanwhile;  ///< while the SAM binds or resumes
   protocol::KeyState state_of_keys = protocol::KeyState::destroyed;
 
  private:
@@ -544,6 +547,18 @@ TEST_F(RegistrationTest, ARevocationCodeStopsTheSignersKeysAndNothingGoesOnFromT
       post("/ra/v1/revocations", request("revoke-certificate", {{"key", "key-1"}, {"serial", "01"}, {"reason", "superseded"}})).status,
       200U);
   EXPECT_EQ(state_of("key-1"), EnrolmentState::revoked);
+}
+
+TEST_F(RegistrationTest, ACodeThatIsGivenWhileTheSamResumesTheKeyStopsItAfterwards) {
+  const auto code = enrol();
+  pending();
+  stand("key-1", EnrolmentState::suspended);
+  sam_->state_of_keys = protocol::KeyState::suspended;
+  sam_->calls.clear();
+  sam_->meanwhile = [&] { EXPECT_EQ(redeem(code).status, 200U); };
+  expect_refused(post("/ra/v1/resumptions", request("resume-key", {{"key", "key-1"}})), 409, "conflict");
+  EXPECT_EQ(sam_->calls.back(), "suspend key-1 revocation code");
+  EXPECT_EQ(state_of("key-1"), EnrolmentState::revocation_requested);
 }
 
 TEST_F(RegistrationTest, ACodeThatTheSamDidNotHearOfIsUsedAgain) {

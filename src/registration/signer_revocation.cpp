@@ -27,13 +27,14 @@ void SignerRevocation::add_routes(http::Router& router) {
 }
 
 Response SignerRevocation::stop(const Request& request) {
-  if (const auto taken = limit_.take(request.peer_address, parts_.clock->now()); !taken) return refuse(request, taken.error());
   auto body = json::parse(request.body, {.max_bytes = max_body_bytes, .max_depth = 2, .max_members = 4});
   if (!body || !body->is_object()) return refuse(request, {ErrorCode::invalid_request, "the body is not a JSON object"});
   const json::WipeAtExit wiped(*body);
   auto code = json::text_member(*body, "code", max_code_length);
   if (!code) return refuse(request, code.error());
   const WipeAtExit wiped_code(*code);
+  // What is no request counts nothing: the bound for all is everybody's.
+  if (const auto taken = limit_.take(request.peer_address, parts_.clock->now()); !taken) return refuse(request, taken.error());
   const auto signer = parts_.codes->redeem(*code);
   if (!signer) return refuse(request, signer.error());
   if (const auto stopped = stop_keys_of(*signer); !stopped) return refuse(request, stopped.error());

@@ -939,6 +939,20 @@ TEST_F(SamTest, OnlyTheCertificateOfThisKeyAndThisPersonFromAPinnedCaIsBound) {
   EXPECT_TRUE(bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), 9, std::chrono::hours(10))));
 }
 
+TEST_F(SamTest, AnOrganisationIsResetAsItself) {
+  const Value company = {{"organizationName", "Eksempel AS"}, {"organizationIdentifier", "NTRNO-123456789"}, {"country", "NO"}};
+  const auto printer = *crypto::SoftwareKey::generate();
+  ASSERT_TRUE(sam_->create_signer(registration(*printer, "create-signer", "seal", company)));
+  Value other = company;
+  other["organizationIdentifier"] = "NTRNO-987654321";
+  expect_refused(reset("seal", other), ErrorCode::conflict);
+  expect_refused(reset("seal", identity_of("seal")), ErrorCode::conflict);
+  Value renamed = company;
+  renamed["organizationName"] = "Eksempel ASA";
+  const auto done = reset("seal", renamed);
+  EXPECT_TRUE(done) << done.error().detail;
+}
+
 TEST_F(SamTest, ARevokedCertificateSignsNothingFromThenOn) {
   const auto alice = enrolled_signer("alice");
   const auto authorised = *approve(alice, {"contract"});
@@ -1140,6 +1154,9 @@ TEST_F(SamTest, TC7_AResetEndsTheSignersKeysAndTheSignerEnrolsAgain) {
   const auto opened = *open_for(alice, {"invoice"});
   expect_refused(reset("alice", identity_of("bob")), ErrorCode::conflict);
   expect_refused(reset("nobody", identity_of("nobody")), ErrorCode::not_found);
+  auto for_a_company = identity_of("alice");
+  for_a_company.update({{"organizationName", "Eksempel AS"}, {"organizationIdentifier", "NTRNO-123456789"}});
+  expect_refused(reset("alice", for_a_company), ErrorCode::conflict);
   ASSERT_TRUE(vault_.holds(alice.key));
   const auto code = reset("alice", identity_of("alice", "Married"));
   ASSERT_TRUE(code) << code.error().detail;

@@ -184,7 +184,8 @@ void Sealer::State::keep_key(const StoredKey& stored, Secret key) {
   } else {
     auto loaded = std::make_shared<DataKey>(stored.id, std::move(key), stored.created, stored.records);
     const std::unique_lock lock(ring_mutex);
-    keys.insert_or_assign(stored.id, std::move(loaded));
+    // Two threads may have read the same row: the count of the object that is in use goes on.
+    keys.try_emplace(stored.id, std::move(loaded));
   }
 }
 

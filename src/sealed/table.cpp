@@ -27,7 +27,9 @@ Result<std::optional<Record>> Table::find_in_snapshot(storage::Reader& reader, s
 Result<std::optional<Record>> Table::find(storage::Transaction& transaction, std::string_view id) const {
   auto found = find_in_snapshot(transaction, id);
   if (!found) return found;
-  if (auto latest = check_latest(id, *found ? (*found)->version : 0); !latest) return latest.error();
+  if (rollback_ == Rollback::tolerated) return found;
+  const auto version = *found ? (*found)->version : 0;
+  if (auto latest = sealer_->versions().meet(transaction, name_, as_bytes(id), version); !latest) return latest.error();
   return found;
 }
 

@@ -148,6 +148,18 @@ Status Versions::check(std::string_view table, ByteView id, std::uint64_t versio
   return {};
 }
 
+Status Versions::meet(storage::Transaction& transaction, std::string_view table, ByteView id, std::uint64_t version) {
+  if (auto latest = check(table, id, version); !latest) return latest;
+  const bool later = [&] {
+    const auto name = name_of(table, id);
+    const std::lock_guard lock(mutex_);
+    const auto found = reached_.find(name);
+    return version > (found == reached_.end() ? 0 : found->second);
+  }();
+  if (later) note(transaction, table, id, version);
+  return {};
+}
+
 void Versions::note(storage::Transaction& transaction, std::string_view table, ByteView id, std::uint64_t version) {
   transaction.after_commit([this, name = name_of(table, id), version] {
     const std::lock_guard lock(mutex_);

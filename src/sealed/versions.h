@@ -33,6 +33,9 @@ class Versions {
 
   /// Of what a transaction finds; 0: there is no row. Refused (`storage_unavailable`) when the record has been of a later version.
   [[nodiscard]] Status check(std::string_view table, ByteView id, std::uint64_t version) const;
+  /// The same, and a later version than is known, as another node wrote it, is remembered once the transaction is durable: it is not put
+  /// back behind this node's back either.
+  [[nodiscard]] Status meet(storage::Transaction& transaction, std::string_view table, ByteView id, std::uint64_t version);
   /// The record is of this version once the transaction is durable.
   void note(storage::Transaction& transaction, std::string_view table, ByteView id, std::uint64_t version);
   [[nodiscard]] std::size_t size() const;

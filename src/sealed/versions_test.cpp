@@ -120,6 +120,25 @@ TEST_F(VersionsTest, RefusesARowThatWasPutBackWhileServingAndAfterARestart) {
   }
 }
 
+TEST_F(VersionsTest, RefusesARowThatWasPutBackToBeforeWhatAnotherNodeWroteOnceItWasMet) {
+  insert();
+  keep_row();
+  {
+    std::filesystem::create_directories(folder_ / "other");
+    ASSERT_TRUE(Versions::make(folder_ / "other/versions"));
+    const auto other = open_testing_sealer(*database_, Bytes(32, 0x42), std::make_shared<ManualClock>(from_unix_seconds(1'790'000'000)),
+                                           folder_ / "other/versions");
+    ASSERT_TRUE(other) << other.error().detail;
+    const Table theirs(*other, "things", Rollback::refused);
+    ASSERT_TRUE(write([&](storage::Transaction& transaction) { return theirs.update(transaction, "alice", 1, to_bytes("failed")); }));
+  }
+  EXPECT_EQ(*decide(), 2U);
+  put_row_back();
+  EXPECT_EQ(decide().error().code, ErrorCode::storage_unavailable);
+  restart();
+  EXPECT_EQ(decide().error().code, ErrorCode::storage_unavailable);
+}
+
 TEST_F(VersionsTest, LetsNoEarlierRowOvertakeTheLatestByBeingUpdated) {
   insert();
   keep_row();
@@ -225,8 +244,8 @@ TEST_F(VersionsTest, DropsATornEndAndBelievesNothingOfIt) {
   stop();
   change_file(-static_cast<std::int64_t>(entry) + 16);  // the version of alice's entry
   start();
-  EXPECT_EQ(*decide(), 1U);
   EXPECT_EQ(std::filesystem::file_size(file()), magic);
+  EXPECT_EQ(*decide(), 1U);
   keep_row();
   update(1);
   put_row_back();

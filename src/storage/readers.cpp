@@ -5,6 +5,8 @@ namespace intaglio::storage {
 namespace {
 
 constexpr std::size_t max_readers = 32;
+/// A read within a read may need a second one: where all wait for each other, some give up.
+constexpr std::chrono::seconds patience{5};
 
 class SnapshotReader final : public Reader {
  public:
@@ -33,6 +35,7 @@ Status read_begun(Connection& connection, const std::function<Status(Reader&)>& 
 
 Status Readers::read(const std::function<Status(Reader&)>& work) {
   auto connection = borrow();
+  if (!connection && connection.error().code == ErrorCode::busy) return connection.error();
   if (connection) {
     // One that was lost while nobody used it is made anew.
     if (auto begun = (*connection)->begin_snapshot(); !begun) {
@@ -54,7 +57,8 @@ Status Readers::read(const std::function<Status(Reader&)>& work) {
 Result<std::unique_ptr<Connection>> Readers::borrow() {
   {
     std::unique_lock lock(mutex_);
-    returned_.wait(lock, [this] { return lent_ < max_readers; });
+    if (!returned_.wait_for(lock, patience, [this] { return lent_ < max_readers; }))
+      return Error{ErrorCode::busy, "storage: too many readers at work"};
     ++lent_;
     if (!idle_.empty()) {
       auto connection = std::move(idle_.back());

@@ -155,6 +155,10 @@ Result<Profile> parse_profile(std::string_view name, std::string_view text, bool
   if (members.refusal()) return *members.refusal();
   auto qc = parse_qc(*statements, profile.name);
   if (!qc) return qc.error();
+  // EN 319 412-5, 4.2.3: an organisation seals, a person signs.
+  const auto states = [&](std::string_view type) { return std::find(qc->types.begin(), qc->types.end(), type) != qc->types.end(); };
+  if (states(profile.person == Person::legal ? "esign" : "eseal")) members.refuse("its QcType is another kind of person's");
+  if (profile.person == Person::legal && qc->compliance && !states("eseal")) members.refuse("a qualified seal states the QcType eseal");
   if (!qualified && (qc->compliance || qc->sscd)) members.refuse("it claims to be qualified and this authority is not (ca.qualified)");
   if (members.refusal()) return *members.refusal();
   profile.qc = std::move(*qc);

@@ -68,6 +68,24 @@ TEST(Profiles, MayClaimQualificationOnlyForAQualifiedAuthority) {
   EXPECT_TRUE(parse_profile("p", profile_with("qc_statements", claims), true));
 }
 
+TEST(Profiles, StateTheTypeOfTheirKindOfPerson) {
+  const auto stating = [](const std::string& type, bool compliance) {
+    return R"({"semantics": true, "compliance": )" + std::string(compliance ? "true" : "false") + R"(, "sscd": false, "types": [)" + type +
+           R"(], "retention_years": null, "pds": [{"url": "https://pki.example/en.pdf", "language": "en"}]})";
+  };
+  EXPECT_TRUE(parse_profile("p", profile_with("qc_statements", stating(R"("esign")", true)), true));
+  EXPECT_FALSE(parse_profile("p", profile_with("qc_statements", stating(R"("eseal")", true)), true));
+  const auto of_an_organisation = [&](const std::string& type) {
+    json::Value profile = *json::parse(profile_with("qc_statements", stating(type, true)));
+    profile["subject"] = {"countryName", "organizationName", "organizationIdentifier", "commonName"};
+    profile.erase("serial_number");
+    return parse_profile("p", json::encode(profile), true);
+  };
+  EXPECT_TRUE(of_an_organisation(R"("eseal")"));
+  EXPECT_FALSE(of_an_organisation(R"("esign")"));
+  EXPECT_FALSE(of_an_organisation("")) << "a qualified seal says that it is one";
+}
+
 TEST(Profiles, AFolderWithoutOneIsRefused) {
   const testing::TemporaryFolder folder;
   EXPECT_FALSE(load_profiles(folder / "", false));

@@ -132,8 +132,11 @@ Status check_same_person(const SignerRecord& before, const SignerRecord& now) {
   const auto old_identity = json::parse(before.identity);
   const auto new_identity = json::parse(now.identity);
   if (!old_identity || !new_identity) return Error{ErrorCode::storage_unavailable, "an identity record is malformed"};
-  const auto same = [&](const char* member) { return old_identity->at(member) == new_identity->at(member); };
-  if (refused_by("sam.reset.person", !same("country") || !same("serialNumber")))
+  // A member that neither has is the same: an organisation has no serialNumber, and not everybody acts for one.
+  const auto same = [&](const std::string& member) {
+    return old_identity->value(member, json::Value()) == new_identity->value(member, json::Value());
+  };
+  if (refused_by("sam.reset.person", !same("country") || !same("serialNumber") || !same("organizationIdentifier")))
     return Error{ErrorCode::conflict, "the identity is another person's"};
   return {};
 }

@@ -78,7 +78,10 @@ Status Revocations::load(storage::Database& database, const std::shared_ptr<cons
       auto known = parse((*record)->content.reveal());
       if (!known) return known.error();
       const std::unique_lock lock(mutex_);
-      serials_.insert_or_assign(issuer, std::move(known->serials));
+      // Read again while serving, for what another node took: what this one knows to be later stays.
+      const auto before = lists_.find(issuer);
+      if (before != lists_.end() && known->number < before->second.number) continue;
+      lists_.insert_or_assign(issuer, List{known->number, std::move(known->serials)});
     }
     return {};
   });
@@ -101,7 +104,7 @@ Result<bool> Revocations::take(storage::Transaction& transaction, const std::sha
   }
   {
     const std::unique_lock lock(mutex_);
-    serials_.insert_or_assign(list.issuer_der, std::move(known.serials));
+    lists_.insert_or_assign(list.issuer_der, List{known.number, std::move(known.serials)});
   }
   // The SSA repeats the list in force: the same again costs no write.
   if (*earlier && as_text((*earlier)->content.reveal()) == as_text(*encoded)) return false;
@@ -111,8 +114,8 @@ Result<bool> Revocations::take(storage::Transaction& transaction, const std::sha
 }
 
 bool Revocations::names(ByteView issuer_der, std::string_view serial_hex) const {
-  const auto found = serials_.find(to_bytes(issuer_der));
-  return found != serials_.end() && found->second.contains(serial_hex);
+  const auto found = lists_.find(to_bytes(issuer_der));
+  return found != lists_.end() && found->second.serials.contains(serial_hex);
 }
 
 bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) const {
@@ -127,7 +130,7 @@ bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) con
 bool Revocations::clears(const crypto::Certificate& certificate) const {
   const bool known = [&] {
     const std::shared_lock lock(mutex_);
-    return serials_.contains(certificate.issuer_der());
+    return lists_.contains(certificate.issuer_der());
   }();
   return known && !contains(certificate);
 }

@@ -41,7 +41,11 @@ class Revocations {
   };
   [[nodiscard]] bool names(ByteView issuer_der, std::string_view serial_hex) const;  ///< with the lock held
 
-  std::map<Bytes, std::set<std::string, std::less<>>> serials_;  ///< by issuer name, DER
+  struct List {
+    std::uint64_t number;
+    std::set<std::string, std::less<>> serials;
+  };
+  std::map<Bytes, List> lists_;  ///< the newest, by issuer name, DER
   std::multimap<Bytes, Anchor> anchors_;  ///< what another authority certified, by subject name, DER
 };
 
