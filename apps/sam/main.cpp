@@ -73,7 +73,7 @@ Status check_node_is_new(storage::Database& database) {
 
 /// A node that joins changes no schema: the entries of before nodes had names are taken for those of the node that migrates.
 Status check_is_current(storage::Database& database) {
-  const auto migrations = intaglio::sam::database_migrations();
+  const auto& migrations = intaglio::sam::database_migrations();
   auto applied = std::size_t{0};
   auto read = database.read([&](storage::Reader& reader) {
     return reader.query("SELECT version FROM schema_migrations WHERE series = ?1", {migrations.front().sql}, [&](const storage::Row&) {
@@ -361,7 +361,7 @@ Status serve(Settings settings) {
   const TokenPepper pepper(opened->token, opened->keys->pepper, wrapped ? std::optional(wrapped->lock_pepper) : std::nullopt);
   custody::ResidentVault vault(tokens->signers);
   std::optional<custody::OneTimeVault> one_time_vault;
-  if (served && needs_one_time_custody(*policy)) one_time_vault.emplace(tokens->signers, most_one_time_keys);
+  if (!not_served && needs_one_time_custody(*policy)) one_time_vault.emplace(tokens->signers, most_one_time_keys);
   intaglio::sam::Factors factors(*policy, *opened->database, *opened->log, opened->sealer, pepper, opened->clock);
   intaglio::sam::SapKeys sap_keys(opened->settings.name, *opened->database, opened->sealer, agreement_keys, opened->keys->identity,
                                   opened->clock);

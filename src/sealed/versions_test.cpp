@@ -23,7 +23,7 @@ class VersionsTest : public testing::Test {
       return done ? Status() : Status(done.error());
     }));
   }
-  ~VersionsTest() override {
+  void TearDown() override {
     stop();
     std::filesystem::remove_all(folder_);
   }
