@@ -193,6 +193,11 @@ Response Endpoints::issue_certificate(const Request& request) const {
   if (refused_by("registration.issue.csr", !same)) {
     return refuse(request, {ErrorCode::invalid_request, "the operator's request is for another certificate request"});
   }
+  // A CA may let us wait. Until what it issues is kept, the same key is not asked for again: one of two certificates would stand in no record.
+  const OneAtATime::Turn turn(*issuing_, key->text());
+  if (refused_by("registration.issue.one", !turn)) {
+    return refuse(request, {ErrorCode::conflict, "a certificate for this key is being asked for"});
+  }
   const auto certificates = parts_.authority->issue(asked->compact, pending->key_assertion, pending->csr);
   if (!certificates) return refuse(request, certificates.error());
   if (const auto kept = parts_.requests->issued(*key, *certificates); !kept) return refuse(request, kept.error());

@@ -7,6 +7,7 @@
 #include "protocol/service.h"
 #include "registration/authority.h"
 #include "registration/key_requests.h"
+#include "registration/one_at_a_time.h"
 #include "registration/operator_request.h"
 #include "registration/recorder.h"
 #include "registration/revocation_codes.h"
@@ -61,6 +62,7 @@ class Endpoints {
   [[nodiscard]] Status check_going_on(bool second_person, const KeyId& key, const OperatorRequest& asked) const;
 
   Parts parts_;
+  std::unique_ptr<OneAtATime> issuing_ = std::make_unique<OneAtATime>();
 };
 
 }  // namespace intaglio::registration

@@ -118,6 +118,7 @@ class FakeAuthority final : public CertificationAuthority {
  public:
   Result<std::vector<Bytes>> issue(std::string_view request, std::string_view assertion, ByteView csr) override {
     issued.push_back({std::string(request), std::string(assertion), std::string(as_text(csr))});
+    if (meanwhile) meanwhile();
     if (failure) return *failure;
     return std::vector<Bytes>{to_bytes("leaf"), to_bytes("issuer")};
   }
@@ -138,6 +139,7 @@ class FakeAuthority final : public CertificationAuthority {
   Result<Bytes> root_crl() override { return to_bytes("root list"); }
 
   std::vector<std::array<std::string, 3>> issued;
+  std::function<void()> meanwhile;  ///< while it issues
   std::vector<std::string> revoked, released;
   std::optional<Error> failure;
   bool unlisted = false;
@@ -547,6 +549,16 @@ TEST_F(RegistrationTest, ARevocationCodeStopsTheSignersKeysAndNothingGoesOnFromT
       post("/ra/v1/revocations", request("revoke-certificate", {{"key", "key-1"}, {"serial", "01"}, {"reason", "superseded"}})).status,
       200U);
   EXPECT_EQ(state_of("key-1"), EnrolmentState::revoked);
+}
+
+TEST_F(RegistrationTest, ACertificateIsNotAskedForAgainWhileTheCaMakesIt) {
+  pending();
+  authority_->meanwhile = [&] {
+    authority_->meanwhile = nullptr;
+    expect_refused(post("/ra/v1/certificates", issue_request()), 409, "conflict");
+  };
+  EXPECT_EQ(post("/ra/v1/certificates", issue_request()).status, 200U);
+  EXPECT_EQ(authority_->issued.size(), 1U);
 }
 
 TEST_F(RegistrationTest, ACodeThatIsGivenWhileTheSamResumesTheKeyStopsItAfterwards) {

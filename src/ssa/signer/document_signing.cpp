@@ -50,6 +50,23 @@ Result<Work> parse_work(const oauth::PendingApproval& pending) {
   return Work{std::move(*key), *suite, std::move(*digest)};
 }
 
+/// What the page's bearer stands for.
+struct Held {
+  std::string_view bearer;  ///< of the request
+  oauth::PendingApproval pending;
+  Work work;
+};
+
+Result<Held> held(oauth::AuthorizationEndpoint& authorization, const http::Request& request) {
+  const auto bearer = oauth::bearer_token(request);
+  if (!bearer) return bearer.error();
+  auto pending = authorization.find(*bearer);
+  if (!pending) return pending.error();
+  auto work = parse_work(*pending);
+  if (!work) return work.error();
+  return Held{*bearer, std::move(*pending), std::move(*work)};
+}
+
 /// `https://host/approve#handle`: the pages of a bundle stand beside each other.
 Result<std::string> beside(const std::string& approval) {
   const auto fragment = approval.find('#');
@@ -128,34 +145,31 @@ http::Response DocumentSigning::open(const http::Request& request, const http::P
   const auto text = parameters.required_text("hash");
   const auto label = parameters.required_text("label");
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
-  const auto bearer = oauth::bearer_token(request);
-  if (!bearer) return csc::refuse(request, bearer.error());
-  const auto pending = authorization_->find(*bearer);
-  if (!pending) return refuse_bearer(request, pending.error());
-  const auto work = parse_work(*pending);
-  if (!work) return refuse_bearer(request, work.error());
+  const auto page_holds = held(*authorization_, request);
+  if (!page_holds) return refuse_bearer(request, page_holds.error());
+  const auto& work = page_holds->work;
   // A link is for one document: what was opened is not exchanged for another.
-  if (refused_by("ssa.document.open_once", !work->digest.empty())) return refuse_bearer(request, another_kind());
-  const auto hash = crypto::hash_of(work->suite);
+  if (refused_by("ssa.document.open_once", !work.digest.empty())) return refuse_bearer(request, another_kind());
+  const auto hash = crypto::hash_of(work.suite);
   auto digest = parse_base64url(text);
   if (!digest || digest->size() != crypto::digest_length(hash)) return csc::answer(csc::invalid_parameter("hash"));
   if (!protocol::check_text(label, protocol::max_label_bytes, "label")) return csc::answer(csc::invalid_parameter("label"));
   const auto* client = rooms_.clients->find(caller.id);
   if (client == nullptr) return csc::refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
-  auto done = interaction_.open_signing(*client, {work->credential, hash, {work->suite}, {{*digest, label}}, caller.id, client->name});
+  auto done = interaction_.open_signing(*client, {work.credential, hash, {work.suite}, {{*digest, label}}, caller.id, client->name});
   if (!done) return csc::refuse(request, done.error());
   const auto& opened = done->opened;
   json::Value body = json::Value::object();
   body["ticket"] = opened.ticket;
   body["transaction"] = encode_base64url(opened.transaction);
   body["sapStatement"] = opened.sap_statement;
-  const auto page = authorization_->begin({caller.id, encode_work(work->credential, work->suite, *digest), opened.ticket,
+  const auto page = authorization_->begin({caller.id, encode_work(work.credential, work.suite, *digest), opened.ticket,
                                            opened.sap_statement, opened.transaction, std::move(done->nonce), opened.expires});
   if (!page) return csc::refuse(request, page.error());
   const auto exchanged = authorization_->exchange(page->substr(page->find('#') + 1));
   if (!exchanged) return csc::refuse(request, exchanged.error());
   // Of two at once one is answered.
-  const auto finished = authorization_->finish(*bearer, [](storage::Transaction&) -> Status { return {}; });
+  const auto finished = authorization_->finish(page_holds->bearer, [](storage::Transaction&) -> Status { return {}; });
   if (!finished) return refuse_bearer(request, finished.error());
   body["bearer"] = exchanged->bearer;
   return uncached(body);
@@ -165,21 +179,18 @@ http::Response DocumentSigning::sign(const http::Request& request, const http::P
   auto parameters = csc::Parameters::of(request);
   const auto message = parameters.required_text("message");
   if (parameters.refusal()) return csc::answer(*parameters.refusal());
-  const auto bearer = oauth::bearer_token(request);
-  if (!bearer) return csc::refuse(request, bearer.error());
-  const auto pending = authorization_->find(*bearer);
-  if (!pending) return refuse_bearer(request, pending.error());
-  auto work = parse_work(*pending);
-  if (!work) return refuse_bearer(request, work.error());
-  if (work->digest.empty()) return refuse_bearer(request, another_kind());
-  auto authorised = interaction_.authorise(request, message, caller.id, pending->nonce);
+  const auto page_holds = held(*authorization_, request);
+  if (!page_holds) return refuse_bearer(request, page_holds.error());
+  const auto& work = page_holds->work;
+  if (work.digest.empty()) return refuse_bearer(request, another_kind());
+  auto authorised = interaction_.authorise(request, message, caller.id, page_holds->pending.nonce);
   if (auto* refusal = std::get_if<http::Response>(&authorised)) return std::move(*refusal);
   auto& given = std::get<Interaction::Authorised>(authorised);
   const auto signatures =
-      signing_->sign(request, {caller.id, {}, {}}, {std::move(given.sad), work->credential, work->suite, {work->digest}, {}});
-  if (!signatures) return signing_->refuse_use(request, work->credential, signatures.error());
+      signing_->sign(request, {caller.id, {}, {}}, {std::move(given.sad), work.credential, work.suite, {work.digest}, {}});
+  if (!signatures) return signing_->refuse_use(request, work.credential, signatures.error());
   // The signature exists: it is handed out whatever becomes of the note that the link is used up, which its expiry ends as well.
-  const auto finished = authorization_->finish(*bearer, [](storage::Transaction&) -> Status { return {}; });
+  const auto finished = authorization_->finish(page_holds->bearer, [](storage::Transaction&) -> Status { return {}; });
   if (!finished) log::refusal("document.not_noted", finished.error(), {{"request", request.request_id}});
   log::info("document.signed", {{"request", request.request_id}, {"client", caller.id}});
   json::Value body = json::Value::object();
