@@ -134,9 +134,12 @@ TEST_F(VersionsTest, RefusesARowThatWasPutBackToBeforeWhatAnotherNodeWroteOnceIt
   }
   EXPECT_EQ(*decide(), 2U);
   put_row_back();
-  EXPECT_EQ(decide().error().code, ErrorCode::storage_unavailable);
-  restart();
-  EXPECT_EQ(decide().error().code, ErrorCode::storage_unavailable);
+  for (int again = 0; again < 2; ++again) {
+    const auto refused = decide();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::storage_unavailable);
+    restart();
+  }
 }
 
 TEST_F(VersionsTest, LetsNoEarlierRowOvertakeTheLatestByBeingUpdated) {
