@@ -1,7 +1,8 @@
 // The page on which a signer approves: it opens what the handle in its address names, shows it, and seals the decision to the SAM.
 import { forProvider, missingIn, now, readApproval, reasonOf, retryOf, seal, stops, type Approvable, type Stop } from './approval.ts';
+import { idleEnd, idleWarning, lastMinute, onInput, readSite, takeHandle } from './arrival.ts';
 import { Service } from './service.ts';
-import { parseSite, type Site } from './site.ts';
+import type { Site } from './site.ts';
 import { catalogues, preferred, text, type Key } from './texts.ts';
 import { lockValues, say, setBusy, showForm, showGoingBack, showHeader, showLoading, showStop, type Combination, type Form } from './view.ts';
 
@@ -9,10 +10,6 @@ import { lockValues, say, setBusy, showForm, showGoingBack, showHeader, showLoad
 interface Opened extends Approvable {
   readonly service: Service;
 }
-
-const idleEnd = 120000;
-const idleWarning = 90000;
-const lastMinute = 60;
 
 class Page {
   #language = preferred(navigator.languages, Object.keys(catalogues));
@@ -28,12 +25,9 @@ class Page {
   async start(): Promise<void> {
     this.#header();
     showLoading(this.#language);
-    // The handle is good for one exchange and for this page alone: nothing that looks at the address later finds it.
-    const handle = location.hash.slice(1);
-    history.replaceState(null, '', location.pathname);
+    const handle = takeHandle();
     try {
-      const answer = await fetch('site.json', { cache: 'no-store', credentials: 'omit' });
-      const site = parseSite(await answer.json());
+      const site = await readSite();
       this.#provider = site.provider;
       this.#lock = lockValues(site);
       this.#header();
@@ -44,9 +38,7 @@ class Page {
     }
     this.#show();
     setInterval(() => this.#watch(), 1000);
-    for (const event of ['keydown', 'pointerdown', 'pointermove', 'scroll'] as const) {
-      addEventListener(event, () => { this.#lastInput = Date.now(); }, { passive: true, capture: true });
-    }
+    onInput(() => { this.#lastInput = Date.now(); });
   }
 
   /** The page is left: what was entered does not wait in the browser's memory for a way back. */

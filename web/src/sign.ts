@@ -1,6 +1,7 @@
 // The page on which a signer signs a document of his own: it reads the PDF, prepares it, shows what it is, and takes of the service only
 // a transaction that must name what was computed here, and a signature that must verify over it.
 import { forProvider, Lie, missingIn, now, readApproval, reasonOf, retryOf, seal, stops, type Approvable, type Stop } from './approval.ts';
+import { idleEnd, idleWarning, lastMinute, onInput, readSite, takeHandle } from './arrival.ts';
 import { assembleCms, digestOf, parseCertificate, signedAttributes, suiteOf, verifies, type Certificate, type Suite } from './cms/cms.ts';
 import { checkUpdate } from './pdf/check.ts';
 import { maxFile } from './pdf/file.ts';
@@ -10,13 +11,10 @@ import { base64url, parseBase64url, same, sha256, type Octets } from './sap/octe
 import { cleanLabel } from './sap/transaction.ts';
 import { Service } from './service.ts';
 import { showChoice, showDone, showLook, type LookedAt } from './sign_view.ts';
-import { parseSite, type Site } from './site.ts';
+import type { Site } from './site.ts';
 import { catalogues, preferred, text, type Key } from './texts.ts';
 import { lockValues, say, setBusy, showForm, showHeader, showLoading, showStop, type Form } from './view.ts';
 
-const idleEnd = 120000;
-const idleWarning = 90000;
-const lastMinute = 60;
 /** A link lives 5 minutes. */
 const linkLife = 300;
 
@@ -62,11 +60,9 @@ class SignPage {
   async start(): Promise<void> {
     this.#header();
     showLoading(this.#language);
-    const handle = location.hash.slice(1);
-    history.replaceState(null, '', location.pathname);
+    const handle = takeHandle();
     try {
-      const answer = await fetch('site.json', { cache: 'no-store', credentials: 'omit' });
-      const site = parseSite(await answer.json());
+      const site = await readSite();
       this.#provider = site.provider;
       this.#lock = lockValues(site);
       this.#header();
@@ -78,9 +74,7 @@ class SignPage {
     this.#until = now() + linkLife;
     this.#show();
     setInterval(() => this.#watch(), 1000);
-    for (const event of ['keydown', 'pointerdown', 'pointermove', 'scroll', 'focus'] as const) {
-      addEventListener(event, () => { this.#lastInput = Date.now(); }, { passive: true, capture: true });
-    }
+    onInput(() => { this.#lastInput = Date.now(); });
   }
 
   leave(): void {
