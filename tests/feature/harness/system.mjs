@@ -273,10 +273,8 @@ export class System {
     const marks = new Map([...this.canaries].filter(([text]) => text.split('.').length === 3).map(([text, what]) => [text.split('.')[2], what]));
     const whole = [...this.canaries].filter(([text]) => text.length >= 8 && text.split('.').length !== 3);
     const found = [];
-    for (const file of this.files()) {
-      if (file.startsWith(this.path('secrets'))) continue;
+    for (const [file, text] of this.contents(this.files().filter((file) => !file.startsWith(this.path('secrets'))))) {
       if (/\bcore(\.\d+)?$/.test(file)) found.push(`a core file: ${file}`);
-      const text = readFileSync(file, 'latin1');
       for (const [canary, what] of whole) if (text.includes(canary)) found.push(`${what} in ${file}`);
       // The third part of a SAD or access token, its signature, is enough to know it by.
       if (marks.size > 0) for (const [mark] of text.matchAll(/[A-Za-z0-9_-]{86}/g)) if (marks.has(mark)) found.push(`${marks.get(mark)} in ${file}`);
@@ -285,9 +283,23 @@ export class System {
     return [...new Set(found)];
   }
 
-  /** Every regular file below the instance, for canaries. */
+  /** Every regular file below the instance. Services that run put files in place by renaming: what is gone when it is looked at is left out. */
   files() {
-    return readdirSync(this.root, { recursive: true }).map((name) => this.path(name)).filter((file) => statSync(file).isFile());
+    return readdirSync(this.root, { recursive: true }).map((name) => this.path(name)).filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile());
+  }
+
+  /** Each file with its octets as Latin-1 text, for canaries. */
+  *contents(files = this.files()) {
+    for (const file of files) {
+      let text;
+      try {
+        text = readFileSync(file, 'latin1');
+      } catch (error) {
+        if (error.code !== 'ENOENT') throw error;
+        continue;
+      }
+      yield [file, text];
+    }
   }
 
   /** Ends the services and leaves the folder; gives how each ended. */

@@ -44,7 +44,7 @@ describe('an identity provider beside a PIN, with keys in wrapped custody', () =
     const enrolled = system.auditEvents('sam').find(({ type, subject }) => type === 'factors.enrolled' && subject === 'alice').fields;
     assert.equal(enrolled.factors, 'pin id-token');
     assert.match(enrolled.identity, /^[A-Za-z0-9_-]{43}$/);
-    for (const file of system.files().filter((name) => !name.endsWith('.new'))) assert.ok(!readFileSync(file, 'latin1').includes('person-1'), `the person stands in ${file}`);
+    for (const [file, text] of system.contents()) assert.ok(!text.includes('person-1'), `the person stands in ${file}`);
   });
 
   it('gets no signature for a foreign assertion, the identity of another session, or another document', async () => {
