@@ -9,7 +9,7 @@ constexpr std::array<std::string_view, function_count> function_names = {
     "C_SetAttributeValue", "C_CopyObject",     "C_DestroyObject", "C_GenerateKey",      "C_GenerateKeyPair",
     "C_DeriveKey",         "C_WrapKey",        "C_UnwrapKey",     "C_SignInit",         "C_Sign",
     "C_EncryptInit",       "C_Encrypt",        "C_DecryptInit",   "C_Decrypt",          "C_GenerateRandom"};
-constexpr std::array<std::string_view, object_kind_count> object_names = {"none", "signer-key", "service-key", "probe-object"};
+constexpr std::array<std::string_view, object_kind_count> object_names = {"none", "signer-key", "service-key", "mac-key", "probe-object"};
 
 std::size_t place_of(std::size_t function, std::size_t object, std::size_t result) noexcept {
   return (function * object_kind_count + object) * ckr_table().size() + result;

@@ -40,8 +40,8 @@ enum class Function : std::uint8_t {
 inline constexpr std::size_t function_count = static_cast<std::size_t>(Function::generate_random) + 1;
 [[nodiscard]] std::string_view name_of(Function function) noexcept;
 
-enum class ObjectKind : std::uint8_t { none, signer_key, service_key, probe_object };
-inline constexpr std::size_t object_kind_count = 4;
+enum class ObjectKind : std::uint8_t { none, signer_key, service_key, mac_key, probe_object };
+inline constexpr std::size_t object_kind_count = 5;
 
 /// Counts of PKCS#11 calls by function, object and result (trust-core, section 4). One relaxed addition per call.
 class CallCounters {

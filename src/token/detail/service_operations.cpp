@@ -135,10 +135,10 @@ Result<Secret> ServiceOperations::hmac(unsigned long key, ByteView data) {
     const auto& functions = connection_.functions();
     auto& counters = connection_.counters();
     CK_MECHANISM mechanism{CKM_SHA256_HMAC, nullptr, 0};
-    const auto begun = counters.record(Function::sign_init, ObjectKind::service_key, functions.C_SignInit(session, &mechanism, handle));
+    const auto begun = counters.record(Function::sign_init, ObjectKind::mac_key, functions.C_SignInit(session, &mechanism, handle));
     if (begun != CKR_OK) return {"C_SignInit", begun};
     CK_ULONG length = 32;
-    const auto result = counters.record(Function::sign, ObjectKind::service_key,
+    const auto result = counters.record(Function::sign, ObjectKind::mac_key,
                                         functions.C_Sign(session, writable(data), length_of(data), code.writable().data(), &length));
     return {"C_Sign", result == CKR_OK && length != 32 ? CKR_GENERAL_ERROR : result};
   });
