@@ -7,42 +7,85 @@ namespace {
 
 using namespace intaglio;
 
-constexpr std::array<std::string_view, 15> paths{
-    "/csc/v2/info",
-    "/csc/v2/credentials/list",
-    "/csc/v2/credentials/info",
-    "/csc/v2/credentials/authorize",
-    "/csc/v2/signatures/signHash",
-    "/sic/v1/transactions",
-    "/sic/v1/enrolments",
-    "/sic/v1/keys",
-    "/sic/v1/messages",
-    "/sic/v1/receipts/",
-    "/csc/v2/signatures/signDoc",
-    "/csc/v2/credentials/authorizeCheck",
-    "/csc/v2/credentials/getChallenge",
-    "/csc/v2/signatures/signPolling",
-    "/sic/v1/sessions",
+/// Who calls: a client with a good token, nobody, or a *sign a document* page whose handle was exchanged.
+enum class Caller { client, nobody, page };
+struct Endpoint {
+  std::string_view path;
+  Caller caller = Caller::client;
 };
+
+constexpr auto endpoints = std::to_array<Endpoint>({
+    {"/csc/v2/info"},
+    {"/csc/v2/credentials/list"},
+    {"/csc/v2/credentials/info"},
+    {"/csc/v2/credentials/authorize"},
+    {"/csc/v2/signatures/signHash"},
+    {"/sic/v1/transactions"},
+    {"/sic/v1/enrolments"},
+    {"/sic/v1/keys"},
+    {"/sic/v1/messages"},
+    {"/sic/v1/receipts/"},
+    {"/csc/v2/signatures/signDoc"},
+    {"/csc/v2/credentials/authorizeCheck"},
+    {"/csc/v2/credentials/getChallenge"},
+    {"/csc/v2/signatures/signPolling"},
+    {"/sic/v1/sessions"},
+    {"/sic/v1/factors"},
+    {"/sic/v1/suspensions"},
+    {"/sic/v1/destructions"},
+    {"/sic/v1/grants"},
+    {"/sic/v1/grants/ends"},
+    {"/sic/v1/documents"},
+    {"/sic/v1/documents/handles", Caller::nobody},
+    {"/sic/v1/documents/openings", Caller::page},
+    {"/sic/v1/documents/messages", Caller::page},
+    {"/sic/v1/approvals", Caller::nobody},
+    {"/sic/v1/approvals/messages", Caller::page},
+    {"/sic/v1/approvals/refusals", Caller::page},
+    {"/csc/v1/credentials/list"},
+    {"/csc/v1/credentials/info"},
+    {"/csc/v1/signatures/signHash"},
+});
 
 struct Target {
   Target() { log::open("fuzz", "error"); }
+
+  /// A page that has opened nothing yet.
+  [[nodiscard]] std::string new_page() const {
+    const auto made = json::parse(world.send("POST", "/sic/v1/documents", R"({"credentialID":"alice-ec"})", client).body);
+    if (!made || !made->contains("page")) panic("no page is made");
+    const auto page = made->at("page").get<std::string>();
+    const auto body = R"({"handle":")" + page.substr(page.find('#') + 1) + R"("})";
+    const auto exchanged = json::parse(world.send("POST", "/sic/v1/documents/handles", body, "").body);
+    if (!exchanged || !exchanged->contains("bearer")) panic("a handle is not exchanged");
+    return "Bearer " + exchanged->at("bearer").get<std::string>();
+  }
+  [[nodiscard]] std::string authorization(Caller caller) const {
+    if (caller == Caller::nobody) return {};
+    return caller == Caller::client ? client : page;
+  }
+
   ssa::test::World world;
-  std::string authorization = "Bearer " + world.token("only-alice");
+  std::string client = "Bearer " + world.token("only-alice");
+  std::string page = new_page();
 };
 
 }  // namespace
 
-/// The first byte names the endpoint, the rest is its body (or the rest of its path). The caller has a good token and no SAD:
-/// nothing is signed, nothing of Bob is shown, and every answer is JSON.
+/// The first byte names the endpoint, the rest is its body (or the rest of its path). The caller has a good token or a page and no SAD:
+/// nothing is signed, nothing of Bob is shown, and every answer that has a body is JSON.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Target target;
   if (size == 0) return 0;
-  const auto path = std::string(paths.at(data[0] % paths.size()));
+  const auto& endpoint = endpoints.at(data[0] % endpoints.size());
+  const auto path = std::string(endpoint.path);
   const auto input = std::string(as_text({data + 1, size - 1}));
-  const auto answer = path.ends_with('/') ? target.world.send("GET", path + input, "", target.authorization)
-                                          : target.world.send("POST", path, input, target.authorization);
-  if (!json::parse(answer.body)) panic("an answer that is not JSON");
+  const auto authorization = target.authorization(endpoint.caller);
+  const auto answer = path.ends_with('/') ? target.world.send("GET", path + input, "", authorization)
+                                          : target.world.send("POST", path, input, authorization);
+  if (answer.status != 204 && !json::parse(answer.body)) panic("an answer that is not JSON");
+  // What it opened is another page's.
+  if (endpoint.caller == Caller::page && answer.status < 300) target.page = target.new_page();
   if (target.world.sam->signs != 0) panic("the SAM was asked to sign without a SAD");
   if (answer.status == 200 && answer.body.find("bob") != std::string::npos) panic("a client saw a signer that is not its own");
   return 0;
