@@ -113,6 +113,31 @@ Examples:
   });
 }
 
+void add_approve(CLI::App& program, const Clock& clock) {
+  auto options = std::make_shared<ApproveOptions>();
+  auto* app = program.add_subcommand("approve", "Approve what an application asked for, on a device of your own");
+  app->add_option("--device", options->device_file, "configuration of this device (deploy/examples/device.toml)")
+      ->required()
+      ->type_name("DEVICE.toml");
+  app->add_option("--address-file", options->address_file,
+                  "for scripts: read the address that the application showed from this file, mode 0600; else it is asked for")
+      ->type_name("FILE");
+  app->add_option("--document", options->documents,
+                  "approve only if this file's digest is asked for, and no other; may be given several times")
+      ->type_name("FILE");
+  app->add_option("--digest", options->digests, "the same with a digest in hexadecimal")->type_name("HEX");
+  add_factors(*app, options->factors);
+  app->add_flag("--yes", options->yes, "for scripts: the signer agreed already to the documents that --document and --digest name");
+  app->footer(R"(
+Shows who asks and which documents, asks you to type yes, then for PIN and one-time code, and seals them to the SAM that DEVICE.toml names.
+The application then signs. An address opens once.
+
+Examples:
+  intaglio approve --device device.toml
+  intaglio approve --device device.toml --address-file address --document contract.pdf --yes --pin-file pin --otp-seed-file seed)");
+  app->callback([options, &clock] { chosen = [options, &clock] { return approve(*options, clock); }; });
+}
+
 void add_verify(CLI::App& program, const Clock& clock) {
   auto options = std::make_shared<VerifyPdfOptions>();
   auto* app = program.add_subcommand("verify", "Verify every signature of a PDF");
@@ -542,6 +567,7 @@ int main(int argc, char** argv) {
       "\nSecrets are asked on the terminal or read from files of mode 0600; they are never arguments.\n"
       "Exit status: 0 done, 1 refused, 2 wrong use. Try: intaglio COMMAND --help");
   add_sign(program, *clock);
+  add_approve(program, *clock);
   add_verify(program, *clock);
   add_enrol(program, *clock);
   add_key(program, *clock);

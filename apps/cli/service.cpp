@@ -55,20 +55,35 @@ Result<json::Value> read_answer(const Result<outbound::HttpAnswer>& answer, std:
   return body;
 }
 
-outbound::HttpHeaders bearer(const std::string& token) { return {{"Authorization", "Bearer " + token}}; }
+outbound::HttpHeaders bearer(const std::string& token) {
+  if (token.empty()) return {};
+  return {{"Authorization", "Bearer " + token}};
+}
+
+Result<outbound::HttpClient> connect(const SignerSide& side) {
+  auto http = outbound::HttpClient::create({.ca_file = side.ca_file,
+                                            .certificate_file = {},
+                                            .private_key_file = {},
+                                            .allowed = {authority_of(side.base_url)},
+                                            .timeout = side.request_time});
+  if (!http) return because(http.error(), "HTTPS to " + side.base_url, "check ca_file in the configuration");
+  return http;
+}
 
 }  // namespace
 
 Service::Service(outbound::HttpClient http, std::string base_url, std::string token)
     : http_(std::move(http)), base_url_(std::move(base_url)), token_(std::move(token)) {}
 
+Result<Service> Service::without_token(const SignerSide& side) {
+  auto http = connect(side);
+  if (!http) return http.error();
+  return Service(std::move(*http), side.base_url, {});
+}
+
 Result<Service> Service::sign_in(const ClientSettings& settings, const Clock& clock) {
-  auto http = outbound::HttpClient::create({.ca_file = settings.ca_file,
-                                            .certificate_file = {},
-                                            .private_key_file = {},
-                                            .allowed = {authority_of(settings.base_url)},
-                                            .timeout = settings.request_time});
-  if (!http) return because(http.error(), "HTTPS to " + settings.base_url, "check ca_file in the client configuration");
+  auto http = connect(settings);
+  if (!http) return http.error();
   const auto endpoint = settings.base_url + "/csc/v2/oauth2/token";
   auto jti = crypto::random_id();
   if (!jti) return jti.error();

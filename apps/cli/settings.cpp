@@ -24,6 +24,19 @@ std::optional<std::string> read_thumbprint(config::Section& section, std::string
   return text;
 }
 
+void read_service(config::Document& document, SignerSide& side) {
+  auto service = document.section("service", "where the SSA listens");
+  side.base_url = read_url(service, "the SSA's public listener, https");
+  side.ca_file = service.path("ca_file", "PEM: the only authority trusted for that listener");
+}
+
+void read_terms(config::Document& document, SignerSide& side) {
+  auto terms = document.section("terms", "the terms that the signer accepts with each signature");
+  side.terms = {terms.text("id", "their identifier"), terms.text("version", "their version"),
+                terms.text("language", "their language, BCP 47")};
+  side.terms_text = terms.text("text", "shown before the act", "");
+}
+
 }  // namespace
 
 Result<std::shared_ptr<crypto::SoftwareKey>> load_private_key(const std::filesystem::path& path) {
@@ -40,9 +53,7 @@ Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
     return because(document.error(), "client configuration",
                    "see deploy/examples/client.toml; `make up` writes run/clients/demo/client.toml");
   ClientSettings settings;
-  auto service = document->section("service", "where the SSA listens");
-  settings.base_url = read_url(service, "the SSA's public listener, https");
-  settings.ca_file = service.path("ca_file", "PEM: the only authority trusted for that listener");
+  read_service(*document, settings);
   auto client = document->section("client", "who we are to the service");
   settings.client_id = client.text("id", "the identifier of this signature application");
   const auto key_file = client.path("key_file", "PEM, PKCS#8, P-256, mode 0600: proves who we are (RFC 7523)");
@@ -53,10 +64,7 @@ Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   settings.checkpoint_thumbprint =
       read_thumbprint(sam, "checkpoint_thumbprint", "RFC 7638 thumbprint of the key that signs the audit log's checkpoints");
   settings.log_origin = sam.optional_text("log_origin", "origin of the SAM's audit log");
-  auto terms = document->section("terms", "the terms that the signer accepts with each signature");
-  settings.terms = {terms.text("id", "their identifier"), terms.text("version", "their version"),
-                    terms.text("language", "their language, BCP 47")};
-  settings.terms_text = terms.text("text", "shown before the act", "");
+  read_terms(*document, settings);
   auto limits = document->section("limits", "how long the program waits");
   settings.request_time = limits.seconds("request_seconds", "for one request", {1, 300}, 20);
   settings.receipt_time = limits.seconds("receipt_seconds", "for the receipt to be integrated into the log", {0, 300}, 5);
@@ -65,6 +73,22 @@ Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   if (!key) return key.error();
   settings.client_key = std::move(*key);
   return settings;
+}
+
+Result<DeviceSettings> load_device_settings(const std::filesystem::path& path) {
+  auto document = config::Document::open(path, "intaglio");
+  if (!document)
+    return because(document.error(), "device configuration", "see deploy/examples/device.toml; `make up` writes run/device.toml");
+  SignerSide side;
+  read_service(*document, side);
+  auto sam = document->section("sam", "the SAM that the signer trusts");
+  auto identity = crypto::parse_jwk(sam.text("identity_jwk", "the SAM's identity key as public JWK"));
+  if (!identity) sam.refuse("identity_jwk", "is not a public P-256 JWK");
+  read_terms(*document, side);
+  auto limits = document->section("limits", "how long the program waits");
+  side.request_time = limits.seconds("request_seconds", "for one request", {1, 300}, 20);
+  if (auto finished = document->finish(); !finished) return finished.error();
+  return DeviceSettings{std::move(side), std::move(*identity)};
 }
 
 Result<OperatorSettings> load_operator_settings(const std::filesystem::path& path) {

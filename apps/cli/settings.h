@@ -14,20 +14,31 @@
 
 namespace intaglio::cli {
 
-/// client.toml: the service, the signature application's own identity, and the SAM that the signer trusts.
-struct ClientSettings {
+/// What every program on the signer's side has: where the service is, and the terms that the signer accepts.
+struct SignerSide {
   std::string base_url;  ///< without a slash at the end
   std::filesystem::path ca_file;
+  protocol::Terms terms;
+  std::string terms_text;
+  std::chrono::seconds request_time;
+};
+
+/// client.toml: the service, the signature application's own identity, and the SAM that the signer trusts.
+struct ClientSettings : SignerSide {
   std::string client_id;
   std::shared_ptr<crypto::SoftwareKey> client_key;
   std::string sam_thumbprint;                       ///< RFC 7638
   std::optional<std::string> checkpoint_thumbprint; ///< RFC 7638
   std::optional<std::string> log_origin;
-  protocol::Terms terms;
-  std::string terms_text;
-  std::chrono::seconds request_time, receipt_time;
+  std::chrono::seconds receipt_time;
 };
 [[nodiscard]] Result<ClientSettings> load_client_settings(const std::filesystem::path& path);
+
+/// device.toml: a signer's own device, which is no signature application and has no key of its own.
+struct DeviceSettings : SignerSide {
+  crypto::PublicKey sam_identity;
+};
+[[nodiscard]] Result<DeviceSettings> load_device_settings(const std::filesystem::path& path);
 
 /// operator.toml: the registration listener, the operator's TLS identity and signing key.
 struct OperatorSettings {

@@ -184,6 +184,11 @@ class Preparation {
                              {"sam.identity_jwk", toml_text(identity_jwk_)}};
     if (auto written = fill("ssa.toml", ssa, "config/ssa.toml"); !written) return written;
     if (auto written = fill("client.toml", client, "clients/demo/client.toml"); !written) return written;
+    const Settings device{{"service.base_url", toml_text(url("https", ports_.ssa_public))},
+                          {"sam.identity_jwk", toml_text(identity_jwk_)},
+                          {"terms.id", toml_text(terms_id_)},
+                          {"terms.version", toml_text(terms_version_)}};
+    if (auto written = fill("device.toml", device, "device.toml"); !written) return written;
     for (const auto& user : privileged_users) {
       const Settings admin{{"sam.port", toml_number(ports_.sam_management)},
                            {"sam.pinned_spki_sha256", toml_text(sam_pin_)},

@@ -22,4 +22,15 @@ struct SignDigestsOptions {
 /// `intaglio sign --digest`: raw signatures over digests, printed as JSON lines.
 Status sign_digests(const SignDigestsOptions& options, const Clock& clock);
 
+struct ApproveOptions {
+  std::filesystem::path device_file;
+  std::optional<std::filesystem::path> address_file;  ///< else it is asked for
+  std::vector<std::filesystem::path> documents;       ///< approve these and no others, by their digests
+  std::vector<std::string> digests;                   ///< the same, hexadecimal
+  FactorOptions factors;
+  bool yes = false;
+};
+/// `intaglio approve`: the signer's own device for what an application asked to have approved (api/sic, /sic/v1/approvals).
+Status approve(const ApproveOptions& options, const Clock& clock);
+
 }  // namespace intaglio::cli

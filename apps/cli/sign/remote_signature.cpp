@@ -170,7 +170,7 @@ Result<RemoteCredential> find_credential(const Service& service, const SigningOp
   return RemoteCredential{options.credential, std::move(*chain), std::move(*key), *suite};
 }
 
-Status ask_for_act(const protocol::Transaction& transaction, const ClientSettings& settings, bool yes) {
+Status ask_for_act(const protocol::Transaction& transaction, const SignerSide& side, bool yes) {
   say("");
   say("To sign with credential " + transaction.key + " of signer " + transaction.signer + ", for " + printable(transaction.client_name) +
       ":");
@@ -179,7 +179,7 @@ Status ask_for_act(const protocol::Transaction& transaction, const ClientSetting
     say("    digest " + encode_hex(document.digest));
   }
   say("Until " + format_utc(transaction.expires) + ".");
-  return ask_to_agree(settings, yes);
+  return ask_to_agree(side, yes);
 }
 
 Result<RemoteSignatures> sign_remotely(const Service& service, const ClientSettings& settings, const RemoteCredential& credential,

@@ -60,7 +60,7 @@ struct RemoteSignatures {
 void say_signatures(const std::vector<protocol::DocumentDigest>& digests, crypto::SignatureSuite suite, const RemoteSignatures& made);
 
 /// Shows the document list and the terms, and asks for `yes`; not_authorised when the signer declines.
-[[nodiscard]] Status ask_for_act(const protocol::Transaction& transaction, const ClientSettings& settings, bool yes);
+[[nodiscard]] Status ask_for_act(const protocol::Transaction& transaction, const SignerSide& side, bool yes);
 /// Fetches the receipt into the file once the log has integrated the entry; verified when client.toml pins the checkpoint key.
 Status fetch_receipt(const Service& service, const ClientSettings& settings, const AuditReference& reference,
                      const std::filesystem::path& file, const Progress& progress);

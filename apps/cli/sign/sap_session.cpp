@@ -16,8 +16,8 @@ constexpr std::int64_t longest_statement = 24 * 3600 + 60;
 constexpr std::int64_t clock_skew = 60;
 
 Error distrust(std::string_view what) {
-  return problem(ErrorCode::not_authorised, "the service does not show the SAM that client.toml pins: " + std::string(what),
-                 "do not enter PIN or code; compare sam.identity_thumbprint with what the provider publishes");
+  return problem(ErrorCode::not_authorised, "the service does not show the SAM that the configuration pins: " + std::string(what),
+                 "do not enter PIN or code; compare the identity of the SAM in it with what the provider publishes");
 }
 
 /// The SAM's identity key as the service tells it, when it is the pinned one.
@@ -105,15 +105,19 @@ Result<OpenedTransaction> open_transaction(const Service& service, const ClientS
   if (!identity) return identity.error();
   auto answer = service.post(path, request);
   if (!answer) return answer.error();
-  auto ticket = json::text_member(*answer, "ticket", 2 * protocol::max_message_bytes);
-  auto encoded = json::base64url_member(*answer, "transaction", 1024 * 1024);
-  auto compact = json::text_member(*answer, "sapStatement", protocol::max_message_bytes);
+  return read_opened(*answer, *identity, now);
+}
+
+Result<OpenedTransaction> read_opened(const json::Value& answer, const crypto::PublicKey& identity, UnixTime now) {
+  auto ticket = json::text_member(answer, "ticket", 2 * protocol::max_message_bytes);
+  auto encoded = json::base64url_member(answer, "transaction", 1024 * 1024);
+  auto compact = json::text_member(answer, "sapStatement", protocol::max_message_bytes);
   if (!ticket || !encoded || !compact)
     return problem(ErrorCode::internal, "the service's answer is incomplete", "check that base_url is the SSA's");
   auto transaction = protocol::parse_transaction(*encoded);
   if (!transaction)
     return because(transaction.error(), "the transaction that the service opened", "do not go on; tell the operator of the service");
-  auto statement = verify_statement(*compact, *identity, now);
+  auto statement = verify_statement(*compact, identity, now);
   if (!statement) return statement.error();
   return OpenedTransaction{std::move(*ticket), std::move(*encoded), std::move(*transaction), std::move(statement->kid),
                            std::move(statement->key)};
@@ -121,8 +125,8 @@ Result<OpenedTransaction> open_transaction(const Service& service, const ClientS
 
 std::string_view act_of(bool script) { return script ? "script-confirmed" : "typed-yes"; }
 
-Status ask_to_agree(const ClientSettings& settings, bool script) {
-  say("Terms " + printable(settings.terms.id) + ", version " + printable(settings.terms.version) + ": " + printable(settings.terms_text));
+Status ask_to_agree(const SignerSide& side, bool script) {
+  say("Terms " + printable(side.terms.id) + ", version " + printable(side.terms.version) + ": " + printable(side.terms_text));
   if (script) return {};
   auto answer = ask_line("Type yes to agree, anything else to leave:");
   if (!answer)

@@ -16,13 +16,16 @@ struct OpenedTransaction {
   std::string sap_kid;
   crypto::PublicKey sap_key;
 };
+/// What an open call answered: refused unless this identity signed the SAP statement, and it is valid now. What T holds is checked by
+/// check_transaction.
+[[nodiscard]] Result<OpenedTransaction> read_opened(const json::Value& answer, const crypto::PublicKey& identity, UnixTime now);
 /// Posts the request and reads the answer; refused unless the SAP statement is that of the pinned SAM identity and valid now.
 /// What T holds is checked by check_transaction.
 [[nodiscard]] Result<OpenedTransaction> open_transaction(const Service& service, const ClientSettings& settings, std::string_view path,
                                                          const json::Value& request, UnixTime now);
 
 /// Shows the terms and asks for the explicit act; not_authorised when the person declines. `script`: it was done before.
-Status ask_to_agree(const ClientSettings& settings, bool script);
+Status ask_to_agree(const SignerSide& side, bool script);
 /// What was done, in the words that the SAM's policy knows.
 [[nodiscard]] std::string_view act_of(bool script);
 

@@ -1,5 +1,7 @@
 #include "sign/transaction_check.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "problem.h"
 
@@ -18,13 +20,18 @@ Error differs(std::string_view what) {
                  "do not go on; tell the operator of the service");
 }
 
-Status check_common(const Transaction& transaction, Purpose purpose, const std::string& client_id, UnixTime now) {
+Status check_opened(const Transaction& transaction, Purpose purpose, UnixTime now) {
   if (refused_by("signer.transaction.purpose", transaction.purpose != purpose)) return differs("its purpose");
-  if (refused_by("signer.transaction.client", transaction.client_id != client_id)) return differs("the signature application");
   if (refused_by("signer.transaction.life", transaction.expires <= now || transaction.expires > now + longest_life)) {
     return problem(ErrorCode::ticket_expired, "the transaction is over or lasts longer than it may",
                    "check this machine's clock, then run the command again");
   }
+  return {};
+}
+
+Status check_common(const Transaction& transaction, Purpose purpose, const std::string& client_id, UnixTime now) {
+  if (auto opened = check_opened(transaction, purpose, now); !opened) return opened;
+  if (refused_by("signer.transaction.client", transaction.client_id != client_id)) return differs("the signature application");
   return {};
 }
 
@@ -54,6 +61,16 @@ Status check_transaction(const Transaction& transaction, const AskedSession& ask
   if (refused_by("signer.transaction.session_profile", transaction.profile != asked.profile)) return differs("the profile");
   if (refused_by("signer.transaction.session_documents", !same_documents(transaction.documents, asked.documents)))
     return differs("the list of documents");
+  return {};
+}
+
+Status check_transaction(const Transaction& transaction, const AskedApproval& asked, UnixTime now) {
+  if (auto opened = check_opened(transaction, Purpose::sign, now); !opened) return opened;
+  if (asked.digests.empty()) return {};
+  std::vector<Bytes> digests;
+  for (const auto& document : transaction.documents) digests.push_back(document.digest);
+  const bool same = std::is_permutation(digests.begin(), digests.end(), asked.digests.begin(), asked.digests.end());
+  if (refused_by("signer.approval.documents", !same)) return differs("the list of documents");
   return {};
 }
 

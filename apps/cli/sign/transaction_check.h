@@ -24,6 +24,10 @@ struct AskedSession {
   std::vector<protocol::DocumentDigest> documents;  ///< with the hash algorithm: no two have digests of one length
   std::string client_id;
 };
+/// What an application asked for and a signer's own device is to approve.
+struct AskedApproval {
+  std::vector<Bytes> digests;  ///< these and no others, in any order; empty: the signer compares what is shown
+};
 struct AskedEnrolment {
   std::string signer;
   std::string client_id;
@@ -56,6 +60,7 @@ struct AskedGrant {
 /// before the signer is asked for anything.
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSigning& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedSession& asked, UnixTime now);
+[[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedApproval& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedEnrolment& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedKey& asked, UnixTime now);
 [[nodiscard]] Status check_transaction(const protocol::Transaction& transaction, const AskedFactors& asked, UnixTime now);
