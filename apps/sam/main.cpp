@@ -34,6 +34,7 @@ constexpr std::size_t secret_pool_bytes = std::size_t{4} << 20U;
 constexpr std::size_t max_policy_bytes = std::size_t{1} << 20U;
 constexpr std::string_view policy_record = "policy";
 constexpr auto maintenance_interval = std::chrono::seconds(30);
+constexpr auto catching_up_interval = std::chrono::seconds(1);
 constexpr auto stop_patience = std::chrono::seconds(12);
 
 struct Arguments {
@@ -273,7 +274,7 @@ Status export_approval(const Arguments& arguments, Settings settings) {
   return write_file_durably(arguments.approval_file, approval->content.reveal(), 0600);
 }
 
-/// Calls maintain() from time to time on a thread of its own: a token that hangs must not keep the main thread from its signals.
+/// Calls maintain() and catch_up() from time to time on a thread of its own: a token that hangs must not keep the main thread from its signals.
 class Maintenance {
  public:
   explicit Maintenance(intaglio::sam::Sam& sam) : thread_([this, &sam] { run(sam); }) {}
@@ -291,9 +292,15 @@ class Maintenance {
  private:
   void run(intaglio::sam::Sam& sam) {
     std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, maintenance_interval, [this] { return ending_; })) {
+    auto due = std::chrono::steady_clock::now() + maintenance_interval;
+    while (!changed_.wait_for(lock, catching_up_interval, [this] { return ending_; })) {
       lock.unlock();
-      sam.maintain();
+      if (std::chrono::steady_clock::now() >= due) {
+        sam.maintain();
+        due = std::chrono::steady_clock::now() + maintenance_interval;
+      } else {
+        sam.catch_up();
+      }
       lock.lock();
     }
   }

@@ -132,7 +132,9 @@ Status Core::catch_up(storage::Reader& reader, const Head& anchored, Head& head)
   if (!running) return running.error();
   if (refused_by("audit.anchor_differs", !*running || **running != anchored.running)) {
     return unavailable("the first " + std::to_string(anchored.size) +
-                       " entries are not those that the anchor vouches for; the database has " + std::to_string(head.size));
+                       " entries are not those that the anchor vouches for; the database has " + std::to_string(head.size) +
+                       ". It is older than what this log has seen, or another one: bring its newest copy back, and let no node serve from "
+                       "this one (docs/operate/README.md, backup of a SAM)");
   }
   Head reached = anchored;
   Status linked;

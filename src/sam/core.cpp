@@ -67,6 +67,7 @@ constexpr std::string_view grant_schema = "CREATE TABLE grants (id TEXT PRIMARY 
 Status Core::ready() const {
   if (auto synchronised = clock->synchronised(); refused_by("sam.clock", !synchronised)) return synchronised;
   if (auto healthy = log.healthy(); refused_by("sam.audit-healthy", !healthy)) return healthy;
+  if (auto current = revocations->current(); refused_by("sam.crl.current", !current)) return current;
   return {};
 }
 

@@ -39,7 +39,7 @@ struct Core {
   custody::KeyVault* one_time_vault = nullptr;  ///< null where no profile has one-time custody
   std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();  ///< filled at start
 
-  /// Refuses whatever must not happen without a trustworthy clock and a log that takes entries (TC-10).
+  /// Refuses whatever must not happen without a trustworthy clock, a log that takes entries, and the revocation lists of all nodes (TC-10).
   [[nodiscard]] Status ready() const;
 };
 

@@ -249,30 +249,34 @@ class SamTest : public ::testing::Test {
                              checkpoint_, clock_);
     factors_ = std::make_unique<Factors>(*policy_, *database_, *log_, sealer_, pepper_, clock_);
     sap_keys_ = std::make_unique<SapKeys>("test", *database_, sealer_, agreement_keys_, identity_, clock_);
-    auto incarnation = "test/" + *crypto::random_id();
-    sam_ = std::make_unique<Sam>(Core{.node = "test",
-                                      .incarnation = incarnation,
-                                      .name = "test",
-                                      .clock = clock_,
-                                      .database = *database_,
-                                      .sealer = sealer_,
-                                      .log = *log_,
-                                      .vault = vault_,
-                                      .locked_vault = &locked_vault_,
-                                      .keys = custody::KeyStore(sealer_),
-                                      .sealed_keys = custody::SealedKeyStore(sealer_),
-                                      .policy = *policy_,
-                                      .factors = *factors_,
-                                      .sap_keys = *sap_keys_,
-                                      .identity_key = identity_,
-                                      .sad_key = sad_key_},
-                                 Surroundings{.token_facts = [this] { return token_facts_; },
-                                              .token_signer_signatures = [] { return std::uint64_t{0}; },
-                                              .checkpoint_key = checkpoint_,
-                                              .log_origin = "intaglio/sam/test",
-                                              .configuration_digest = "test"});
-    auto started = sam_->start();
-    ASSERT_TRUE(started) << started.error().detail;
+    sam_ = start_node("test");
+  }
+  /// One node; another one on the same database has seen of it what it read at its start.
+  std::unique_ptr<Sam> start_node(const std::string& name) {
+    auto sam = std::make_unique<Sam>(Core{.node = name,
+                                          .incarnation = name + "/" + *crypto::random_id(),
+                                          .name = "test",
+                                          .clock = clock_,
+                                          .database = *database_,
+                                          .sealer = sealer_,
+                                          .log = *log_,
+                                          .vault = vault_,
+                                          .locked_vault = &locked_vault_,
+                                          .keys = custody::KeyStore(sealer_),
+                                          .sealed_keys = custody::SealedKeyStore(sealer_),
+                                          .policy = *policy_,
+                                          .factors = *factors_,
+                                          .sap_keys = *sap_keys_,
+                                          .identity_key = identity_,
+                                          .sad_key = sad_key_},
+                                     Surroundings{.token_facts = [this] { return token_facts_; },
+                                                  .token_signer_signatures = [] { return std::uint64_t{0}; },
+                                                  .checkpoint_key = checkpoint_,
+                                                  .log_origin = "intaglio/sam/test",
+                                                  .configuration_digest = "test"});
+    auto started = sam->start();
+    EXPECT_TRUE(started) << started.error().detail;
+    return sam;
   }
   void close() {
     sam_.reset();
@@ -1005,6 +1009,105 @@ TEST_F(SamTest, AHoldIsLiftedByTheIssuersListAndAnOperatorTogether) {
   expect_refused(resume(), ErrorCode::conflict);
   ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {serial_}, 6)));
   expect_refused(approve(alice, {"invoice"}), ErrorCode::certificate_invalid);
+}
+
+TEST_F(SamTest, AHoldIsLiftedByTheListThatAnyNodeHasTakenLast) {
+  const auto alice = enrolled_signer("alice");
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_}, 6)));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {})));
+  const auto other = start_node("other");
+  const auto resume = [&] { return other->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})); };
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {serial_}, 6)));
+  expect_refused(resume(), ErrorCode::conflict);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 4, {})));
+  EXPECT_TRUE(resume());
+}
+
+TEST_F(SamTest, ACertificateIsBoundByTheListThatAnyNodeHasTakenLast) {
+  const auto signer = enrolled_without_key("alice");
+  const auto generated = *new_key(signer);
+  auto other = start_node("other");
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {serial_ + 1})));
+  std::swap(sam_, other);
+  expect_refused(bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), serial_ + 1, std::chrono::hours(10))),
+                 ErrorCode::certificate_invalid);
+  EXPECT_TRUE(bind(generated.key, issue(*ca_key_, generated.csr, clock_->now(), serial_ + 2, std::chrono::hours(10))));
+}
+
+TEST_F(SamTest, ACertificateIsNotBoundWhenAnotherNodeKnowsThatItsAuthorityIsRevoked) {
+  const auto now = clock_->now();
+  const auto hour = std::chrono::hours(1);
+  const auto below = *crypto::SoftwareKey::generate();
+  const auto authority = issue_to(*ca_key_, *crypto::encode_name({{"2.5.4.3", "Issuing CA"}}), below->public_key().spki(), now - hour,
+                                  now + 100 * hour, 77, "Test CA", extensions_of_ca());
+  use_policy([&](Value& document) { document["ca_anchors"].push_back(encode_base64(authority)); });
+  const auto signer = enrolled_without_key("alice");
+  const auto generated = *new_key(signer);
+  auto other = start_node("other");
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, now, 1, {77})));
+  std::swap(sam_, other);
+  const auto csr = *crypto::parse_csr(generated.csr);
+  expect_refused(bind(generated.key, issue_to(*below, csr.subject_der, csr.key.spki(), now - hour, now + hour, 5, "Issuing CA")),
+                 ErrorCode::certificate_invalid);
+}
+
+TEST_F(SamTest, TC10_ANodeThatCannotReadWhatOthersRevokedRefusesUntilItCan) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_without_key("bob");
+  const auto generated = *new_key(bob);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {})));
+  Bytes kept;
+  const auto put = [&](ByteView record) {
+    return database_->write([&](storage::Transaction& transaction) -> Status {
+      auto done = transaction.execute("UPDATE sam_state SET record = ?1 WHERE id LIKE 'crl-%'", {record});
+      return done ? Status() : Status(done.error());
+    });
+  };
+  ASSERT_TRUE(database_->read([&](storage::Reader& reader) {
+    return reader.query("SELECT record FROM sam_state WHERE id LIKE 'crl-%'", {}, [&](const storage::Row& row) {
+      kept = row.bytes(0);
+      return true;
+    });
+  }));
+  const auto state = [&] { return json::parse(*sam_->status())->at("state").get<std::string>(); };
+  ASSERT_TRUE(put(Bytes{1}));
+  const auto certificate = issue(*ca_key_, generated.csr, clock_->now(), ++serial_, std::chrono::hours(10));
+  expect_refused(bind(generated.key, certificate), ErrorCode::storage_unavailable);
+  EXPECT_EQ(state(), "serving") << "the node has found nothing yet";
+
+  sam_->maintain();
+  EXPECT_EQ(state(), "refusing");
+  expect_refused(open_for(alice, {"contract"}), ErrorCode::storage_unavailable);
+  sam_->catch_up();
+  EXPECT_EQ(state(), "refusing");
+
+  ASSERT_TRUE(put(kept));
+  sam_->catch_up();
+  EXPECT_EQ(state(), "serving");
+  EXPECT_TRUE(open_for(alice, {"contract"}));
+  EXPECT_TRUE(bind(generated.key, certificate));
+}
+
+TEST_F(SamTest, AnUnknownSapKeyIsLookedForOnceASecondAtMost) {
+  auto steady = std::chrono::steady_clock::time_point{} + std::chrono::hours(1);
+  SapKeys other("test", *database_, sealer_, agreement_keys_, identity_, clock_, [&steady] { return steady; });
+  ASSERT_TRUE(other.refresh());
+  const auto kid_of = [&] {
+    const auto statement = *json::parse(*crypto::verify_jws(*sap_keys_->statement(), "intaglio-sap-key+jwt", identity_->public_key()));
+    return statement.at("kid").get<std::string>();
+  };
+  const auto held = kid_of();
+  expect_refused(other.find("a kid that a stranger made up"), ErrorCode::ticket_expired);
+  EXPECT_TRUE(other.find(held));
+  clock_->advance(std::chrono::hours(24) - std::chrono::minutes(9));
+  const auto made_elsewhere = kid_of();
+  ASSERT_NE(made_elsewhere, held);
+  steady += std::chrono::milliseconds(999);
+  expect_refused(other.find(made_elsewhere), ErrorCode::busy);
+  EXPECT_TRUE(other.find(held)) << "what is held needs no look";
+  steady += std::chrono::milliseconds(1);
+  EXPECT_TRUE(other.find(made_elsewhere));
+  expect_refused(other.find("a kid that a stranger made up"), ErrorCode::busy);
 }
 
 TEST_F(SamTest, TheKeyOfARevokedCertificateIsDestroyedUnlessTheCertificateIsOnHold) {

@@ -76,10 +76,17 @@ void Sam::stop() {
   if (auto checkpoint = core_.log.checkpoint_now(); !checkpoint) log::refusal("stop.no_checkpoint", checkpoint.error());
 }
 
-void Sam::maintain() {
-  // Lists that another node has taken.
+void Sam::read_revocations() {
   if (auto loaded = core_.revocations->load(core_.database, core_.sealer, core_.policy); !loaded)
     log::refusal("maintain.revocations", loaded.error());
+}
+
+void Sam::catch_up() {
+  if (!core_.revocations->current()) read_revocations();
+}
+
+void Sam::maintain() {
+  read_revocations();
   if (auto refreshed = core_.sap_keys.refresh(); !refreshed) log::refusal("maintain.sap_keys", refreshed.error());
   if (auto ended = end_inactive_keys(core_); !ended) log::refusal("maintain.inactive_keys", ended.error());
   if (auto destroyed = destroy_voided_keys(core_); !destroyed) log::refusal("maintain.voided_keys", destroyed.error());
@@ -234,6 +241,7 @@ Result<std::string> Sam::receipt(std::uint64_t index, const crypto::Sha256Digest
 Result<std::string> Sam::status() {
   const auto synchronised = core_.clock->synchronised();
   const auto healthy = core_.log.healthy();
+  const auto current = core_.revocations->current();
   auto token = json::parse(surroundings_.token_facts(), {.max_bytes = 256 * 1024});
   if (!token) return token.error();
   const auto answers = [](const json::Value& facts) {
@@ -251,7 +259,7 @@ Result<std::string> Sam::status() {
                        {"qualified", profile.qualified}});
   }
   const json::Value status = {
-      {"state", synchronised && healthy && token_answers ? "serving" : "refusing"},
+      {"state", synchronised && healthy && current && token_answers ? "serving" : "refusing"},
       {"sam", core_.name},
       {"node", core_.node},
       {"policy", core_.policy.id()},
@@ -262,6 +270,7 @@ Result<std::string> Sam::status() {
        {{"source", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"},
         {"synchronised", static_cast<bool>(synchronised)}}},
       {"audit", {{"log", surroundings_.log_origin}, {"size", core_.log.size()}, {"healthy", static_cast<bool>(healthy)}}},
+      {"revocation_lists", {{"current", static_cast<bool>(current)}}},
       {"custody", custody},
       {"secrets_locked", secret_pool_state() == PoolState::locked},
       {"argon2_evaluations", crypto::argon2_evaluations()},

@@ -25,8 +25,10 @@ class Sam final : public protocol::SamService {
 
   /// Burns what an earlier start left open, destroys keys without record, makes a SAP key, records the start.
   Status start();
-  /// Every half minute: SAP keys, what may be forgotten, token counts and their reconciliation with audited signatures.
+  /// Every half minute: revocation lists of other nodes, SAP keys, what may be forgotten, token counts and their reconciliation with audited signatures.
   void maintain();
+  /// Every second: after a failure to read the revocation lists of other nodes, which refuses everything, tries again.
+  void catch_up();
   void stop();
 
   [[nodiscard]] Result<protocol::Opened> open_signing(const protocol::OpenSigning& request) override;
@@ -60,6 +62,7 @@ class Sam final : public protocol::SamService {
 
  private:
   [[nodiscard]] protocol::CredentialFacts facts_of(const custody::KeyRecord& record) const;
+  void read_revocations();
   void forget_what_ended();
   void reconcile_token_calls();
 

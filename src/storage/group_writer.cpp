@@ -153,6 +153,7 @@ void GroupWriter::commit(const Group& group) {
   if (auto ready = reconnect(); !ready) return abandon(group, ready.error());
   connection_->clear_failure();
   auto kept = run(group);
+  if (!kept && kept.error().code == ErrorCode::busy && connection_ && connection_->is_idle()) return refuse(group, kept.error());
   if (!kept) return abandon(group, kept.error());
   if (*kept == 0) {
     if (auto done = connection_->roll_back(); !done) abandon(group, done.error());
@@ -232,6 +233,11 @@ Status GroupWriter::run_hooks() {
     if (!done && first) first = done.error();
   }
   return first;
+}
+
+void GroupWriter::refuse(const Group& group, const Error& busy) {
+  for (auto* request : group) request->status = busy;
+  log::warn("storage.busy", {{"database", name_}, {"detail", busy.detail}});
 }
 
 void GroupWriter::abandon(const Group& group, const Error& error) {

@@ -39,6 +39,7 @@ class GroupWriter {
   [[nodiscard]] Result<std::size_t> run(const Group& group);
   Status run_one(Request& request, bool alone);
   Status run_hooks();
+  void refuse(const Group& group, const Error& busy);  ///< nothing was begun, and the connection is as good as before
   void abandon(const Group& group, const Error& error);
   Status begin();
   Status reconnect();

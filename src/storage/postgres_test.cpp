@@ -228,8 +228,8 @@ class NodesTest : public PostgresqlTest {
     for (const std::string name : {"a", "b"}) nodes_.push_back(node(name));
     ASSERT_TRUE(nodes_.front()->migrate({{1, "CREATE TABLE notes (id INTEGER PRIMARY KEY, body BLOB)"}}));
   }
-  std::unique_ptr<Database> node(const std::string& name) {
-    auto opened = open_postgresql_node(address_, name);
+  std::unique_ptr<Database> node(const std::string& name, std::chrono::milliseconds patience = turn_patience) {
+    auto opened = open_postgresql_node(address_, name, patience);
     EXPECT_TRUE(opened) << opened.error().detail;
     return opened ? std::move(*opened) : nullptr;
   }
@@ -281,6 +281,35 @@ TEST_F(NodesTest, WhatOneReadsInItsTurnNoOtherChangesBeforeItsCommit) {
     return last ? Status() : Status(last.error());
   }));
   EXPECT_EQ(count, 2 * rounds);
+}
+
+TEST_F(NodesTest, WhoseTurnDoesNotComeIsBusyAndKeepsItsSessionAndItsName) {
+  nodes_.back().reset();
+  nodes_.back() = node("b", std::chrono::milliseconds(50));
+  const auto session = [this] {
+    std::int64_t found = 0;
+    EXPECT_TRUE(nodes_.back()->write([&](Transaction& transaction) {
+      return transaction.query("SELECT pg_backend_pid() WHERE ?1 > 0", {std::int64_t{1}}, [&](const Row& row) {
+        found = row.integer(0);
+        return true;
+      });
+    }));
+    return found;
+  };
+  const auto before = session();
+  EXPECT_TRUE(nodes_.front()->write([&](Transaction&) -> Status {
+    bool ran = false;
+    const auto refused = nodes_.back()->write([&](Transaction&) -> Status {
+      ran = true;
+      return {};
+    });
+    EXPECT_FALSE(refused);
+    EXPECT_EQ(name_of(refused ? ErrorCode::internal : refused.error().code), name_of(ErrorCode::busy));
+    EXPECT_FALSE(ran);
+    EXPECT_EQ(name_of(refusal_of_node("b")), name_of(ErrorCode::conflict)) << "another process could take its name";
+    return {};
+  }));
+  EXPECT_EQ(session(), before);
 }
 
 TEST_F(NodesTest, ANodeWhoseSessionEndedWithinItsTurnGivesTheTurnBack) {

@@ -43,16 +43,17 @@ Result<custody::StoredKey> existing_key(Core& core, storage::Transaction& transa
 
 /// The issuer's newest list does not name the key's certificate: its word and the operator's are both needed to lift a hold (CIR 2015/1502,
 /// 2.2.3: reactivation only with the assurance of before).
-Status check_released(const Core& core, const custody::KeyRecord& record) {
+Status check_released(const Core& core, storage::Transaction& transaction, const custody::KeyRecord& record) {
   if (record.certificates.empty()) return Error{ErrorCode::conflict, "the key has no certificate"};
   auto certificate = crypto::Certificate::parse_der(record.certificates.front());
   if (!certificate) return certificate.error();
+  if (auto fresh = core.revocations->refresh(transaction, core.sealer, *certificate); !fresh) return fresh;
   if (refused_by("sam.resume.hold", !core.revocations->clears(*certificate)))
     return Error{ErrorCode::conflict, "the certificate is on hold"};
   return {};
 }
 
-Status check_certificate(Core& core, const SignerRecord& signer, const custody::KeyRecord& record,
+Status check_certificate(Core& core, storage::Transaction& transaction, const SignerRecord& signer, const custody::KeyRecord& record,
                          const std::vector<crypto::Certificate>& chain) {
   const auto& leaf = chain.front();
   const auto now = core.clock->now();
@@ -64,6 +65,7 @@ Status check_certificate(Core& core, const SignerRecord& signer, const custody::
   const std::vector<crypto::Certificate> intermediates(chain.begin() + 1, chain.end());
   if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path))
     return refuse(path.error().detail);
+  if (auto fresh = core.revocations->refresh(transaction, core.sealer, leaf); !fresh) return fresh;
   if (refused_by("sam.bind.crl", core.revocations->contains(leaf))) return refuse("the certificate is revoked");
   if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))
     return policy;
@@ -242,7 +244,7 @@ Result<custody::KeyRecord> bind_certificate(Core& core, const protocol::Certific
     if (!signer) return signer.error();
     if (refused_by("sam.bind.holder", stored->record.holder != signer->incarnation))
       return Error{ErrorCode::conflict, "the key belongs to an earlier record of this signer"};
-    if (auto checked = check_certificate(core, *signer, stored->record, chain); !checked) return checked;
+    if (auto checked = check_certificate(core, transaction, *signer, stored->record, chain); !checked) return checked;
     stored->record.state = custody::KeyState::assigned;
     stored->record.certificates = binding.certificates;
     if (auto updated = core.keys.update(transaction, *stored); !updated) return updated;
@@ -321,7 +323,7 @@ Status resume_key(Core& core, std::string_view operator_request) {
     const bool on_hold = stored->record.revoked && (suspended || stored->record.state == custody::KeyState::assigned);
     if (!suspended && !on_hold) return Error{ErrorCode::conflict, "the key is not suspended"};
     if (on_hold) {
-      if (auto released = check_released(core, stored->record); !released) return released;
+      if (auto released = check_released(core, transaction, stored->record); !released) return released;
     }
     stored->record.revoked = false;
     stored->record.state = custody::KeyState::assigned;

@@ -60,7 +60,7 @@ Result<Known> parse(ByteView encoded) {
 
 Status Revocations::load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy) {
   // In a transaction, which sees the latest list and refuses an earlier one.
-  return database.write([&](storage::Transaction& transaction) -> Status {
+  auto loaded = database.write([&](storage::Transaction& transaction) -> Status {
     for (const auto& anchor : policy.ca_anchors()) {
       const auto issuer = anchor.subject_der();
       {
@@ -72,19 +72,44 @@ Status Revocations::load(storage::Database& database, const std::shared_ptr<cons
         });
         if (!known) anchors_.emplace(issuer, taken);
       }
-      auto record = state_table(sealer).find(transaction, record_name(issuer));
-      if (!record) return record.error();
-      if (!*record) continue;
-      auto known = parse((*record)->content.reveal());
-      if (!known) return known.error();
-      const std::unique_lock lock(mutex_);
-      // Read again while serving, for what another node took: what this one knows to be later stays.
-      const auto before = lists_.find(issuer);
-      if (before != lists_.end() && known->number < before->second.number) continue;
-      lists_.insert_or_assign(issuer, List{known->number, std::move(known->serials)});
+      if (auto done = read(transaction, sealer, issuer); !done) return done;
     }
     return {};
   });
+  failed_ = !loaded;
+  return loaded;
+}
+
+Status Revocations::current() const {
+  if (failed_) return Error{ErrorCode::storage_unavailable, "the revocation lists that are known to the other nodes could not be read"};
+  return {};
+}
+
+Status Revocations::read(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der) {
+  auto record = state_table(sealer).find(transaction, record_name(issuer_der));
+  if (!record) return record.error();
+  if (!*record) return {};
+  auto known = parse((*record)->content.reveal());
+  if (!known) return known.error();
+  const std::unique_lock lock(mutex_);
+  const auto before = lists_.find(issuer_der);
+  if (before != lists_.end() && known->number < before->second.number) return {};
+  lists_.insert_or_assign(issuer_der, List{known->number, std::move(known->serials)});
+  return {};
+}
+
+Status Revocations::refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
+                            const crypto::Certificate& certificate) {
+  std::set<Bytes> issuers = {certificate.issuer_der()};
+  {
+    const std::shared_lock lock(mutex_);
+    const auto [begin, end] = anchors_.equal_range(certificate.issuer_der());
+    for (auto anchor = begin; anchor != end; ++anchor) issuers.insert(anchor->second.issuer_der);
+  }
+  for (const auto& issuer : issuers) {
+    if (auto done = read(transaction, sealer, issuer); refused_by("sam.crl.fresh", !done)) return done;
+  }
+  return {};
 }
 
 Result<bool> Revocations::take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,

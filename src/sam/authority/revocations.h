@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <set>
 #include <shared_mutex>
@@ -17,8 +18,17 @@ namespace intaglio::sam {
 /// names takes with it whatever it issued. Sealed with the number of the list; in memory for the signing path. Thread-safe.
 class Revocations {
  public:
-  /// Takes the CA anchors of the policy, and reads what is sealed for each. At start.
+  /// Takes the CA anchors of the policy, and reads what is sealed for each. At start, and again for what other nodes take.
   Status load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy);
+
+  /// Whether the last `load` read every list. `storage_unavailable` from one that failed until one that succeeds: a node that cannot tell
+  /// what its neighbours know to be revoked decides nothing.
+  [[nodiscard]] Status current() const;
+
+  /// Within a transaction, for what gives a certificate force: reads what is sealed now of its issuer and of whoever certified that one, which
+  /// another node may have taken since `load`. Refused as a sealed record is, and nothing may be decided then.
+  Status refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
+                 const crypto::Certificate& certificate);
 
   /// Within a transaction: takes a list that was verified, in memory too, before anything else is signed; false when it is the one that
   /// is known. `replayed` when a newer one is.
@@ -40,11 +50,14 @@ class Revocations {
     std::string serial_hex;
   };
   [[nodiscard]] bool names(ByteView issuer_der, std::string_view serial_hex) const;  ///< with the lock held
+  /// What is sealed of an issuer, into memory; a later list that is there stays.
+  Status read(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der);
 
   struct List {
     std::uint64_t number;
     std::set<std::string, std::less<>> serials;
   };
+  std::atomic<bool> failed_ = false;  ///< the last load
   std::map<Bytes, List> lists_;  ///< the newest, by issuer name, DER
   std::multimap<Bytes, Anchor> anchors_;  ///< what another authority certified, by subject name, DER
 };

@@ -141,10 +141,10 @@ class OneTime : public testing::FactorsTest {
             {"keys_per_day", 100},
             {"qualified", false}};
   }
-  /// Another start of the same node.
-  std::unique_ptr<Sam> start_sam() {
-    Core core{.node = "test",
-              .incarnation = "test/" + *crypto::random_id(),
+  /// Another start of this node.
+  std::unique_ptr<Sam> start_sam(const std::string& node = "test") {
+    Core core{.node = node,
+              .incarnation = node + "/" + *crypto::random_id(),
               .name = "test",
               .clock = clock_,
               .database = *database_,
@@ -221,6 +221,15 @@ class OneTime : public testing::FactorsTest {
   }
   Certified content_of(const Begun& begun) const { return {.subject = begun.request.subject_der, .spki = begun.request.key.spki()}; }
   Bytes certified(const Certified& content) { return certificate_of(*ca_, content, clock_->now(), ++serial_); }
+  /// A revocation list that names the last certificate.
+  Bytes list_of_last_serial() const {
+    const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
+    const auto entry = der::sequence({der::integer(serial_), der::time(clock_->now())});
+    const auto number = der::explicit_tag(0, der::sequence({extension("2.5.29.20", false, der::integer(std::uint64_t{1}))}));
+    const auto tbs = der::sequence({der::integer(std::uint64_t{1}), algorithm, *crypto::encode_name(ca_name), der::time(clock_->now()),
+                                    der::time(clock_->now() + std::chrono::hours(24)), der::sequence({entry}), number});
+    return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca_->sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+  }
   /// Refused with the certificate of this content; nothing was signed and no key is left.
   void expect_no_signature(const std::function<void(Certified&)>& spoil, ErrorCode code = ErrorCode::certificate_invalid) {
     auto begun = begin();
@@ -383,17 +392,20 @@ TEST_F(OneTime, SignsForNoCertificateOfAnAuthorityThatThePolicyDoesNotName) {
 TEST_F(OneTime, SignsForNoCertificateThatWasRevokedAllTheSame) {
   auto begun = begin();
   const auto der = certified(content_of(begun));
-  const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
-  const auto entry = der::sequence({der::integer(serial_), der::time(clock_->now())});
-  const auto number = der::explicit_tag(0, der::sequence({extension("2.5.29.20", false, der::integer(std::uint64_t{1}))}));
-  const auto tbs = der::sequence({der::integer(std::uint64_t{1}), algorithm, *crypto::encode_name(ca_name), der::time(clock_->now()),
-                                  der::time(clock_->now() + std::chrono::hours(24)), der::sequence({entry}), number});
-  const auto crl =
-      crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca_->sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
-  const auto taken = sam_->put_revocation_data(crl);
+  const auto taken = sam_->put_revocation_data(list_of_last_serial());
   ASSERT_TRUE(taken) << taken.error().detail;
   expect_refused(begun.session->sign({{der}, {}}), ErrorCode::certificate_invalid);
   EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(OneTime, SignsForNoCertificateOfWhoseRevocationAnotherNodeWasTold) {
+  const auto other = start_sam("other");
+  auto begun = begin();
+  const auto der = certified(content_of(begun));
+  ASSERT_TRUE(other->put_revocation_data(list_of_last_serial()));
+  expect_refused(begun.session->sign({{der}, {}}), ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+  EXPECT_TRUE(vault_.keys.empty());
 }
 
 TEST_F(OneTime, SignsNothingWhenTheSessionIsOver) {

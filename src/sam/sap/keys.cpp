@@ -1,5 +1,6 @@
 #include "sam/sap/keys.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
@@ -14,13 +15,14 @@ constexpr std::chrono::minutes overlap{10};
 }  // namespace
 
 SapKeys::SapKeys(std::string sam_name, storage::Database& database, std::shared_ptr<const sealed::Sealer> sealer, AgreementKeys& keys,
-                 std::shared_ptr<const crypto::Signer> identity, std::shared_ptr<const Clock> clock)
+                 std::shared_ptr<const crypto::Signer> identity, std::shared_ptr<const Clock> clock, Steady steady)
     : sam_name_(std::move(sam_name)),
       database_(database),
       table_(std::move(sealer), table, sealed::Rollback::tolerated),
       keys_(keys),
       identity_(std::move(identity)),
-      clock_(std::move(clock)) {}
+      clock_(std::move(clock)),
+      steady_(std::move(steady)) {}
 
 Result<SapKeys::Held> SapKeys::hold(std::string name, UnixTime created, std::shared_ptr<const crypto::KeyAgreement> key) const {
   auto kid = crypto::jwk_thumbprint(key->public_key());
@@ -143,30 +145,38 @@ Result<std::string> SapKeys::statement() {
   return Error{ErrorCode::token_unavailable, "no SAP key could be made"};
 }
 
+std::shared_ptr<const crypto::KeyAgreement> SapKeys::held(std::string_view kid) const {
+  const std::lock_guard lock(mutex_);
+  const auto now = clock_->now();
+  for (const auto& one : held_) {
+    if (one.kid == kid && now < one.ends) return one.key;
+  }
+  return nullptr;
+}
+
 Result<std::shared_ptr<const crypto::KeyAgreement>> SapKeys::find(std::string_view kid) {
-  const auto held_key = [&]() -> std::shared_ptr<const crypto::KeyAgreement> {
-    const std::lock_guard lock(mutex_);
-    const auto now = clock_->now();
-    for (const auto& held : held_) {
-      if (held.kid == kid && now < held.ends) return held.key;
-    }
-    return nullptr;
-  };
-  if (auto key = held_key()) return key;
-  // Another node may have made it since. The token is asked only when there is a key that is not held: any stranger can name a kid.
+  if (auto key = held(kid)) return key;
+  // Another node may have made it since. Who comes while one looks waits for what it finds.
+  const std::lock_guard looking(looking_);
+  if (auto key = held(kid)) return key;
+  const auto now = steady_();
+  if (refused_by("sam.sap-key.look", last_look_ && now - *last_look_ < look_interval))
+    return Error{ErrorCode::busy, "the SAP keys of other nodes were looked for a moment ago"};
+  last_look_ = now;
+  // The token is asked only when there is a key that is not held.
   bool all_held = true;
   auto listed = database_.read([&](storage::Reader& reader) {
     return reader.query("SELECT id FROM sap_keys", {}, [&](const storage::Row& row) {
       const std::lock_guard lock(mutex_);
       const auto name = row.text(0);
-      all_held = std::any_of(held_.begin(), held_.end(), [&](const Held& held) { return held.name == name; });
+      all_held = std::any_of(held_.begin(), held_.end(), [&](const Held& one) { return one.name == name; });
       return all_held;
     });
   });
   if (!listed) return listed.error();
   if (!all_held) {
     if (auto refreshed = refresh(); !refreshed) return refreshed.error();
-    if (auto key = held_key()) return key;
+    if (auto key = held(kid)) return key;
   }
   return Error{ErrorCode::ticket_expired, "no SAP key of this kid lives"};
 }

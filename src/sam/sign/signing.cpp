@@ -312,7 +312,12 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   };
   auto recorded = core_.database.write(record_outcomes);
   // What disturbed the token may disturb the signature of a checkpoint too. A log that is soon well again gets its outcome now, not at the next start.
-  for (unsigned attempt = 0; !recorded && recorded.error().code == ErrorCode::audit_unavailable && attempt < outcome_attempts; ++attempt) {
+  // A turn that did not come is waited for once more: whoever hangs within it is cut off meanwhile (docs/architecture/nodes.md).
+  const auto worth_another = [&](unsigned attempt) {
+    const auto code = recorded ? ErrorCode::internal : recorded.error().code;
+    return (code == ErrorCode::audit_unavailable && attempt < outcome_attempts) || (code == ErrorCode::busy && attempt == 0);
+  };
+  for (unsigned attempt = 0; worth_another(attempt); ++attempt) {
     std::this_thread::sleep_for(outcome_pause);
     auto again = core_.database.write(record_outcomes);
     // The outcome stands since the attempt before, which could not be released: the signer gets it redelivered, not released now.
@@ -329,6 +334,8 @@ Result<protocol::SignAnswer> Signing::sign(const protocol::SignRequest& request)
   if (!recorded) {
     // Signed but not recorded: the reservation stays, is burned at the next start, and nothing is released.
     log::refusal("signature.not_recorded", recorded.error(), {{"key", request.key.text()}});
+    // `busy` would say that nothing was done.
+    if (recorded.error().code == ErrorCode::busy) return Error{ErrorCode::storage_unavailable, recorded.error().detail};
     return recorded.error();
   }
   return answer;

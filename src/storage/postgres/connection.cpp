@@ -191,10 +191,11 @@ Result<Connection::Handle> Connection::connect(const PostgresqlAddress& address)
   return handle;
 }
 
-Result<std::unique_ptr<storage::Connection>> Connection::open(const PostgresqlAddress& address, Role role, std::string_view node) {
+Result<std::unique_ptr<storage::Connection>> Connection::open(const PostgresqlAddress& address, Role role, std::string_view node,
+                                                              std::chrono::milliseconds patience) {
   auto handle = connect(address);
   if (!handle) return handle.error();
-  std::unique_ptr<Connection> connection(new Connection(address, role, node, std::move(*handle)));
+  std::unique_ptr<Connection> connection(new Connection(address, role, node, patience, std::move(*handle)));
   if (auto done = connection->set_up(); !done) return done.error();
   return std::unique_ptr<storage::Connection>(std::move(connection));
 }
@@ -205,11 +206,11 @@ Status Connection::set_up() {
   if (PQserverVersion(handle_.get()) < least_version)
     return Error{ErrorCode::configuration, "postgresql: the server is older than version 15"};
   // A commit is acknowledged when it is durable, whatever the server's default; what hangs ends by itself.
-  if (auto set = run("SET synchronous_commit TO on; SET statement_timeout TO 30000; SET lock_timeout TO 10000; "
-                     "SET idle_in_transaction_session_timeout TO 120000",
-                     "SET");
-      !set)
-    return set;
+  const auto limits =
+      "SET synchronous_commit TO on; SET statement_timeout TO 30000; SET idle_in_transaction_session_timeout TO 120000; "
+      "SET lock_timeout TO " +
+      std::to_string(patience_.count());
+  if (auto set = run(limits.c_str(), "SET"); !set) return set;
   if (auto named = name_node(); !named || role_ == Role::reader) return named;
   if (auto durable = check_durability(); !durable) return durable;
   return own();
@@ -286,6 +287,7 @@ Error Connection::error_of(const pg_result* answer) {
   const std::string detail = "postgresql: " + trimmed(message == nullptr ? PQerrorMessage(handle_.get()) : message) + " (" +
                              (code.empty() ? "connection" : std::string(code)) + ")";
   if (code == "23505") return {ErrorCode::conflict, detail};
+  if (code == "55P03") return {ErrorCode::busy, detail};
   if (code.starts_with("22") || code.starts_with("23") || code.starts_with("42")) return {ErrorCode::internal, detail};
   if (code.starts_with("54")) return {ErrorCode::too_large, detail};
   Error error{ErrorCode::storage_unavailable, detail};
@@ -351,6 +353,10 @@ Status Connection::begin() {
   // Each statement sees what was committed before it: a snapshot taken before the turn would be of before it.
   const std::string turn(refused_by("storage.postgresql-turn", !node_.empty()) ? take_turn : "");
   auto name = ask("BEGIN ISOLATION LEVEL READ COMMITTED; " + turn + "SELECT gen_random_uuid()::text");
+  // Another node's turn lasts. This session stays, and with it the lock of the node's name.
+  if (!name && name.error().code == ErrorCode::busy) {
+    if (auto ended = roll_back(); !ended) return ended;
+  }
   if (!name) return name.error();
   name_ = std::move(*name);
   return {};
@@ -382,7 +388,7 @@ Status Connection::settle(const Error& lost) {
   const auto end = std::chrono::steady_clock::now() + settle_patience;
   log::warn("storage.commit_in_doubt", {{"database", address_.name}, {"detail", lost.detail}});
   for (;;) {
-    if (auto opened = open(address_, role_, node_)) {
+    if (auto opened = open(address_, role_, node_, patience_)) {
       auto& fresh = static_cast<Connection&>(**opened);
       auto last = fresh.ask("SELECT name FROM storage_commits WHERE node = current_setting('intaglio.node')");
       if (last && *last != name_) return lost;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <map>
 
 #include "storage/connection.h"
@@ -19,8 +20,9 @@ class Connection final : public storage::Connection {
   /// Refused: `configuration` for a server that may lose what it has acknowledged (fsync off, no synchronous standby where one is
   /// asked for, too old); `conflict` when another owner has the lock; `storage_unavailable` when it is not reached.
   /// `node`: see storage/node.h; empty for the only owner. Each session names it as the setting `intaglio.node`.
-  [[nodiscard]] static Result<std::unique_ptr<storage::Connection>> open(const PostgresqlAddress& address, Role role,
-                                                                         std::string_view node = {});
+  /// `patience`: how long a statement waits for a lock, and `begin` for the turn; `busy` then.
+  [[nodiscard]] static Result<std::unique_ptr<storage::Connection>> open(const PostgresqlAddress& address, Role role, std::string_view node,
+                                                                         std::chrono::milliseconds patience);
   ~Connection() override;
 
   /// `conflict` from an INSERT of VALUES leaves the transaction as it was; any other failure aborts it as far as a savepoint.
@@ -51,8 +53,8 @@ class Connection final : public storage::Connection {
   using Handle = std::unique_ptr<pg_conn, Closer>;
   using Answer = std::unique_ptr<pg_result, Closer>;
 
-  Connection(const PostgresqlAddress& address, Role role, std::string_view node, Handle handle)
-      : address_(address), role_(role), node_(node), handle_(std::move(handle)) {}
+  Connection(const PostgresqlAddress& address, Role role, std::string_view node, std::chrono::milliseconds patience, Handle handle)
+      : address_(address), role_(role), node_(node), patience_(patience), handle_(std::move(handle)) {}
   [[nodiscard]] static Result<Handle> connect(const PostgresqlAddress& address);
   [[nodiscard]] Status set_up();
   [[nodiscard]] Status name_node();
@@ -69,6 +71,7 @@ class Connection final : public storage::Connection {
   const PostgresqlAddress address_;
   const Role role_;
   const std::string node_;
+  const std::chrono::milliseconds patience_;
   Handle handle_;
   std::optional<Error> failure_;
   std::string name_;  ///< of the commit that is to come: a random UUID

@@ -8,15 +8,16 @@ namespace intaglio::storage {
 
 namespace {
 
-Connect connect_to(const PostgresqlAddress& address, postgres::Role role, std::string_view node) {
-  return [address, role, node = std::string(node)] { return postgres::Connection::open(address, role, node); };
+Connect connect_to(const PostgresqlAddress& address, postgres::Role role, std::string_view node, std::chrono::milliseconds patience) {
+  return [address, role, node = std::string(node), patience] { return postgres::Connection::open(address, role, node, patience); };
 }
 
 class PostgresqlDatabase final : public Database {
  public:
-  PostgresqlDatabase(const PostgresqlAddress& address, std::string_view node, std::unique_ptr<Connection> connection)
-      : writer_(address.name, connect_to(address, postgres::Role::owner, node), std::move(connection)),
-        readers_(connect_to(address, postgres::Role::reader, node)) {}
+  PostgresqlDatabase(const PostgresqlAddress& address, std::string_view node, std::chrono::milliseconds patience,
+                     std::unique_ptr<Connection> connection)
+      : writer_(address.name, connect_to(address, postgres::Role::owner, node, patience), std::move(connection)),
+        readers_(connect_to(address, postgres::Role::reader, node, patience)) {}
 
   Status write(const std::function<Status(Transaction&)>& work) override { return writer_.write(work); }
   Status read(const std::function<Status(Reader&)>& work) override { return readers_.read(work); }
@@ -31,7 +32,7 @@ class PostgresqlDatabase final : public Database {
 class ReadOnlyPostgresql final : public Database {
  public:
   ReadOnlyPostgresql(const PostgresqlAddress& address, std::string_view node)
-      : readers_(connect_to(address, postgres::Role::reader, node)) {}
+      : readers_(connect_to(address, postgres::Role::reader, node, turn_patience)) {}
 
   Status write(const std::function<Status(Transaction&)>&) override { return refusal(); }
   Status read(const std::function<Status(Reader&)>& work) override { return readers_.read(work); }
@@ -45,10 +46,11 @@ class ReadOnlyPostgresql final : public Database {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> open_postgresql_node(const PostgresqlAddress& address, std::string_view node) {
-  auto connection = postgres::Connection::open(address, postgres::Role::owner, node);
+Result<std::unique_ptr<Database>> open_postgresql_node(const PostgresqlAddress& address, std::string_view node,
+                                                       std::chrono::milliseconds patience) {
+  auto connection = postgres::Connection::open(address, postgres::Role::owner, node, patience);
   if (!connection) return connection.error();
-  return std::unique_ptr<Database>(std::make_unique<PostgresqlDatabase>(address, node, std::move(*connection)));
+  return std::unique_ptr<Database>(std::make_unique<PostgresqlDatabase>(address, node, patience, std::move(*connection)));
 }
 
 Result<std::unique_ptr<Database>> open_postgresql(const PostgresqlAddress& address) { return open_postgresql_node(address, {}); }
