@@ -93,8 +93,8 @@ Status Revocations::read(storage::Transaction& transaction, const std::shared_pt
   if (!known) return known.error();
   const std::unique_lock lock(mutex_);
   const auto before = lists_.find(issuer_der);
-  if (before != lists_.end() && known->number < before->second.number) return {};
-  lists_.insert_or_assign(issuer_der, List{known->number, std::move(known->serials)});
+  const bool overtaken = before == lists_.end() || known->number >= before->second.number;
+  if (refused_by("sam.crl.overtaken", overtaken)) lists_.insert_or_assign(issuer_der, List{known->number, std::move(known->serials)});
   return {};
 }
 

@@ -404,6 +404,7 @@ TEST_F(OneTime, SignsForNoCertificateOfWhoseRevocationAnotherNodeWasTold) {
   const auto der = certified(content_of(begun));
   ASSERT_TRUE(other->put_revocation_data(list_of_last_serial()));
   expect_refused(begun.session->sign({{der}, {}}), ErrorCode::certificate_invalid);
+  EXPECT_TRUE(events("certificate.bound").empty());
   EXPECT_EQ(vault_.signatures, 0);
   EXPECT_TRUE(vault_.keys.empty());
 }

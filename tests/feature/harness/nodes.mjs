@@ -4,16 +4,21 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Postgresql } from './postgresql.mjs';
 import { Sam } from './sam.mjs';
-import { binaries, run, System, withoutLimits } from './system.mjs';
+import { binaries, run, runAside, System, withoutLimits } from './system.mjs';
 
 export class Nodes {
-  /** An instance whose SAM has these nodes; the first is the one that the SSA speaks to. */
-  static async start(names = ['a', 'b'], { server, policy = withoutLimits } = {}) {
+  /**
+   * An instance whose SAM has these nodes; the first is the one that the SSA speaks to.
+   *   server        a Postgresql; one of its own, which ends with it, where none is given
+   *   synchronous   what the nodes ask of the server's standby
+   *   networks      {name: DatabaseProxy}: how a node reaches the server while it serves
+   */
+  static async start(names = ['a', 'b'], { server, policy = withoutLimits, synchronous = false, networks = {} } = {}) {
     const nodes = new Nodes();
     nodes.names = names;
     try {
       nodes.server = server ?? await Postgresql.start();
-      nodes.system = await System.start({ policy, start: [], configure: { sam: (text) => text + nodes.server.settings() } });
+      nodes.system = await System.start({ policy, start: [], configure: { sam: (text) => text + nodes.server.settings({ synchronous }) } });
       const { system } = nodes;
       // What the instance was made with stays behind: the SAM begins anew on the server.
       rmSync(system.path('sam'), { recursive: true });
@@ -25,6 +30,7 @@ export class Nodes {
         const joined = nodes.command(name, '--join');
         assert.equal(joined.status, 0, joined.stderr);
       }
+      for (const [name, network] of Object.entries(networks)) system.configure(nodes.service(name), (text) => text.replace(/^hosts = .*$/m, `hosts = "${network.folder}"`));
       for (const name of names) await system.startService(nodes.service(name));
       for (const name of ['pki', 'ssa']) await system.startService(name);
     } catch (error) {
@@ -69,10 +75,10 @@ export class Nodes {
     return readFileSync(this.system.path('config', `${this.service(name)}.toml`), 'utf8').match(/^node = "(.*?)"/m)[1];
   }
 
-  /** `intaglio audit verify` over the logs of these nodes. */
+  /** `intaglio audit verify` over the logs of these nodes; a promise, as a network of the test may be in between. */
   verify(...names) {
     const configs = names.flatMap((name) => ['--config', this.system.path('config', `${this.service(name)}.toml`)]);
-    return run(path.join(binaries, 'intaglio'), ['audit', 'verify', ...configs, '--key', this.system.path('checkpoint.jwk')]);
+    return runAside(path.join(binaries, 'intaglio'), ['audit', 'verify', ...configs, '--key', this.system.path('checkpoint.jwk')]);
   }
 
   async stop() {

@@ -11,14 +11,7 @@ const tries = 300;
 
 export class Postgresql {
   static async start() {
-    const server = new Postgresql();
-    server.folder = mkdtempSync(path.join(tmpdir(), 'intaglio-postgres-'));
-    // The server refuses to run as root.
-    server.owner = process.getuid() === 0 ? ['--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
-    if (server.owner.length > 0) {
-      const [uid, gid] = ['-u', '-g'].map((what) => Number(spawnSync('id', [what, 'postgres'], { encoding: 'utf8' }).stdout));
-      chownSync(server.folder, uid, gid);
-    }
+    const server = Postgresql.#inNewFolder();
     try {
       server.tool('initdb', '-D', path.join(server.folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync');
       await server.run();
@@ -31,9 +24,46 @@ export class Postgresql {
     return server;
   }
 
-  /** What `sam.toml` says of it (docs/operate/postgresql.md). */
-  settings() {
-    return `\n[postgresql]\nhosts = "${this.folder}"\nname = "intaglio_sam"\nuser = "intaglio_sam"\nsynchronous_standby = false\n`;
+  static #inNewFolder() {
+    const server = new Postgresql();
+    server.folder = mkdtempSync(path.join(tmpdir(), 'intaglio-postgres-'));
+    // The server refuses to run as root.
+    server.owner = process.getuid() === 0 ? ['--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
+    if (server.owner.length > 0) {
+      const [uid, gid] = ['-u', '-g'].map((what) => Number(spawnSync('id', [what, 'postgres'], { encoding: 'utf8' }).stdout));
+      chownSync(server.folder, uid, gid);
+    }
+    return server;
+  }
+
+  /** Another server that follows this one, whose commits from now on wait until it has them. */
+  async addSynchronousStandby() {
+    const standby = Postgresql.#inNewFolder();
+    try {
+      this.tool('pg_basebackup', '-h', this.folder, '-U', 'postgres', '-D', path.join(standby.folder, 'data'), '-R', '-X', 'stream',
+        '-c', 'fast', '--no-sync');
+      await standby.run();
+      this.ask("ALTER SYSTEM SET synchronous_standby_names = '*'");
+      this.ask('SELECT pg_reload_conf()');
+      for (let tried = 0; this.ask("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") !== '1'; tried += 1) {
+        if (tried === tries) throw new Error('the standby does not follow');
+        await pause(100);
+      }
+    } catch (error) {
+      await standby.stop();
+      throw error;
+    }
+    return standby;
+  }
+
+  /** A standby becomes the server that takes writes, with a standby of its own no more than it was given one. */
+  promote() {
+    this.tool('pg_ctl', 'promote', '-D', path.join(this.folder, 'data'), '-w');
+  }
+
+  /** What `sam.toml` says of it (docs/operate/postgresql.md); `hosts`: of a network in between, `synchronous`: whether a standby is asked for. */
+  settings({ hosts = this.folder, synchronous = false } = {}) {
+    return `\n[postgresql]\nhosts = "${hosts}"\nname = "intaglio_sam"\nuser = "intaglio_sam"\nsynchronous_standby = ${synchronous}\n`;
   }
 
   tool(name, ...words) {

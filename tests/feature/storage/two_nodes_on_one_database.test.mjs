@@ -168,11 +168,11 @@ describe('two nodes on one database', () => {
   });
 
   it('verifies the logs of all nodes, and refuses when one is left out', async () => {
-    const all = nodes.verify('a', 'b');
+    const all = await nodes.verify('a', 'b');
     assert.equal(all.status, 0, all.stdout + all.stderr);
     assert.match(all.stderr + all.stdout, /audit logs of 2 nodes verified/);
     for (const name of ['a', 'b']) assert.match(all.stdout, new RegExp(`"origin":"intaglio/sam/${nodes.nodeName(name)}"`));
-    const one = nodes.verify('a');
+    const one = await nodes.verify('a');
     assert.notEqual(one.status, 0);
     assert.match(one.stderr, /a log of node b, which was not verified/);
   });
