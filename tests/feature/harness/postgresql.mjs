@@ -1,7 +1,7 @@
 // A PostgreSQL server of the test's own, on a socket in a folder that goes with it.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chownSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -54,6 +54,19 @@ export class Postgresql {
       throw error;
     }
     return standby;
+  }
+
+  /** A copy of all that the server has now, in a folder of this name beside its own. */
+  backUp(name) {
+    this.tool('pg_basebackup', '-h', this.folder, '-U', 'postgres', '-D', path.join(this.folder, name), '-X', 'stream', '-c', 'fast', '--no-sync');
+  }
+
+  /** The server is lost, what it had is kept as `away`, and it serves again from the copy `name`. */
+  async putBack(name, away) {
+    await this.crash();
+    renameSync(path.join(this.folder, 'data'), path.join(this.folder, away));
+    renameSync(path.join(this.folder, name), path.join(this.folder, 'data'));
+    await this.run();
   }
 
   /** A standby becomes the server that takes writes, with a standby of its own no more than it was given one. */
