@@ -120,6 +120,33 @@ class MemoryAgreementKeys final : public AgreementKeys {
   std::map<std::string, std::shared_ptr<crypto::SoftwareKey>> keys_;
 };
 
+/// The database of a node whose turn does not come, at one write and the next ones.
+class BusyDatabase final : public storage::Database {
+ public:
+  explicit BusyDatabase(storage::Database& database) : database_(database) {}
+  Status write(const std::function<Status(storage::Transaction&)>& work) override {
+    if (writes_before_ > 0) {
+      --writes_before_;
+    } else if (busy_ > 0) {
+      --busy_;
+      return Error{ErrorCode::busy, "told to be"};
+    }
+    return database_.write(work);
+  }
+  Status read(const std::function<Status(storage::Reader&)>& work) override { return database_.read(work); }
+  void on_commit(std::function<Status()> hook) override { database_.on_commit(std::move(hook)); }
+  Status migrate(const std::vector<storage::Migration>& migrations) override { return database_.migrate(migrations); }
+  /// After so many more writes, so many are refused.
+  void refuse(int writes_before, int busy) {
+    writes_before_ = writes_before;
+    busy_ = busy;
+  }
+
+ private:
+  storage::Database& database_;
+  int writes_before_ = 0, busy_ = 0;
+};
+
 /// basicConstraints alone.
 Bytes extensions_of_ca() {
   namespace der = crypto::der;
@@ -252,12 +279,12 @@ class SamTest : public ::testing::Test {
     sam_ = start_node("test");
   }
   /// One node; another one on the same database has seen of it what it read at its start.
-  std::unique_ptr<Sam> start_node(const std::string& name) {
+  std::unique_ptr<Sam> start_node(const std::string& name, storage::Database* database = nullptr) {
     auto sam = std::make_unique<Sam>(Core{.node = name,
                                           .incarnation = name + "/" + *crypto::random_id(),
                                           .name = "test",
                                           .clock = clock_,
-                                          .database = *database_,
+                                          .database = database != nullptr ? *database : *database_,
                                           .sealer = sealer_,
                                           .log = *log_,
                                           .vault = vault_,
@@ -671,6 +698,28 @@ TEST_F(SamTest, TC4_ADefiniteRefusalGivesTheOccurrenceBackAndADoubtBurnsIt) {
   vault_.refusals_are_definite = false;
   EXPECT_TRUE(sam_->sign(request(alice, second, {"invoice"}))->stopped.has_value());
   expect_refused(sam_->sign(request(alice, second, {"invoice"})), ErrorCode::hash_not_authorised);
+}
+
+TEST_F(SamTest, TC4_AnOutcomeWhoseTurnDoesNotComeIsTriedOnceMoreAndNeverSaidToBeBusy) {
+  BusyDatabase busy(*database_);
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"a", "b", "c"});
+  const auto node = start_node("busy", &busy);
+  // What was not begun is refused as what it is, and may be asked again.
+  busy.refuse(0, 2);
+  expect_refused(node->sign(request(alice, authorised, {"a"})), ErrorCode::busy);
+  EXPECT_EQ(vault_.signatures, 0);
+  // The first write reserves, the second one records what the token has made by then.
+  busy.refuse(1, 1);
+  const auto made = node->sign(request(alice, authorised, {"a"}));
+  ASSERT_TRUE(made) << made.error().detail;
+  EXPECT_EQ(vault_.signatures, 1);
+  busy.refuse(1, 2);
+  expect_refused(node->sign(request(alice, authorised, {"b"})), ErrorCode::storage_unavailable);
+  EXPECT_EQ(vault_.signatures, 2);
+  expect_refused(node->sign(request(alice, authorised, {"b"})), ErrorCode::hash_not_authorised);
+  EXPECT_TRUE(node->sign(request(alice, authorised, {"c"})));
+  EXPECT_EQ(vault_.signatures, 3);
 }
 
 TEST_F(SamTest, TC4_InABatchTheFirstDoubtStopsAndTheUntouchedStayFree) {
