@@ -12,7 +12,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr auto serving_sam = R"({"state":"serving","sam":"sam-1","epoch":3,"clock":{"source":"kernel","synchronised":true},
-  "audit":{"log":"intaglio/sam","size":41,"healthy":true},"secrets_locked":true,"argon2_evaluations":5,"signer_signatures":9,
+  "audit":{"log":"intaglio/sam","size":41,"healthy":true},"revocation_lists":{"current":true},"secrets_locked":true,"argon2_evaluations":5,"signer_signatures":9,
   "audited_signatures":8,"token":{"hanging_calls":0}})";
 
 class NodeStateTest : public testing::Test {
@@ -68,9 +68,10 @@ TEST_F(NodeStateTest, SaysThatTheSamCannotBeReachedOrTalksRubbish) {
 
 TEST_F(NodeStateTest, ShowsTheSamsFiguresAndItsOwn) {
   const auto text = metrics.text();
-  for (const auto* line : {"intaglio_serving 1\n", "intaglio_sam_up 1\n", "intaglio_sam_audit_entries 41\n", "intaglio_audit_entries 12\n",
-                           "intaglio_sam_token_signatures_total 9\n", "intaglio_sam_audited_signatures_total 8\n",
-                           "intaglio_sam_policy_epoch 3\n", "intaglio_sam_token_hanging_calls 0\n", "intaglio_sam_secrets_locked 1\n"}) {
+  for (const auto* line :
+       {"intaglio_serving 1\n", "intaglio_sam_up 1\n", "intaglio_sam_audit_entries 41\n", "intaglio_audit_entries 12\n",
+        "intaglio_sam_token_signatures_total 9\n", "intaglio_sam_audited_signatures_total 8\n", "intaglio_sam_revocation_lists_current 1\n",
+        "intaglio_sam_policy_epoch 3\n", "intaglio_sam_token_hanging_calls 0\n", "intaglio_sam_secrets_locked 1\n"}) {
     EXPECT_THAT(text, HasSubstr(std::string("\n") + line)) << line;
   }
 }

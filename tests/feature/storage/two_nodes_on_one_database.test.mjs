@@ -1,7 +1,9 @@
 // TC-4, TC-5, TC-14: two nodes of one SAM on one PostgreSQL. Whatever races or dies, what was approved is signed once.
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { good } from '../harness/http.mjs';
 import { Nodes } from '../harness/nodes.mjs';
 import { documentsOf, Signer, signerOf } from '../harness/signer.mjs';
 import { withoutLimits } from '../harness/system.mjs';
@@ -11,15 +13,15 @@ const rounds = Number(process.env.INTAGLIO_RACE_ROUNDS ?? 200);
 const lanes = 4;
 
 describe('two nodes on one database', () => {
-  let nodes, system, signers, alice;
+  let nodes, system, signers, alice, officer;
   let sams = {};
   before(async () => {
     nodes = await Nodes.start(['a', 'b'], { policy: withoutLimits });
     ({ system } = nodes);
     const first = await signerOf(system);
-    alice = first.signer;
+    ({ signer: alice, officer } = first);
     signers = [alice];
-    for (let lane = 1; lane < lanes; lane += 1) signers.push(await new Signer(first.client, `signer-${lane}`).ready({ officer: first.officer }));
+    for (let lane = 1; lane < lanes; lane += 1) signers.push(await new Signer(first.client, `signer-${lane}`).ready({ officer }));
     for (const name of ['a', 'b']) sams[name] = await Promise.all(signers.map(() => nodes.connect(name)));
   });
   after(async () => {
@@ -100,6 +102,24 @@ describe('two nodes on one database', () => {
     };
     for (const name of ['a', 'b', 'a']) await assert.rejects(wrong(name), { refusal: 'authentication_failed' });
     await assert.rejects(approve(mallory, 0, 'locked', 'b', 'b'), ({ refusal }) => ['authentication_failed', 'credential_locked'].includes(refusal));
+  });
+
+  it('lifts a hold on one node only when the list that the other one was told of last does', async () => {
+    const held = await new Signer(alice.client, 'held').ready({ officer });
+    const serial = new X509Certificate(held.chain[0]).serialNumber.toLowerCase();
+    const told = async (path, op, more) => good(op, await officer.post(path, { request: await officer.request(op, { key: held.credential, serial, ...more }) }));
+    const hold = () => told('/ra/v1/revocations', 'revoke-certificate', { reason: 'certificateHold' });
+    const release = () => told('/ra/v1/releases', 'release-certificate');
+    const resume = async () => sams.b[0].resume(await officer.request('resume-key', { key: held.credential }));
+    // The SSA speaks to a. What b has read at its start is a list without the hold.
+    await hold();
+    await release();
+    await restart('b');
+    await hold();
+    await assert.rejects(resume(), { refusal: 'conflict' });
+    await release();
+    await resume();
+    assert.equal(await answerOf(sams.b[0].sign(await approve(held, 0, 'after the hold'))), 'signed');
   });
 
   it('leaves the reservation of a node that died to that node, and signs it never again', async () => {
