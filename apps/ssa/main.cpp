@@ -162,6 +162,9 @@ struct Watch {
     metrics.add(metrics::process_figures("intaglio-ssa", std::string(version)));
     metrics.add(metrics::certificate_figures("public", settings.public_listener.certificate_chain_file));
     metrics.add(metrics::certificate_figures("registration", settings.registration_listener.certificate_chain_file));
+    if (settings.mutual_tls_listener) {
+      metrics.add(metrics::certificate_figures("mutual_tls", settings.mutual_tls_listener->certificate_chain_file));
+    }
     metrics.add(metrics::certificate_figures("sam", settings.sam.identity.certificate_file));
     metrics.add([this] { return state.figures(); });
     metrics.add_routes(router);
@@ -216,11 +219,14 @@ Status serve(Settings settings) {
       oauth::AccessTokens::make({issuer, settings.access_token_life}, opened->access_token_key, registered, grants, opened->clock);
   if (!tokens) return tokens.error();
   const std::shared_ptr<oauth::AccessTokens> access_tokens = std::move(*tokens);
-  const auto oauth_base = issuer + "/csc/v2/oauth2/";
+  std::vector<std::string> audiences{issuer};
+  for (const auto& base : {issuer, settings.service.mutual_tls_url}) {
+    if (base.empty()) continue;
+    for (const auto* endpoint : {"token", "revoke", "pushed_authorize"}) audiences.push_back(base + "/csc/v2/oauth2/" + endpoint);
+  }
   const auto authentication = std::make_shared<oauth::ClientAuthentication>(
-      oauth::ClientAuthenticationConfig{{issuer, oauth_base + "token", oauth_base + "revoke", oauth_base + "pushed_authorize"},
-                                        settings.max_assertion_life},
-      registered, opened->database, opened->clock);
+      oauth::ClientAuthenticationConfig{std::move(audiences), settings.max_assertion_life, settings.client_authorities}, registered,
+      opened->database, opened->clock);
   const auto token_endpoint = std::make_shared<oauth::TokenEndpoint>(issuer, authentication, access_tokens, grants, opened->clock);
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;
   if (!settings.approval_page.empty()) {
@@ -278,6 +284,12 @@ Status serve(Settings settings) {
   if (!public_server) return public_server.error();
   auto registration_server = http::Server::start(settings.registration_listener, registration_router.handler());
   if (!registration_server) return registration_server.error();
+  std::unique_ptr<http::Server> mutual_tls_server;
+  if (settings.mutual_tls_listener) {
+    auto listening = http::Server::start(*settings.mutual_tls_listener, public_router.handler());
+    if (!listening) return listening.error();
+    mutual_tls_server = *std::move(listening);
+  }
   std::unique_ptr<http::Server> metrics_server;
   if (settings.metrics_listener) {
     auto listening = http::Server::start(*settings.metrics_listener, watch.router.handler());
@@ -287,6 +299,7 @@ Status serve(Settings settings) {
   log::info("ready", {{"public_port", std::to_string((*public_server)->port())},
                       {"registration_port", std::to_string((*registration_server)->port())},
                       {"metrics_port", metrics_server ? std::to_string(metrics_server->port()) : "none"},
+                      {"mutual_tls_port", mutual_tls_server ? std::to_string(mutual_tls_server->port()) : "none"},
                       {"pages_port", pages_server ? std::to_string(pages_server->port()) : "none"},
                       {"pages_sha256", pages_digest},
                       {"clock", settings.clock == ClockSource::kernel ? "kernel" : "declared"},
@@ -301,6 +314,7 @@ Status serve(Settings settings) {
   log::info("stopping");
   if (pages_server) pages_server->stop(stop_grace);
   (*public_server)->stop(stop_grace);
+  if (mutual_tls_server) mutual_tls_server->stop(stop_grace);
   (*registration_server)->stop(stop_grace);
   if (metrics_server) metrics_server->stop(stop_grace);
   return run_record.stopped();

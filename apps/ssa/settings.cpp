@@ -1,8 +1,10 @@
 #include "settings.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "address.h"
+#include "base/file.h"
 #include "metrics/metrics.h"
 
 namespace intaglio::apps::ssa {
@@ -10,6 +12,7 @@ namespace {
 
 constexpr std::size_t max_public_body = 128 * 1024;
 constexpr std::size_t max_registration_body = 128 * 1024;
+constexpr std::size_t max_authority_bytes = 64 * 1024;
 
 /// `https://host:port` without a path or a slash at the end.
 std::string base_url(config::Section& section, std::string_view key, std::string_view about) {
@@ -108,6 +111,37 @@ void read_pages(config::Document& document, Settings& settings, bool described) 
   }
 }
 
+/// After [service].
+void read_mutual_tls(config::Document& document, Settings& settings, bool described) {
+  const bool served = document.root().has("mutual_tls");
+  auto section =
+      document.section("mutual_tls",
+                       "The public listener's routes once more, for clients that show a certificate (RFC 8705): TLS 1.3, ended here "
+                       "and by no proxy; leave the whole table out when no client does.");
+  if (!served && !described) return;
+  auto& listener = settings.mutual_tls_listener.emplace(settings.public_listener);
+  listener.address = section.text("address", "Address to listen on.", "127.0.0.1");
+  listener.port = section.port("port", "Port; 0 lets the system choose.", 8450);
+  listener.certificate_chain_file = section.path("certificate_chain", "Certificate chain, PEM.").string();
+  listener.private_key_file = section.path("private_key", "Its private key, PEM, mode 0600.").string();
+  listener.any_client_certificate = true;
+  settings.service.mutual_tls_url =
+      base_url(section, "base_url", "Where clients reach this listener, without a slash at the end: mtls_endpoint_aliases.");
+  for (const auto& file : section.paths("client_authorities",
+                                        "PEM, one certificate a file: who issues, with no CA in between, the certificates of clients that "
+                                        "are known by a name in them; empty: no client is.",
+                                        {})) {
+    const auto pem = read_file(file, max_authority_bytes);
+    auto certificate = pem ? crypto::Certificate::parse_pem(as_text(*pem)) : Result<crypto::Certificate>(pem.error());
+    if (certificate) {
+      settings.client_authorities.push_back(std::move(*certificate));
+    } else {
+      section.refuse("client_authorities", "holds what is no certificate: " + file.string() + ": " + certificate.error().detail);
+    }
+  }
+  settings.service.client_authorities = !settings.client_authorities.empty();
+}
+
 void read_stores(config::Document& document, Settings& settings) {
   settings.database = document.section("database", "The database of this process alone.").path("path", "SQLite file, mode 0600.");
   auto audit = document.section("audit", "The append-only log of this node.");
@@ -171,6 +205,60 @@ void read_pki(config::Document& document, Settings& settings) {
   settings.timestamp.allowed = {host_of(url)};
 }
 
+/// What a client's certificate is for (RFC 8705).
+struct CertificateUse {
+  std::optional<oauth::CertificateName> name;
+  std::set<crypto::Sha256Digest> certificates;
+  bool bound = false;
+};
+
+/// After [mutual_tls].
+CertificateUse read_certificate_use(config::Section& section, const Settings& settings) {
+  CertificateUse use;
+  const auto take = [&](std::string_view key, const Result<oauth::CertificateName>& name) {
+    if (!name) return section.refuse(key, name.error().detail);
+    if (use.name) return section.refuse(key, "stands beside another name of the client's certificate");
+    use.name = *name;
+  };
+  constexpr std::string_view subject = "tls_client_auth_subject_dn";
+  if (const auto text = section.text(subject,
+                                     "tls_client_auth (RFC 8705): subject of the client's certificate, RFC 4514 as openssl x509 "
+                                     "-subject -nameopt RFC2253,-esc_msb prints it.",
+                                     "");
+      !text.empty()) {
+    take(subject, oauth::CertificateName::subject(text));
+  }
+  using crypto::AlternativeName;
+  for (const auto& [key, kind, about] :
+       {std::tuple("tls_client_auth_san_dns", AlternativeName::dns, "The same by a host name in its subjectAltName."),
+        std::tuple("tls_client_auth_san_uri", AlternativeName::uri, "The same by a URI."),
+        std::tuple("tls_client_auth_san_ip", AlternativeName::ip, "The same by an IP address."),
+        std::tuple("tls_client_auth_san_email", AlternativeName::email, "The same by an address of mail.")}) {
+    if (const auto text = section.text(key, about, ""); !text.empty()) take(key, oauth::CertificateName::alternative(kind, text));
+  }
+  for (const auto& text :
+       section.texts("certificate_sha256",
+                     "self_signed_tls_client_auth (RFC 8705): hex SHA-256 of each certificate, DER, that the client may show.", {})) {
+    const auto bytes = parse_hex(text);
+    crypto::Sha256Digest digest{};
+    if (!bytes || bytes->size() != digest.size()) {
+      section.refuse("certificate_sha256", "must be 64 hex digits each");
+      continue;
+    }
+    std::copy(bytes->begin(), bytes->end(), digest.begin());
+    use.certificates.insert(digest);
+  }
+  use.bound = section.boolean("certificate_bound",
+                              "Gives this client no access token that is not bound to its TLS certificate (RFC 8705, 3.4).", false);
+  if ((use.bound || use.name || !use.certificates.empty()) && !settings.mutual_tls_listener) {
+    section.refuse("id", "shows a certificate, and there is no [mutual_tls]");
+  }
+  if (use.name && settings.mutual_tls_listener && settings.client_authorities.empty()) {
+    section.refuse("id", "is known by the name in its certificate, and [mutual_tls] has no client_authorities");
+  }
+  return use;
+}
+
 void read_clients(config::Document& document, Settings& settings) {
   for (auto& section : document.sections("clients", "Signature applications, one table each.")) {
     const auto id = ClientId::parse(section.text("id", "The client_id."));
@@ -181,6 +269,7 @@ void read_clients(config::Document& document, Settings& settings) {
     const auto bound =
         section.boolean("dpop_bound", "Gives this client no access token that is not bound to a key by DPoP (RFC 9449, 5.2).", false);
     const auto signers = section.texts("signers", "Whose credentials this client may see and use; empty: any.", {});
+    auto use = read_certificate_use(section, settings);
     if (!id) {
       section.refuse("id", "must be 1 to 64 characters of A-Z a-z 0-9 - _");
       continue;
@@ -207,6 +296,9 @@ void read_clients(config::Document& document, Settings& settings) {
       if (!SignerId::parse(signer)) section.refuse("signers", "holds what is no signer id");
       client.signers.insert(signer);
     }
+    client.certificate_name = std::move(use.name);
+    client.certificates = std::move(use.certificates);
+    client.certificate_bound = use.bound;
     client.dpop_bound = bound;
     client.redirect_uris.insert(redirects.begin(), redirects.end());
     if (name.empty() || name.size() > 128) section.refuse("name", "must have 1 to 128 characters");
@@ -227,6 +319,7 @@ Settings read(config::Document& document, bool described) {
   read_stores(document, settings);
   read_sam(document, settings);
   read_pages(document, settings, described);
+  read_mutual_tls(document, settings, described);
   const bool external = root.has("external_ca");
   if (external && root.has("pki")) root.refuse("pki", "stands beside [external_ca]: certificates come from one of them");
   if (described || external) settings.external_ca = read_external_ca(document);

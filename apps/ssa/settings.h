@@ -29,6 +29,8 @@ struct Settings {
   registration::SecondPerson second_person;
   std::optional<http::ListenerConfig> metrics_listener;  ///< none: no figures are shown
   std::optional<http::ListenerConfig> pages_listener;  ///< none: the signer's pages are served elsewhere, or not at all
+  std::optional<http::ListenerConfig> mutual_tls_listener;  ///< none: no client shows a certificate
+  std::vector<crypto::Certificate> client_authorities;
   intaglio::ssa::signer::PagesConfig pages;
   std::filesystem::path database;
   audit::LogConfig audit;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "crypto/cms.h"
+#include "crypto/tls_client.h"
 
 /// Certificates, requests, keys and CMS of strangers. Whatever parses must survive every getter.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -15,6 +16,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                certificate->subject_attribute("2.5.4.3").value_or("").size() + certificate->subject_der().size();
     const bool own = bool(certificate->verify_issued_by(*certificate)) && bool(certificate->public_key()) && in_order;
     if (own && length == 0) std::abort();
+    if (crypto::is_for_tls_clients(*certificate)) {
+      for (const auto& address : crypto::alternative_names(*certificate, crypto::AlternativeName::ip)) {
+        if (address.size() > size) std::abort();
+      }
+    }
     if (crypto::verify_chain(*certificate, {}, {*certificate}, at) && crypto::Certificate::parse_pem(certificate->pem())->der().empty()) {
       std::abort();
     }

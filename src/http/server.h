@@ -22,7 +22,7 @@ struct Request {
   std::map<std::string, std::string, std::less<>> headers;
   std::string body;
   std::string peer_address;
-  Bytes peer_certificate;  ///< DER of the verified client certificate, or empty
+  Bytes peer_certificate;  ///< DER of the client certificate, verified unless the listener takes any, or empty
   std::string request_id;  ///< made by the server; goes into logs and the answer's X-Request-Id
 };
 
@@ -39,6 +39,7 @@ struct ListenerConfig {
   bool tls = true;                         ///< plain only for OCSP/CRL and loopback tests
   std::string certificate_chain_file, private_key_file;
   std::string client_ca_file;              ///< not empty: a client certificate of it is required
+  bool any_client_certificate = false;  ///< a client certificate is required, of whatever issuer: whose it is, the handler decides
   bool http_1_0 = false;  ///< also HTTP/1.0, one request a connection: OCSP clients such as openssl(1) speak nothing else
   std::size_t max_header_bytes = 8 * 1024;
   std::size_t max_body_bytes = 64 * 1024;

@@ -444,6 +444,28 @@ TEST_F(HttpServer, RequiresAClientCertificateOfItsAuthorityAndPassesItOn) {
   EXPECT_EQ(seen, expected);
 }
 
+TEST_F(HttpServer, TakesAnyClientCertificateAndNoClientWithoutOneWhereTheHandlerDecides) {
+  TestAuthority authority;
+  TestAuthority other;
+  const auto expected = other.issue("stranger");
+  static_cast<void>(other.issue("second"));
+  auto config = with_tls(authority);
+  config.any_client_certificate = true;
+  Bytes seen;
+  serve(config, [&](const Request& request) {
+    seen = request.peer_certificate;
+    return echo(request);
+  });
+  EXPECT_TRUE(RawClient(server->port(), {TLS1_3_VERSION, "", ""}).ask(get).empty());
+  EXPECT_TRUE(RawClient(server->port(), {TLS1_3_VERSION, other.file("stranger.crt"), other.file("second.key")}).ask(get).empty());
+  EXPECT_TRUE(seen.empty()) << "without its key a certificate is nobody's";
+  RawClient known(server->port(), {TLS1_3_VERSION, other.file("stranger.crt"), other.file("stranger.key")});
+  EXPECT_EQ(status_of(known.ask(get)), "HTTP/1.1 200 OK");
+  EXPECT_EQ(seen, expected);
+  config.client_ca_file = authority.file("ca.crt");
+  EXPECT_EQ(Server::start(config, echo).error().code, ErrorCode::configuration);
+}
+
 TEST_F(HttpServer, StartsOnlyWithAnIdentityThatIsWhole) {
   TestAuthority authority;
   auto config = with_tls(authority);

@@ -41,11 +41,25 @@ Status use_private_key(SSL_CTX* context, const std::string& file) {
   return {};
 }
 
-Status require_client_certificates(SSL_CTX* context, const std::string& file) {
-  if (SSL_CTX_load_verify_file(context, file.c_str()) != 1) return misconfigured("client CA " + file);
-  SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(file.c_str()));
+/// The handshake has proved that the client has the certificate's key; a path is not even looked for.
+int accept_any_certificate(X509_STORE_CTX* presented, void*) {
+  X509_STORE_CTX_set_error(presented, X509_V_OK);
+  return 1;
+}
+
+Status require_client_certificates(SSL_CTX* context, const ListenerConfig& config) {
+  if (!config.client_ca_file.empty() && config.any_client_certificate) {
+    return Error{ErrorCode::configuration, "http: a listener with a client CA takes no other certificate"};
+  }
+  if (config.any_client_certificate) {
+    SSL_CTX_set_cert_verify_callback(context, accept_any_certificate, nullptr);
+  } else {
+    const auto& file = config.client_ca_file;
+    if (SSL_CTX_load_verify_file(context, file.c_str()) != 1) return misconfigured("client CA " + file);
+    SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(file.c_str()));
+    SSL_CTX_set_verify_depth(context, 3);
+  }
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  SSL_CTX_set_verify_depth(context, 3);
   SSL_CTX_set_max_cert_list(context, max_client_chain_bytes);
   return {};
 }
@@ -71,8 +85,8 @@ Result<std::shared_ptr<ssl_ctx_st>> make_tls_context(const ListenerConfig& confi
     return misconfigured("certificate chain " + config.certificate_chain_file);
   }
   if (auto used = use_private_key(context.get(), config.private_key_file); !used) return used.error();
-  if (!config.client_ca_file.empty()) {
-    if (auto required = require_client_certificates(context.get(), config.client_ca_file); !required) return required.error();
+  if (!config.client_ca_file.empty() || config.any_client_certificate) {
+    if (auto required = require_client_certificates(context.get(), config); !required) return required.error();
   }
   return context;
 }

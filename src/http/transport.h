@@ -12,8 +12,9 @@ struct ssl_st;
 
 namespace intaglio::http {
 
-/// TLS 1.3 with our certificate; with a client CA, a client certificate of it is required. No tickets, no resumption, no early data.
-/// Refused with `configuration` when a file cannot be read or the key is not the certificate's.
+/// TLS 1.3 with our certificate; with a client CA, a client certificate of it is required; with
+/// any_client_certificate, one that anybody made. No tickets, no resumption, no early data.
+/// Refused with `configuration` when a file cannot be read the key is not the certificate's, or both are asked for.
 [[nodiscard]] Result<std::shared_ptr<ssl_ctx_st>> make_tls_context(const ListenerConfig& config);
 
 /// Bytes over a non-blocking socket, in TLS or plain. Owns neither the socket nor the waiting: each call says what to wait for.

@@ -6,6 +6,7 @@
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
 #include "json/json.h"
+#include "oauth/client_certificate.h"
 #include "oauth/dpop.h"
 
 namespace intaglio::oauth {
@@ -37,6 +38,23 @@ std::vector<std::string> split_scopes(std::string_view text) {
 Result<std::string> optional_claim(const json::Value& claims, std::string_view name) {
   if (json::member(claims, name) == nullptr) return std::string();
   return json::text_member(claims, name);
+}
+
+void confirm(json::Value& payload, const Confirmation& bound) {
+  if (!bound.key.empty()) payload["cnf"]["jkt"] = bound.key;
+  if (!bound.certificate.empty()) payload["cnf"]["x5t#S256"] = bound.certificate;
+}
+
+/// Refused: a cnf that binds to nothing that we know.
+Result<Confirmation> confirmation_of(const json::Value& claims) {
+  const auto* confirmation = json::member(claims, "cnf");
+  if (confirmation == nullptr) return Confirmation{};
+  auto key = optional_claim(*confirmation, "jkt");
+  auto certificate = optional_claim(*confirmation, "x5t#S256");
+  if (!key || !certificate || (key->empty() && certificate->empty())) {
+    return Error{ErrorCode::not_authorised, "the access token is bound to what we do not know"};
+  }
+  return Confirmation{std::move(*key), std::move(*certificate)};
 }
 
 }  // namespace
@@ -84,7 +102,7 @@ AccessTokens::AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypt
       kid_(std::move(kid)),
       remembered_(config_.max_remembered) {}
 
-Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view scope, std::string_view key) const {
+Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view scope, const Confirmation& bound) const {
   auto id = crypto::random_id();
   if (!id) return id.error();
   const auto now = clock_->now();
@@ -92,7 +110,7 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view s
                       {"sub", client.id.text()},  {"client_id", client.id.text()},
                       {"scope", scope},           {"jti", *id},
                       {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
-  if (!key.empty()) payload["cnf"]["jkt"] = key;
+  confirm(payload, bound);
   auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
   if (!token) return token.error();
   return IssuedToken{std::move(*token), config_.life};
@@ -107,7 +125,7 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, const GrantedToken
                       {"scope", granted.scope},   {"jti", *id},
                       {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + granted.life)},
                       {"grant", granted.grant}};
-  if (!granted.key.empty()) payload["cnf"]["jkt"] = granted.key;
+  confirm(payload, granted.bound);
   if (!granted.credential.empty()) payload["credentialID"] = granted.credential;
   auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
   if (!token) return token.error();
@@ -145,10 +163,10 @@ Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTi
   const auto grant = optional_claim(*claims, "grant");
   const auto credential = optional_claim(*claims, "credentialID");
   const auto subject = json::text_member(*claims, "sub");
-  const auto* confirmation = json::member(*claims, "cnf");
-  const auto key = confirmation == nullptr ? Result<std::string>(std::string()) : json::text_member(*confirmation, "jkt");
-  if (!grant || !credential || !subject || !key) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
-  return Claims{*client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, *key, from_unix_seconds(*expires)};
+  auto bound = confirmation_of(*claims);
+  if (!grant || !credential || !subject || !bound) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
+  return Claims{
+      *client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, std::move(*bound), from_unix_seconds(*expires)};
 }
 
 Result<std::shared_ptr<const AccessTokens::Claims>> AccessTokens::recognise(std::string_view token, const crypto::Sha256Digest& digest,
@@ -181,13 +199,20 @@ Result<http::Principal> AccessTokens::check(const http::Request& request) {
   const auto recognised = recognise(shown->token, digest, now);
   if (!recognised) return recognised.error();
   const auto& claims = **recognised;
-  if (refused_by("oauth.token.bound", !claims.key.empty() && shown->scheme != TokenScheme::dpop)) {
+  if (refused_by("oauth.token.bound", !claims.bound.key.empty() && shown->scheme != TokenScheme::dpop)) {
     return Error{ErrorCode::not_authorised, "an access token that is bound to a key, without its proof"};
   }
   if (shown->scheme == TokenScheme::dpop) {
     const auto key = verify_dpop_proof(request, config_.issuer, shown->token, *grants_, now);
     if (!key) return key.error();
-    if (refused_by("oauth.token.key", *key != claims.key)) return Error{ErrorCode::not_authorised, "the proof is of another key"};
+    if (refused_by("oauth.token.key", *key != claims.bound.key)) return Error{ErrorCode::not_authorised, "the proof is of another key"};
+  }
+  if (!claims.bound.certificate.empty()) {
+    const auto certificate = ClientCertificate::of(request, now);
+    const bool same = certificate && certificate->thumbprint() == claims.bound.certificate;
+    if (refused_by("oauth.token.certificate", !same)) {
+      return Error{ErrorCode::not_authorised, "an access token that is bound to a certificate, over a connection without it"};
+    }
   }
   return live(claims, digest);
 }
@@ -202,8 +227,8 @@ Result<http::Principal> AccessTokens::check_text(std::string_view token) {
   const auto digest = crypto::sha256(as_bytes(token));
   const auto recognised = recognise(token, digest, clock_->now());
   if (!recognised) return recognised.error();
-  if (refused_by("oauth.token.bound_in_body", !(*recognised)->key.empty())) {
-    return Error{ErrorCode::not_authorised, "an access token that is bound to a key, in a body"};
+  if (refused_by("oauth.token.bound_in_body", !(*recognised)->bound.empty())) {
+    return Error{ErrorCode::not_authorised, "an access token that is bound, in a body"};
   }
   return live(**recognised, digest);
 }

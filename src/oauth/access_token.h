@@ -20,13 +20,21 @@ struct AccessTokenConfig {
   std::size_t max_remembered = 4096;
 };
 
+/// What a token is bound to (cnf, RFC 7800): whoever uses it shows that he has this too. All empty: a bearer token.
+struct Confirmation {
+  std::string key{};          ///< jkt: thumbprint of a key (RFC 9449, 6)
+  std::string certificate{};  ///< x5t#S256: thumbprint of a client certificate (RFC 8705, 3.1)
+
+  [[nodiscard]] bool empty() const noexcept { return key.empty() && certificate.empty(); }
+};
+
 /// A token that stands on what a signer granted.
 struct GrantedToken {
   std::string grant, signer;
   std::string scope;       ///< `credential`, `service`, or both
   std::string credential;  ///< with scope `credential`: the only one that it is for
   std::chrono::seconds life;
-  std::string key;  ///< thumbprint of the key that it is bound to (RFC 9449, 6), or empty
+  Confirmation bound{};
 };
 
 /// To whom an access token was issued, and when it ends by itself.
@@ -49,20 +57,19 @@ class AccessTokens {
                                                                   std::shared_ptr<const Clients> clients,
                                                                   std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock);
 
-  /// A service token for this client (grant client_credentials): subject and client are the same (RFC 9068, 2.2). `key`: as in
-  /// GrantedToken.
-  [[nodiscard]] Result<IssuedToken> issue(const Client& client, std::string_view scope, std::string_view key = {}) const;
+  /// A service token for this client (grant client_credentials): subject and client are the same (RFC 9068, 2.2).
+  [[nodiscard]] Result<IssuedToken> issue(const Client& client, std::string_view scope, const Confirmation& bound = {}) const;
   /// A token for this client in the name of a signer.
   [[nodiscard]] Result<IssuedToken> issue(const Client& client, const GrantedToken& granted) const;
   /// The keys that verify them, as a JWK set (RFC 7517).
   [[nodiscard]] Result<std::string> jwks() const;
   /// The caller of a request by its Authorization header: `Bearer`, or `DPoP` with a proof for a token that is bound to a key (RFC 9449,
-  /// 7), each token by its own of the two. `invalid_request`: no such header or not of that form;
+  /// 7), each token by its own of the two; for one that is bound to a certificate, over a connection with it (RFC 8705, 3). `invalid_request`: no such header or not of that form;
   /// `not_authorised`: no token of ours, or of a client that is gone; `ticket_expired`: it was ours, and ended by itself or with its
   /// grant.
   [[nodiscard]] Result<http::Principal> check(const http::Request& request);
   /// The holder of a token that stands in a body, where older clients put one of scope `credential` in the place of a SAD (CSC API v2,
-  /// 8.4). Refused as by `check`, and (`not_authorised`) when the token is bound to a key: there is no proof beside it.
+  /// 8.4). Refused as by `check`, and (`not_authorised`) when the token is bound: it stands where nothing is shown beside it.
   [[nodiscard]] Result<http::Principal> check_text(std::string_view token);
   /// Whether this looks like one of ours, by its unverified header: what it is, not whether it is good.
   [[nodiscard]] static bool is_access_token(std::string_view text);
@@ -77,7 +84,7 @@ class AccessTokens {
   struct Claims {
     std::string client, scope;
     std::string signer, grant, credential;  ///< empty: a token of the application by itself
-    std::string key;                        ///< thumbprint of the key that it is bound to, or empty
+    Confirmation bound;
     UnixTime expires;
   };
   [[nodiscard]] Result<Claims> verify(std::string_view token, UnixTime now) const;

@@ -37,7 +37,32 @@ bool is_redirect_uri(std::string_view uri) {
   return std::find(never.begin(), never.end(), kind) == never.end();
 }
 
+std::string lower(std::string_view text) {
+  std::string copy(text);
+  std::transform(copy.begin(), copy.end(), copy.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return copy;
+}
+
 }  // namespace
+
+Result<CertificateName> CertificateName::subject(std::string_view text) {
+  if (text.empty()) return Error{ErrorCode::configuration, "the subject of a client's certificate must not be empty"};
+  return CertificateName(std::nullopt, std::string(text));
+}
+
+Result<CertificateName> CertificateName::alternative(crypto::AlternativeName kind, std::string_view text) {
+  if (text.empty()) return Error{ErrorCode::configuration, "the name of a client's certificate must not be empty"};
+  if (kind == crypto::AlternativeName::dns) return CertificateName(kind, lower(text));
+  if (kind != crypto::AlternativeName::ip) return CertificateName(kind, std::string(text));
+  auto octets = crypto::parse_ip_address(text);
+  if (!octets) return Error{ErrorCode::configuration, "no IP address: " + std::string(text)};
+  return CertificateName(kind, std::move(*octets));
+}
+
+bool CertificateName::is(std::string_view other) const {
+  return kind_ == crypto::AlternativeName::dns ? lower(other) == value_ : other == value_;
+}
 
 Result<SecretHash> SecretHash::parse(std::string_view text) {
   const Error malformed{ErrorCode::configuration, "a secret_hash is hmac-sha256$<salt>$<mac>, as --new-client-secret prints it"};
@@ -76,8 +101,14 @@ Result<Clients> Clients::make(std::vector<Client> clients) {
   Clients registered;
   for (auto& client : clients) {
     const auto id = client.id.text();
-    if (client.key.has_value() == client.secret.has_value()) {
-      return Error{ErrorCode::configuration, "client " + id + " needs exactly one of spki and secret_hash"};
+    const int ways =
+        (client.key ? 1 : 0) + (client.secret ? 1 : 0) + (client.certificate_name ? 1 : 0) + (client.certificates.empty() ? 0 : 1);
+    if (ways != 1) {
+      return Error{ErrorCode::configuration,
+                   "client " + id + " needs exactly one of spki, secret_hash, a name of its certificate, and certificate_sha256"};
+    }
+    if (client.dpop_bound && (client.certificate_bound || client.shows_certificate())) {
+      return Error{ErrorCode::configuration, "client " + id + " has its tokens bound to a certificate: dpop_bound stands beside it"};
     }
     if (client.key && client.key->algorithm() != crypto::KeyAlgorithm::p256) {
       return Error{ErrorCode::configuration, "the key of client " + id + " is not a P-256 key (ES256)"};

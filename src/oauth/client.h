@@ -10,6 +10,7 @@
 #include "base/ids.h"
 #include "base/secret.h"
 #include "crypto/public_key.h"
+#include "crypto/tls_client.h"
 
 namespace intaglio::oauth {
 
@@ -34,6 +35,25 @@ struct NewClientSecret {
 };
 [[nodiscard]] Result<NewClientSecret> make_client_secret();
 
+/// What a client's certificate has to be named (RFC 8705, 2.1.2): its subject, or one of its alternative names.
+class CertificateName {
+ public:
+  /// RFC 4514, compared octet by octet with what `crypto::Certificate::subject` gives. Refused (`configuration`): empty.
+  [[nodiscard]] static Result<CertificateName> subject(std::string_view text);
+  /// A host name is compared without regard to case, everything else by its octets. Refused (`configuration`): empty, or no address.
+  [[nodiscard]] static Result<CertificateName> alternative(crypto::AlternativeName kind, std::string_view text);
+
+  [[nodiscard]] const std::optional<crypto::AlternativeName>& alternative() const noexcept { return kind_; }  ///< none: the subject
+  [[nodiscard]] const std::string& value() const noexcept { return value_; }
+  /// Whether an alternative name of this kind is this one.
+  [[nodiscard]] bool is(std::string_view other) const;
+
+ private:
+  CertificateName(std::optional<crypto::AlternativeName> kind, std::string value) : kind_(kind), value_(std::move(value)) {}
+  std::optional<crypto::AlternativeName> kind_;
+  std::string value_;
+};
+
 /// A signature application, as the operator registered it.
 struct Client {
   ClientId id;
@@ -43,14 +63,20 @@ struct Client {
   std::set<std::string> signers;         ///< whose credentials it may see and use; empty: any
   std::set<std::string> redirect_uris{};  ///< where a code may be sent, compared octet by octet; empty: no code for this client
   bool dpop_bound = false;                ///< dpop_bound_access_tokens (RFC 9449, 5.2): it gets no token that is not bound to a key
+  std::optional<CertificateName> certificate_name{};  ///< tls_client_auth (RFC 8705, 2.1)
+  std::set<crypto::Sha256Digest> certificates{};  ///< self_signed_tls_client_auth (2.2): SHA-256 of each certificate that it may show
+  bool certificate_bound =
+      false;  ///< tls_client_certificate_bound_access_tokens (3.4): it gets no token that is not bound to a certificate
 
+  /// It shows who it is by a certificate alone.
+  [[nodiscard]] bool shows_certificate() const { return certificate_name.has_value() || !certificates.empty(); }
   [[nodiscard]] bool may_see(const SignerId& signer) const { return signers.empty() || signers.contains(signer.text()); }
 };
 
 /// The registered applications; fixed while the process runs.
 class Clients {
  public:
-  /// Refused (`configuration`): an id twice, no way to authenticate or two of them, a redirect address that is no safe one.
+  /// Refused (`configuration`): an id twice, no way to authenticate or two of them, tokens bound in two ways, a redirect address that is no safe one.
   [[nodiscard]] static Result<Clients> make(std::vector<Client> clients);
   /// nullptr when it is unknown.
   [[nodiscard]] const Client* find(std::string_view id) const;

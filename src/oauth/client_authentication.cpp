@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/jose/jws.h"
 #include "json/json.h"
+#include "oauth/client_certificate.h"
 
 namespace intaglio::oauth {
 namespace {
@@ -77,6 +78,13 @@ std::variant<const Client*, Refusal> ClientAuthentication::verify(const http::Re
 
   // RFC 6749, 2.3: one way of authentication per request.
   const int ways = (shown.basic_ ? 1 : 0) + (shown.secret_ ? 1 : 0) + (shown.assertion_ ? 1 : 0);
+  if (ways == 0 && client->shows_certificate()) {
+    if (const auto checked = check_certificate(*client, request); !checked) {
+      log::refusal("token.certificate_refused", checked.error(), {{"request", request.request_id}, {"client", shown.id_}});
+      return Refusal{401, "invalid_client", "The client certificate is missing or not that of the client"};
+    }
+    return client;
+  }
   if (ways == 0) return Refusal{401, "invalid_request", "Client authorization required"};
   if (ways > 1) return invalid_request("More than one client authentication");
 
@@ -95,6 +103,13 @@ std::variant<const Client*, Refusal> ClientAuthentication::verify(const http::Re
     return invalid_request("Invalid parameter client_secret");
   }
   return client;
+}
+
+Status ClientAuthentication::check_certificate(const Client& client, const http::Request& request) const {
+  const auto now = clock_->now();
+  const auto certificate = ClientCertificate::of(request, now);
+  if (!certificate) return certificate.error();
+  return certificate->check(client, config_.authorities, now);
 }
 
 Status ClientAuthentication::check_assertion(const Client& client, std::string_view assertion) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "crypto/certificate.h"
 #include "oauth/client.h"
 #include "oauth/form.h"
 #include "oauth/refusal.h"
@@ -19,6 +20,7 @@ namespace intaglio::oauth {
 struct ClientAuthenticationConfig {
   std::vector<std::string> audiences;  ///< what a client assertion may name: the issuer, and the endpoints by their addresses
   std::chrono::seconds max_assertion_life{300};
+  std::vector<crypto::Certificate> authorities{};  ///< who issues the certificates of clients that are known by a name (RFC 8705, 2.1)
 };
 
 /// What a request shows of its client, before anything of it is believed. May hold a client secret: wiped when it ends.
@@ -47,7 +49,8 @@ class ShownClient {
 };
 
 /// Who calls the token, revocation and pushed-authorization endpoints: private_key_jwt (RFC 7523, ES256, each assertion once, durably)
-/// or a client secret in the header or the body, one way a request (RFC 6749, 2.3). Thread-safe.
+/// a client secret in the header or the body, or the certificate of the TLS connection (RFC 8705, 2), one way a request (RFC 6749,
+/// 2.3). Thread-safe.
 class ClientAuthentication {
  public:
   ClientAuthentication(ClientAuthenticationConfig config, std::shared_ptr<const Clients> clients,
@@ -56,6 +59,7 @@ class ClientAuthentication {
   [[nodiscard]] std::variant<const Client*, Refusal> verify(const http::Request& request, const ShownClient& shown) const;
 
  private:
+  [[nodiscard]] Status check_certificate(const Client& client, const http::Request& request) const;
   [[nodiscard]] Status check_assertion(const Client& client, std::string_view assertion) const;
   [[nodiscard]] Status consume_assertion(const Client& client, std::string_view jti, UnixTime until) const;
 

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "oauth/authorization_request.h"
+#include "oauth/client_certificate.h"
 #include "oauth/dpop.h"
 
 namespace intaglio::oauth {
@@ -13,7 +14,8 @@ namespace {
 
 constexpr std::string_view service_scope = "service";
 
-std::string_view type_of(const std::string& key) { return key.empty() ? "Bearer" : "DPoP"; }
+/// RFC 8705 has no type of its own: a token that is bound to a certificate alone is shown as a bearer token is.
+std::string_view type_of(const Confirmation& bound) { return bound.key.empty() ? "Bearer" : "DPoP"; }
 
 /// What a code was asked for, read again from the parameters that the signer's approval was opened with.
 std::variant<AuthorizationRequest, Refusal> approved_request(const std::string& parameters, const Client& client, std::string_view issuer) {
@@ -62,13 +64,13 @@ TokenEndpoint::Answer TokenEndpoint::client_credentials(const http::Request& req
   if (scope != nullptr && *scope != service_scope) {
     return Refusal{400, "invalid_scope", "The requested scope is invalid, unknown, or malformed"};
   }
-  const auto issued = tokens_->issue(client, service_scope, asker.key);
+  const auto issued = tokens_->issue(client, service_scope, asker.bound);
   if (!issued) {
     log::refusal("token.failed", issued.error(), {{"request", request.request_id}});
     return temporarily_unavailable();
   }
   return json::Value{{"access_token", issued->token},
-                     {"token_type", type_of(asker.key)},
+                     {"token_type", type_of(asker.bound)},
                      {"expires_in", issued->expires_in.count()},
                      {"scope", service_scope}};
 }
@@ -91,14 +93,14 @@ TokenEndpoint::Answer TokenEndpoint::authorization_code(const http::Request& req
   if (left <= std::chrono::seconds{0}) return invalid_grant("Authorization code is invalid or expired");
   const std::string scope = approved->service ? "credential service" : "credential";
   const auto issued = tokens_->issue(client, GrantedToken{granted.grant, granted.signer, scope, approved->credential.credential.text(),
-                                                          approved->service ? tokens_->life() : left, asker.key});
+                                                          approved->service ? tokens_->life() : left, asker.bound});
   const auto parked = issued ? grants_->park(granted.grant, issued->token, granted.sad, granted.sad_expires) : Status(issued.error());
   if (!parked) {
     log::refusal("token.failed", parked.error(), {{"request", request.request_id}});
     return temporarily_unavailable();
   }
   json::Value body{
-      {"access_token", issued->token}, {"token_type", type_of(asker.key)}, {"expires_in", issued->expires_in.count()}, {"scope", scope}};
+      {"access_token", issued->token}, {"token_type", type_of(asker.bound)}, {"expires_in", issued->expires_in.count()}, {"scope", scope}};
   if (approved->details) body["authorization_details"] = *approved->details;
   if (!approved->service) return body;
   const auto refresh = grants_->add_refresh_token(granted.grant);
@@ -123,16 +125,37 @@ TokenEndpoint::Answer TokenEndpoint::refresh_token(const http::Request& request,
   if (auto* refusal = std::get_if<Refusal>(&used)) return std::move(*refusal);
   const auto& refreshed = std::get<Grants::Refreshed>(used);
   const auto issued =
-      tokens_->issue(client, GrantedToken{refreshed.grant, refreshed.signer, std::string(service_scope), "", tokens_->life(), asker.key});
+      tokens_->issue(client, GrantedToken{refreshed.grant, refreshed.signer, std::string(service_scope), "", tokens_->life(), asker.bound});
   if (!issued) {
     log::refusal("token.failed", issued.error(), {{"request", request.request_id}});
     return temporarily_unavailable();
   }
   return json::Value{{"access_token", issued->token},
-                     {"token_type", type_of(asker.key)},
+                     {"token_type", type_of(asker.bound)},
                      {"expires_in", issued->expires_in.count()},
                      {"scope", service_scope},
                      {"refresh_token", refreshed.token}};
+}
+
+std::variant<Confirmation, Refusal> TokenEndpoint::confirmation(const http::Request& request, const Client& client) const {
+  Confirmation bound;
+  const auto now = clock_->now();
+  if (has_dpop_proof(request)) {
+    auto key = verify_dpop_proof(request, issuer_, {}, *grants_, now);
+    if (!key && key.error().code == ErrorCode::storage_unavailable) return temporarily_unavailable();
+    if (!key) return Refusal{400, "invalid_dpop_proof", key.error().detail};
+    bound.key = std::move(*key);
+  }
+  if (refused_by("oauth.dpop.required", client.dpop_bound && bound.key.empty())) {
+    return Refusal{400, "invalid_dpop_proof", "The client is registered for bound tokens alone"};
+  }
+  if (!client.certificate_bound && !client.shows_certificate()) return bound;
+  const auto certificate = ClientCertificate::of(request, now);
+  if (refused_by("oauth.mtls.required", !certificate)) {
+    return invalid_request("The client is registered for tokens that are bound to its certificate alone");
+  }
+  if (certificate) bound.certificate = certificate->thumbprint();
+  return bound;
 }
 
 http::Response TokenEndpoint::answer(const http::Request& request) const {
@@ -158,16 +181,9 @@ http::Response TokenEndpoint::answer(const http::Request& request) const {
   if (const auto* refusal = std::get_if<Refusal>(&authenticated)) return oauth::answer(request, event, *refusal);
   const auto& client = *std::get<const Client*>(authenticated);
 
-  Asker asker{client, {}};
-  if (has_dpop_proof(request)) {
-    auto key = verify_dpop_proof(request, issuer_, {}, *grants_, clock_->now());
-    if (!key && key.error().code == ErrorCode::storage_unavailable) return oauth::answer(request, event, temporarily_unavailable());
-    if (!key) return oauth::answer(request, event, {400, "invalid_dpop_proof", key.error().detail});
-    asker.key = std::move(*key);
-  }
-  if (refused_by("oauth.dpop.required", client.dpop_bound && asker.key.empty())) {
-    return oauth::answer(request, event, {400, "invalid_dpop_proof", "The client is registered for bound tokens alone"});
-  }
+  auto bound = confirmation(request, client);
+  if (const auto* refusal = std::get_if<Refusal>(&bound)) return oauth::answer(request, event, *refusal);
+  const Asker asker{client, std::get<Confirmation>(std::move(bound))};
   const auto answered = (this->*grant)(request, *form, asker);
   if (const auto* refusal = std::get_if<Refusal>(&answered)) return oauth::answer(request, event, *refusal);
   log::info("token.issued", {{"request", request.request_id}, {"client", client.id.text()}, {"grant_type", *grant_type}});

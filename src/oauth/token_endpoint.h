@@ -30,11 +30,14 @@ class TokenEndpoint {
 
  private:
   using Answer = std::variant<json::Value, Refusal>;
-  /// Who asks, and the thumbprint of the key that the token will be bound to, or empty.
+  /// Who asks, and what the token will be bound to.
   struct Asker {
     const Client& client;
-    std::string key;
+    Confirmation bound;
   };
+  /// A key when the request has a proof of it (RFC 9449, 5), and the certificate of the connection when the client authenticates by it or
+  /// is registered for it (RFC 8705, 3).
+  [[nodiscard]] std::variant<Confirmation, Refusal> confirmation(const http::Request& request, const Client& client) const;
   [[nodiscard]] Answer client_credentials(const http::Request& request, const Form& form, const Asker& asker) const;
   [[nodiscard]] Answer refresh_token(const http::Request& request, const Form& form, const Asker& asker) const;
   [[nodiscard]] Answer authorization_code(const http::Request& request, const Form& form, const Asker& asker) const;

@@ -16,8 +16,11 @@ struct World {
   World() {
     database.migrate(oauth::migrations());
     auto made = must(oauth::make_client_secret());
+    oauth::Client shown{must(ClientId::parse("shown")), "C", std::nullopt, std::nullopt, {}};
+    shown.certificates.insert(crypto::Sha256Digest{});
     clients = std::make_shared<const oauth::Clients>(must(oauth::Clients::make(
-        {client.registered(), oauth::Client{must(ClientId::parse("secretive")), "S", std::nullopt, std::move(made.hash), {}}})));
+        {client.registered(), oauth::Client{must(ClientId::parse("secretive")), "S", std::nullopt, std::move(made.hash), {}},
+         std::move(shown)})));
     const auto grants = std::make_shared<oauth::Grants>(database.get(), clock);
     tokens = must(oauth::AccessTokens::make({"https://sign.example", std::chrono::seconds{3600}}, must(crypto::SoftwareKey::generate()),
                                             clients, grants, clock));

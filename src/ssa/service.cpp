@@ -47,7 +47,9 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
       v1_(config.description, credential_methods_, authorization_methods_, sign_hash_),
       timestamp_(parts.ask_timestamp_authority),
-      base_url_(config.description.base_url) {}
+      base_url_(config.description.base_url),
+      mutual_tls_url_(config.mutual_tls_url),
+      client_authorities_(config.client_authorities) {}
 
 http::Response Service::ready() const {
   // The keys are asked from the SAM when they are not known: ready means that a signature could be served.
@@ -80,7 +82,9 @@ void Service::add_oauth_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->answer(q); });
   router.add("POST", "/csc/v2/oauth2/revoke", Access::anonymous,
              [this](const Request& q, const PathParameters&) { return parts_.token_endpoint->revoke(q); });
-  const auto about = oauth::metadata(base_url_, base_url_ + "/csc/v2/oauth2", parts_.authorization != nullptr);
+  const std::string at = "/csc/v2/oauth2";
+  const auto about = oauth::metadata({base_url_, base_url_ + at, parts_.authorization != nullptr,
+                                      mutual_tls_url_.empty() ? std::string() : mutual_tls_url_ + at, client_authorities_});
   router.add("GET", "/.well-known/oauth-authorization-server", Access::anonymous,
              [about](const Request&, const PathParameters&) { return http::json_answer(about); });
   router.add("GET", "/csc/v2/oauth2/jwks", Access::anonymous, [tokens = parts_.tokens](const Request& q, const PathParameters&) {

@@ -25,6 +25,8 @@ struct ServiceConfig {
   std::chrono::seconds credential_cache{5};
   std::chrono::seconds max_sad_age{300};
   std::size_t max_hashes = 1000;
+  std::string mutual_tls_url{};      ///< where the listener is that asks for a client certificate (RFC 8705); empty: there is none
+  bool client_authorities = false;  ///< clients may be known by the name in a certificate
 };
 
 struct ServiceParts {
@@ -81,7 +83,8 @@ class Service {
   csc::CredentialAuthorization authorization_methods_;
   csc::V1Adapter v1_;
   csc::Timestamp timestamp_;
-  std::string base_url_;
+  std::string base_url_, mutual_tls_url_;
+  bool client_authorities_;
 };
 
 }  // namespace intaglio::ssa

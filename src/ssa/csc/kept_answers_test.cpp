@@ -76,7 +76,7 @@ TEST_F(KeptAnswersTest, GivesThemToNoTokenOfAnotherSigner) {
     const auto redeemed = world.grants()->redeem(code, *world.clients->find("any"), [](const std::string&) { return std::nullopt; });
     const auto& grant = std::get<oauth::Grants::Redeemed>(redeemed).grant;
     const auto token = must(world.tokens->issue(*world.clients->find("any"),
-                                                oauth::GrantedToken{grant, signer, "service", "", std::chrono::seconds{60}, ""}))
+                                                oauth::GrantedToken{grant, signer, "service", "", std::chrono::seconds{60}, {}}))
                            .token;
     json::Value body = json::Value::object();
     body["requestID"] = id;

@@ -133,14 +133,14 @@ TEST_F(ApprovalsTest, ABoundTokenStandsInNoBody) {
   http::Request request;
   request.headers["authorization"] = "Bearer " + token("alice-rsa", {"one"});
   const auto holder = must(world.tokens->check(request));
-  const auto bound =
-      must(world.tokens->issue(*world.clients->find("any"), oauth::GrantedToken{holder.grant, holder.subject, "credential",
-                                                                                holder.credential, std::chrono::seconds{60}, "thumbprint"}))
-          .token;
-  const auto refused = world.tokens->check_text(bound);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, ErrorCode::not_authorised);
-  EXPECT_EQ(description(world.sign("alice-rsa", bound, {"one"})), "Invalid parameter SAD");
+  for (const auto& bound_to : {oauth::Confirmation{"of a key", ""}, oauth::Confirmation{"", "of a certificate"}}) {
+    const oauth::GrantedToken granted{holder.grant, holder.subject, "credential", holder.credential, std::chrono::seconds{60}, bound_to};
+    const auto bound = must(world.tokens->issue(*world.clients->find("any"), granted)).token;
+    const auto refused = world.tokens->check_text(bound);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::not_authorised);
+    EXPECT_EQ(description(world.sign("alice-rsa", bound, {"one"})), "Invalid parameter SAD");
+  }
 }
 
 TEST_F(ApprovalsTest, ATokenOfACredentialOpensNothingElse) {
@@ -206,7 +206,7 @@ TEST_F(ApprovalsTest, ASadOfOneSignerFailsUnderTheTokenOfAnother) {
   request.headers["authorization"] = "Bearer " + token("bob-ec", {"one"}, "credential service");
   const auto bob = must(world.tokens->check(request));
   const auto bobs = must(world.tokens->issue(*world.clients->find("any"),
-                                             oauth::GrantedToken{bob.grant, bob.subject, "service", "", std::chrono::seconds{60}, ""}))
+                                             oauth::GrantedToken{bob.grant, bob.subject, "service", "", std::chrono::seconds{60}, {}}))
                         .token;
   EXPECT_EQ(call(bobs, "/csc/v2/signatures/signHash", World::sign_body("bob-ec", world.sad("bob-ec", {"one"}), {"one"})).status, 200U);
   world.sam->signs = 0;
