@@ -1,7 +1,6 @@
 #include "external_ca.h"
 
 #include <optional>
-#include <thread>
 
 #include "address.h"
 #include "base/file.h"
@@ -84,10 +83,15 @@ void read_rules(Section& section, ExternalCaSettings& settings) {
   settings.allow_modifications =
       section.boolean("allow_modifications",
                       "Takes certificates that the CA grants with modifications, when key, subject and all else are as asked.", false);
+  settings.extended_key_usages =
+      section.texts("extended_key_usages", "Purposes (dotted) that a certificate may name in extendedKeyUsage; no other is taken.", {});
   settings.max_polls =
       static_cast<std::size_t>(section.integer("max_polls", "How often a CA that lets us wait is asked again.", {1, 1000}, 20));
   settings.deadline =
-      section.seconds("deadline_seconds", "Longest transaction; below the time that the operators' clients wait.", {1, 600}, 15);
+      section.seconds("deadline_seconds",
+                      "Longest that a request waits for the CA's messages; below the time that the operators' clients wait.", {1, 600}, 15);
+  settings.max_waiting = static_cast<std::size_t>(
+      section.integer("max_waiting", "How many keys may wait for a CA that lets us wait, at a time.", {1, 100000}, 1000));
 }
 
 void read_operators(Section& section, ExternalCaSettings& settings) {
@@ -171,7 +175,7 @@ Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(c
   if (!issuers) return issuers.error();
   auto anchors = read_certificates(settings.anchors);
   if (!anchors) return anchors.error();
-  cmp.rules = {std::move(*issuers), std::move(*anchors), settings.longest_validity};
+  cmp.rules = {std::move(*issuers), std::move(*anchors), settings.longest_validity, settings.extended_key_usages};
   cmp.allow_modifications = settings.allow_modifications;
   cmp.max_polls = settings.max_polls;
   cmp.deadline = settings.deadline;
@@ -192,9 +196,10 @@ Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(c
   auto gate = std::make_shared<registration::OperatorGate>(settings.operators, settings.request_max_age, database, clock);
   auto requests = std::make_shared<registration::KeyRequests>(database, clock);
   return registration::make_external_ca(
-      {settings.url, settings.crl_url, settings.root_crl_url, std::move(*identity), settings.assertion_max_age}, std::move(cmp),
-      {std::move(gate), std::move(requests), std::move(*messages), std::move(*lists),
-       [](std::chrono::seconds pause) { std::this_thread::sleep_for(pause); }, std::move(clock)});
+      {settings.url, settings.crl_url, settings.root_crl_url, std::move(*identity), settings.assertion_max_age, settings.max_waiting},
+      std::move(cmp),
+      {std::move(gate), std::move(requests), std::make_shared<registration::UnsettledCertificates>(database), std::move(*messages),
+       std::move(*lists), std::move(clock)});
 }
 
 }  // namespace intaglio::apps::ssa

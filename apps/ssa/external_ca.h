@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/document.h"
 #include "outbound/http_client.h"
@@ -23,7 +24,8 @@ struct ExternalCaSettings {
   std::filesystem::path secret_file;
   std::chrono::days longest_validity{};
   bool allow_modifications = false;
-  std::size_t max_polls = 0;
+  std::vector<std::string> extended_key_usages;
+  std::size_t max_polls = 0, max_waiting = 0;
   std::chrono::seconds deadline{};
   std::filesystem::path sam_identity;
   std::chrono::seconds request_max_age{}, assertion_max_age{};

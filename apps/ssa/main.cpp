@@ -308,6 +308,7 @@ Status serve(Settings settings) {
   const timespec interval{std::chrono::seconds(revocation_push_interval).count(), 0};
   do {
     push_revocation_data(*opened);
+    opened->authority->settle();
     service.retry_reports();
     if (const auto done = enrolments->expire_certificates(); !done) log::refusal("registration.expiry", done.error());
   } while (sigtimedwait(&signals, nullptr, &interval) < 0);

@@ -28,6 +28,8 @@ class CertificationAuthority {
   [[nodiscard]] virtual Result<Bytes> current_crl() = 0;
   /// The root's CRL in force, DER: it says whether the issuing CA is revoked. `unsupported` where there is none.
   [[nodiscard]] virtual Result<Bytes> root_crl() = 0;
+  /// Takes up what earlier requests left open with the authority. Run at start and from time to time, by one thread.
+  virtual void settle() {}
 };
 
 /// Our own PKI over HTTPS; `base_url` without a slash at the end, the client allowed to reach nothing else.

@@ -25,6 +25,12 @@ Response refuse(const Request& request, const Error& error) {
 
 Response json_of(const json::Value& body) { return http::json_answer(json::encode(body)); }
 
+json::Value chain_of(const std::vector<Bytes>& certificates) {
+  auto chain = json::Value::array();
+  for (const auto& der : certificates) chain.push_back(encode_base64(der));
+  return chain;
+}
+
 Result<json::Value> body_of(const Request& request) {
   json::Bounds bounds;
   bounds.max_bytes = std::max<std::size_t>(request.body.size(), 1);
@@ -173,10 +179,12 @@ Response Endpoints::pending_request(const Request& request, std::string_view cre
   if (!key) return refuse(request, {ErrorCode::not_found, "not a credential id"});
   const auto pending = parts_.requests->find(*key);
   if (!pending) return refuse(request, pending.error());
-  return json_of({{"credentialID", pending->key.text()},
-                  {"signerID", pending->signer.text()},
-                  {"csr", encode_base64(pending->csr)},
-                  {"keyAssertion", pending->key_assertion}});
+  json::Value body{{"credentialID", pending->key.text()},
+                   {"signerID", pending->signer.text()},
+                   {"csr", encode_base64(pending->csr)},
+                   {"keyAssertion", pending->key_assertion}};
+  if (!pending->certificates.empty()) body["certificates"] = chain_of(pending->certificates);
+  return json_of(body);
 }
 
 Response Endpoints::issue_certificate(const Request& request) const {
@@ -202,10 +210,8 @@ Response Endpoints::issue_certificate(const Request& request) const {
   if (!certificates) return refuse(request, certificates.error());
   if (const auto kept = parts_.requests->issued(*key, *certificates); !kept) return refuse(request, kept.error());
   note("registration.certificate_issued", request, *asked, *key);
-  auto chain = json::Value::array();
-  for (const auto& der : *certificates) chain.push_back(encode_base64(der));
   json::Value body = json::Value::object();
-  body["certificates"] = std::move(chain);
+  body["certificates"] = chain_of(*certificates);
   return json_of(body);
 }
 

@@ -351,6 +351,13 @@ TEST_F(RegistrationTest, APendingRequestShowsWhatTheSamSaidOfTheKey) {
   expect_refused(send("GET", "/ra/v1/requests/a%20b", ""), 404, "not_found");
 }
 
+TEST_F(RegistrationTest, APendingRequestShowsTheCertificateThatWasIssuedForIt) {
+  pending();
+  ASSERT_TRUE(requests_->issued(must(KeyId::parse("key-1")), {to_bytes("leaf"), to_bytes("issuer")}));
+  const auto answer = must(json::parse(send("GET", "/ra/v1/requests/key-1", "").body));
+  EXPECT_EQ(*json::member(answer, "certificates"), (json::Value{"bGVhZg==", "aXNzdWVy"}));
+}
+
 TEST_F(RegistrationTest, AKeyIsKeptOnce) {
   pending();
   const auto again = requests_->keep({must(KeyId::parse("key-1")), to_bytes("other"), "other"}, must(SignerId::parse("bob")));

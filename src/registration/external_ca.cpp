@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/inspection.h"
 #include "crypto/jose/jws.h"
+#include "registration/cmp_issuance.h"
 
 namespace intaglio::registration {
 namespace {
@@ -55,20 +56,24 @@ Result<Bytes> body_of(const Result<outbound::HttpAnswer>& answer, std::string_vi
 
 class ExternalCa final : public CertificationAuthority {
  public:
-  ExternalCa(ExternalCaConfig config, crypto::CmpClient client, ExternalCaParts parts)
-      : config_(std::move(config)), client_(std::move(client)), parts_(std::move(parts)) {}
+  ExternalCa(ExternalCaConfig config, const crypto::CmpClient& client, ExternalCaParts parts)
+      : config_(std::move(config)),
+        client_(client),
+        parts_(std::move(parts)),
+        issuance_(client, parts_.requests, parts_.unsettled, parts_.clock, config_.max_waiting) {}
 
   Result<std::vector<Bytes>> issue(std::string_view operator_request, std::string_view key_assertion, ByteView csr) override {
     const auto admitted = parts_.gate->admit(operator_request, "issue-certificate");
     if (!admitted) return admitted.error();
     const auto pending = request_of(admitted->payload);
     if (!pending) return pending.error();
-    // The SAM binds a key once, and a second certificate would stand in no record of ours.
-    if (refused_by("external_ca.certified", !pending->certificates.empty()))
-      return Error{ErrorCode::conflict, "the key has a certificate already"};
     if (auto agreed = check_agreed(admitted->payload, key_assertion, csr); !agreed) return agreed.error();
-    return client_.request(csr);
+    // What was kept for the key is what is certified; the CSR that was agreed on is that one.
+    if (refused_by("external_ca.csr_kept", !std::ranges::equal(pending->csr, csr))) return not_agreed("another CSR is kept for this key");
+    return issuance_.certify(*pending);
   }
+
+  void settle() override { issuance_.settle(); }
 
   Result<std::vector<Bytes>> issue_short_term(std::string_view, ByteView) override {
     return Error{ErrorCode::unsupported, "one-time keys are not certified by an external CA"};
@@ -191,6 +196,7 @@ class ExternalCa final : public CertificationAuthority {
   ExternalCaConfig config_;
   crypto::CmpClient client_;
   ExternalCaParts parts_;
+  CmpIssuance issuance_;
 };
 
 }  // namespace
@@ -206,9 +212,9 @@ Result<std::shared_ptr<CertificationAuthority>> make_external_ca(ExternalCaConfi
       return Error{ErrorCode::internal, "the CA's answer is not " + std::string(message_type)};
     return body;
   };
-  auto client = crypto::CmpClient::make(std::move(cmp), std::move(exchange), parts.wait, parts.clock);
+  auto client = crypto::CmpClient::make(std::move(cmp), std::move(exchange), parts.clock);
   if (!client) return client.error();
-  return std::shared_ptr<CertificationAuthority>(std::make_shared<ExternalCa>(std::move(config), std::move(*client), std::move(parts)));
+  return std::shared_ptr<CertificationAuthority>(std::make_shared<ExternalCa>(std::move(config), *client, std::move(parts)));
 }
 
 }  // namespace intaglio::registration

@@ -4,6 +4,7 @@
 #include "registration/authority.h"
 #include "registration/key_requests.h"
 #include "registration/operator_gate.h"
+#include "registration/unsettled_certificates.h"
 
 namespace intaglio::registration {
 
@@ -13,18 +14,19 @@ struct ExternalCaConfig {
   std::string root_crl_url;  ///< the root's; empty: there is none
   crypto::PublicKey sam_identity;  ///< the only key whose assertions are believed
   std::chrono::seconds assertion_max_age;
+  std::size_t max_waiting;  ///< keys that may wait for the CA at a time
 };
 struct ExternalCaParts {
   std::shared_ptr<OperatorGate> gate;
   std::shared_ptr<KeyRequests> requests;
+  std::shared_ptr<UnsettledCertificates> unsettled;
   outbound::HttpClient messages;  ///< for `url`: answers bounded by max_cmp_message_bytes, connections not kept
   outbound::HttpClient lists;     ///< for the lists
-  crypto::CmpWait wait;
   std::shared_ptr<const Clock> clock;
 };
 
 /// Somebody else's certification authority by CMP. It knows neither our operators nor the SAM: their word is verified here, before it is
-/// asked anything, and what it issues is judged before it is kept (crypto/cmp). One-time keys are not certified there (`unsupported`).
+/// asked anything, and what it issues is judged before it is taken (crypto/cmp, cmp_issuance.h). Asked again for a key that has a certificate it gives that one. One-time keys are not certified there (`unsupported`).
 /// Refused: `configuration` when `cmp` is not a whole configuration.
 [[nodiscard]] Result<std::shared_ptr<CertificationAuthority>> make_external_ca(ExternalCaConfig config, crypto::CmpConfig cmp,
                                                                                ExternalCaParts parts);

@@ -21,6 +21,9 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
+// Body types (RFC 4210, 5.1.2).
+constexpr int certificate_confirmation = 24, revocation_request = 11;
+
 const json::Value identity = {{"givenName", "Ann"}, {"surname", "Example"}, {"country", "DE"}, {"serialNumber", "PNODE-42"}};
 
 Bytes subject_of(const std::string& serial) {
@@ -62,12 +65,10 @@ class ExternalCaTest : public testing::Test {
     outside.allow_plain_loopback = true;
     outside.keep_connections = false;
     const auto client = must(outbound::HttpClient::create(outside));
-    const std::string base = "http://127.0.0.1:" + std::to_string(server_->port());
     requests_ = std::make_shared<KeyRequests>(database_, clock_);
-    const auto gate = std::make_shared<OperatorGate>(OperatorGate::Operators{{"ra-1", operator_key_->public_key()}},
-                                                     std::chrono::seconds(300), database_, clock_);
-    ca_ = must(make_external_ca({base + "/pkix", base + "/list", "", sam_key_->public_key(), std::chrono::seconds(86400)},
-                                responder_.client_config(), {gate, requests_, client, client, [](std::chrono::seconds) {}, clock_}));
+    unsettled_ = std::make_shared<UnsettledCertificates>(database_);
+    client_ = std::make_unique<outbound::HttpClient>(client);
+    start();
     csr_ = make_csr("PNODE-42");
     if (!requests_->keep({must(KeyId::parse("key-1")), csr_, "assertion"}, must(SignerId::parse("alice")))) panic("no request kept");
     request_ = {{"op", "issue-certificate"}, {"rid", "r-1"},    {"iat", CmpResponder::start},
@@ -88,6 +89,37 @@ class ExternalCaTest : public testing::Test {
     std::filesystem::remove_all(folder_, ignored);
   }
 
+  /// As a process that starts: what stands in the database is all that it knows.
+  void start() {
+    const std::string base = "http://127.0.0.1:" + std::to_string(server_->port());
+    const auto gate = std::make_shared<OperatorGate>(OperatorGate::Operators{{"ra-1", operator_key_->public_key()}},
+                                                     std::chrono::seconds(300), database_, clock_);
+    ca_ = must(make_external_ca({base + "/pkix", base + "/list", "", sam_key_->public_key(), std::chrono::seconds(86400), 3},
+                                responder_.client_config(), {gate, requests_, unsettled_, *client_, *client_, clock_}));
+  }
+  /// Another key of the same signer, that waits for its certificate.
+  void another_key(const std::string& name) {
+    key_ = must(crypto::SoftwareKey::generate());
+    csr_ = make_csr("PNODE-42");
+    if (!requests_->keep({must(KeyId::parse(name)), csr_, "assertion"}, must(SignerId::parse("alice")))) panic("no request kept");
+    request_["key"] = name;
+    request_["csr_sha256"] = encode_base64url(crypto::sha256(csr_));
+    assertion_["key"] = name;
+    assertion_["spki_sha256"] = encode_base64url(key_->public_key().thumbprint());
+  }
+  [[nodiscard]] Result<std::vector<Bytes>> ask_again() {
+    request_["rid"] = "again-" + std::to_string(++changes_);
+    request_["iat"] = unix_seconds(clock_->now());
+    return issue();
+  }
+  [[nodiscard]] bool unsettled() { return must(unsettled_->find(must(KeyId::parse("key-1")))).has_value(); }
+  [[nodiscard]] std::vector<Bytes> certificates() { return must(requests_->find(must(KeyId::parse("key-1")))).certificates; }
+  /// The CA hears what is sent of this type, and its answer does not come.
+  void lose_answers_to(int type) {
+    responder_.change = [type](CmpResponder::Message& reply, const OSSL_CMP_MSG* request) {
+      if (OSSL_CMP_MSG_get_bodytype(request) == type) reply.reset();
+    };
+  }
   [[nodiscard]] Bytes make_csr(const std::string& serial) const {
     const Bytes info = must(crypto::encode_csr_info(subject_of(serial), key_->public_key()));
     return must(
@@ -97,8 +129,13 @@ class ExternalCaTest : public testing::Test {
     if (request.path == "/list")
       return {.status = 200, .content_type = "application/pkix-crl", .body = std::string(as_text(list_)), .headers = {}};
     content_types_.push_back(request.headers.at("content-type"));
+    const auto type = OSSL_CMP_MSG_get_bodytype(CmpResponder::parse(as_bytes(request.body)).get());
+    if (type == unheard_) return {.status = 502, .content_type = "text/plain", .body = {}, .headers = {}};
     const auto said = responder_.answer(as_bytes(request.body));
-    return {.status = status_, .content_type = answer_type_, .body = said ? std::string(as_text(*said)) : std::string(), .headers = {}};
+    return {.status = said ? status_ : 502,
+            .content_type = answer_type_,
+            .body = said ? std::string(as_text(*said)) : std::string(),
+            .headers = {}};
   }
   [[nodiscard]] Result<std::vector<Bytes>> issue() {
     const auto request = must(crypto::make_jws(*request_signer_, "intaglio-ra+jwt", "ra-1", json::encode(request_)));
@@ -134,10 +171,13 @@ class ExternalCaTest : public testing::Test {
                                        request_signer_ = operator_key_, assertion_signer_ = sam_key_;
   std::shared_ptr<storage::Database> database_;
   std::shared_ptr<KeyRequests> requests_;
+  std::shared_ptr<UnsettledCertificates> unsettled_;
+  std::unique_ptr<outbound::HttpClient> client_;
   std::unique_ptr<http::Server> server_;
   std::shared_ptr<CertificationAuthority> ca_;
   Bytes csr_, list_;
   unsigned status_ = 200;
+  int unheard_ = -1;  ///< body type of the messages that do not reach the CA
   std::string answer_type_ = "application/pkixcmp";
   std::vector<std::string> content_types_;
   json::Value request_, assertion_;
@@ -158,11 +198,197 @@ TEST_F(ExternalCaTest, AnOperatorsRequestIsTakenOnce) {
   expect_refused(ErrorCode::replayed, "used before");
 }
 
-TEST_F(ExternalCaTest, AKeyIsCertifiedOnce) {
-  static_cast<void>(issued());
+TEST_F(ExternalCaTest, AKeyIsCertifiedOnceAndItsCertificateIsGivenAgain) {
+  const auto certificate = issued();
   responder_.asked.clear();
-  request_["rid"] = "r-2";
-  expect_refused(ErrorCode::conflict, "has a certificate already");
+  const auto again = ask_again();
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_EQ(again->front(), certificate.der());
+  EXPECT_TRUE(responder_.asked.empty());
+}
+
+TEST_F(ExternalCaTest, AnotherCsrThanTheOneThatIsKeptForTheKeyIsRefused) {
+  csr_ = make_csr("PNODE-42");
+  request_["csr_sha256"] = encode_base64url(crypto::sha256(csr_));
+  expect_refused(ErrorCode::not_authorised, "another CSR is kept");
+}
+
+TEST_F(ExternalCaTest, ACertificateStandsInTheDatabaseBeforeItIsConfirmed) {
+  unheard_ = certificate_confirmation;
+  EXPECT_EQ(issue().error().detail, "the CA answered 502");
+  EXPECT_TRUE(certificates().empty());
+  const auto kept = must(unsettled_->find(must(KeyId::parse("key-1"))));
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_TRUE(kept->taken);
+  EXPECT_EQ(must(crypto::Certificate::parse_der(kept->certificates.front())).subject_der(), subject_of("PNODE-42"));
+}
+
+TEST_F(ExternalCaTest, AConfirmationThatTheCaDidNotHearIsSentAgainAfterARestart) {
+  unheard_ = certificate_confirmation;
+  ASSERT_FALSE(issue());
+  const auto issued = must(unsettled_->find(must(KeyId::parse("key-1"))))->certificates.front();
+  start();
+  unheard_ = -1;
+  ca_->settle();
+  EXPECT_FALSE(unsettled());
+  ASSERT_EQ(certificates().size(), 2U);
+  EXPECT_EQ(certificates().front(), issued);
+  EXPECT_EQ(responder_.confirmed, std::vector<std::string>{"PKIStatus: accepted"});
+  EXPECT_TRUE(responder_.revoked.empty());
+  EXPECT_EQ(must(ask_again()).front(), issued);
+}
+
+TEST_F(ExternalCaTest, TheOperatorWhoAsksAgainGetsTheCertificateOfTheFirstTime) {
+  unheard_ = certificate_confirmation;
+  ASSERT_FALSE(issue());
+  const auto issued = must(unsettled_->find(must(KeyId::parse("key-1"))))->certificates.front();
+  EXPECT_FALSE(ask_again()) << "the CA is away still";
+  EXPECT_TRUE(unsettled());
+  unheard_ = -1;
+  EXPECT_EQ(must(ask_again()).front(), issued);
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1);
+}
+
+TEST_F(ExternalCaTest, ACertificateThatTheCaConfirmedIsTakenUp) {
+  lose_answers_to(certificate_confirmation);
+  ASSERT_FALSE(issue());
+  responder_.change = [this](CmpResponder::Message& reply, const OSSL_CMP_MSG* request) {
+    responder_.answer_with_failure(reply, request, OSSL_CMP_PKIFAILUREINFO_certConfirmed);
+  };
+  start();
+  ca_->settle();
+  EXPECT_EQ(certificates().size(), 2U);
+  EXPECT_FALSE(unsettled());
+  EXPECT_TRUE(responder_.revoked.empty());
+}
+
+TEST_F(ExternalCaTest, ACertificateThatCannotBeConfirmedIsRevokedBeforeAnotherOneIsAskedFor) {
+  lose_answers_to(certificate_confirmation);
+  ASSERT_FALSE(issue());
+  const auto first = must(crypto::Certificate::parse_der(must(unsettled_->find(must(KeyId::parse("key-1"))))->certificates.front()));
+  start();
+  // OpenSSL's server has forgotten the transaction and says so.
+  lose_answers_to(revocation_request);
+  EXPECT_FALSE(ask_again());
+  EXPECT_TRUE(unsettled()) << "until it is known to be revoked";
+  responder_.change = nullptr;
+  responder_.revoked.clear();
+  ASSERT_TRUE(ask_again());
+  EXPECT_EQ(responder_.revoked, std::vector<std::string>{first.serial_hex()});
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 2);
+  EXPECT_FALSE(unsettled());
+}
+
+TEST_F(ExternalCaTest, WhatIsOpenIsSettledWithoutAskingForAnotherCertificate) {
+  lose_answers_to(certificate_confirmation);
+  ASSERT_FALSE(issue());
+  responder_.change = nullptr;
+  start();
+  ca_->settle();
+  EXPECT_EQ(responder_.revoked.size(), 1U);
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1) << "no operator asked for it";
+  EXPECT_FALSE(unsettled());
+  EXPECT_TRUE(certificates().empty());
+}
+
+TEST_F(ExternalCaTest, ACertificateThatEndedBeforeItWasConfirmedIsRevoked) {
+  unheard_ = certificate_confirmation;
+  responder_.draft = [](crypto::testing::CertificateDraft& draft) { draft.not_after = CmpResponder::start + 3600; };
+  ASSERT_FALSE(issue());
+  unheard_ = -1;
+  clock_->advance(std::chrono::hours(2));
+  ca_->settle();
+  EXPECT_TRUE(certificates().empty());
+  EXPECT_EQ(responder_.revoked.size(), 1U);
+  EXPECT_TRUE(responder_.confirmed.empty());
+}
+
+TEST_F(ExternalCaTest, NothingIsSettledWithoutATrustedClock) {
+  unheard_ = certificate_confirmation;
+  ASSERT_FALSE(issue());
+  unheard_ = -1;
+  clock_->lose_synchronisation();
+  clock_->advance(std::chrono::hours(24 * 3650));
+  ca_->settle();
+  EXPECT_TRUE(unsettled());
+  EXPECT_TRUE(responder_.revoked.empty());
+}
+
+TEST_F(ExternalCaTest, ACertificateOfACaThatWaitsForNoConfirmationIsTaken) {
+  responder_.grant_implicit_confirm = true;
+  const auto path = issue();
+  ASSERT_TRUE(path) << path.error().detail;
+  EXPECT_EQ(responder_.asked, std::vector<int>{OSSL_CMP_P10CR});
+  EXPECT_EQ(certificates(), *path);
+  EXPECT_FALSE(unsettled());
+}
+
+TEST_F(ExternalCaTest, WhatIsRefusedAndInForceAllTheSameIsRevoked) {
+  responder_.grant_implicit_confirm = true;
+  responder_.draft = [](crypto::testing::CertificateDraft& draft) { draft.not_after += 86400 * 800; };
+  EXPECT_EQ(issue().error().code, ErrorCode::certificate_invalid);
+  EXPECT_EQ(responder_.revoked.size(), 1U);
+  EXPECT_FALSE(unsettled());
+}
+
+TEST_F(ExternalCaTest, ARefusalThatTheCaDidNotHearIsFollowedByARevocation) {
+  responder_.draft = [](crypto::testing::CertificateDraft& draft) { draft.not_after += 86400 * 800; };
+  EXPECT_EQ(issue().error().code, ErrorCode::certificate_invalid);
+  EXPECT_TRUE(responder_.revoked.empty()) << "it was told in certConf";
+  EXPECT_FALSE(unsettled());
+  unheard_ = certificate_confirmation;
+  EXPECT_EQ(ask_again().error().code, ErrorCode::certificate_invalid);
+  EXPECT_EQ(responder_.revoked.size(), 1U);
+  EXPECT_FALSE(unsettled());
+}
+
+TEST_F(ExternalCaTest, ACertificateForAnotherKeyIsNotRevokedOnTheWordOfACaThatMixesThemUp) {
+  responder_.grant_implicit_confirm = true;
+  responder_.certify_instead = must(crypto::SoftwareKey::generate());
+  EXPECT_EQ(issue().error().code, ErrorCode::certificate_invalid);
+  EXPECT_TRUE(responder_.revoked.empty());
+  EXPECT_FALSE(unsettled());
+}
+
+TEST_F(ExternalCaTest, ACaThatLetsUsWaitHoldsNobodyUp) {
+  responder_.waits = 1000;
+  responder_.check_after = 600;
+  for (const auto* key : {"key-2", "key-3", "key-4"}) {
+    another_key(key);
+    const auto path = ask_again();
+    ASSERT_FALSE(path);
+    EXPECT_EQ(path.error().code, ErrorCode::busy);
+    EXPECT_EQ(path.error().detail, "the CA is still waiting; ask again in 600 s");
+  }
+  another_key("key-5");
+  EXPECT_EQ(ask_again().error().detail, "too many requests wait for the CA; ask again later");
+}
+
+TEST_F(ExternalCaTest, ACaIsNotAskedSoonerThanItSaid) {
+  responder_.waits = 3;
+  responder_.check_after = 600;
+  ASSERT_EQ(issue().error().code, ErrorCode::busy);
+  const auto asked = responder_.asked.size();
+  clock_->advance(std::chrono::seconds(599));
+  EXPECT_EQ(ask_again().error().detail, "the CA is still waiting; ask again in 1 s");
+  EXPECT_EQ(responder_.asked.size(), asked);
+  clock_->advance(std::chrono::seconds(1));
+  EXPECT_EQ(ask_again().error().detail, "the CA is still waiting; ask again in 600 s");
+  EXPECT_EQ(responder_.asked.size(), asked + 1);
+  clock_->advance(std::chrono::seconds(600));
+  EXPECT_TRUE(ask_again());
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1) << "one request all the time";
+}
+
+TEST_F(ExternalCaTest, ACertificateThatIsReadyIsFetchedWithoutTheOperator) {
+  responder_.waits = 2;
+  ASSERT_EQ(issue().error().code, ErrorCode::busy);
+  ca_->settle();
+  EXPECT_TRUE(certificates().empty()) << "not before the CA wants to be asked";
+  clock_->advance(std::chrono::seconds(1));
+  ca_->settle();
+  ASSERT_EQ(certificates().size(), 2U);
+  EXPECT_EQ(must(ask_again()), certificates());
 }
 
 TEST_F(ExternalCaTest, ARequestThatTheOperatorDidNotSignIsRefused) {

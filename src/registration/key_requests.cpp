@@ -1,31 +1,9 @@
 #include "registration/key_requests.h"
 
+#include "registration/certificate_list.h"
+
 namespace intaglio::registration {
 namespace {
-
-constexpr std::size_t max_certificate_bytes = 64 * 1024;
-
-Bytes encode(const std::vector<Bytes>& certificates) {
-  Bytes encoded;
-  append_field(encoded, std::uint64_t{certificates.size()});
-  for (const auto& der : certificates) append_field(encoded, ByteView(der));
-  return encoded;
-}
-
-Result<std::vector<Bytes>> parse_certificates(ByteView encoded) {
-  std::vector<Bytes> certificates;
-  if (encoded.empty()) return certificates;
-  FieldReader reader(encoded);
-  const auto count = reader.number();
-  if (!count) return count.error();
-  for (std::uint64_t i = 0; i < *count; ++i) {
-    auto der = reader.bytes(max_certificate_bytes);
-    if (!der) return der.error();
-    certificates.push_back(std::move(*der));
-  }
-  if (auto end = reader.end(); !end) return end.error();
-  return certificates;
-}
 
 struct StoredRow {
   std::string signer;
@@ -78,6 +56,15 @@ CREATE TABLE registration_revocation_codes (
 )sql"},
                                                       {4, R"sql(
 ALTER TABLE registration_enrolments ADD COLUMN ends INTEGER NOT NULL DEFAULT 0;
+)sql"},
+                                                      {5, R"sql(
+CREATE TABLE registration_unsettled_certificates (
+  credential TEXT PRIMARY KEY,
+  certificates BLOB NOT NULL,
+  taken INTEGER NOT NULL,
+  implicit INTEGER NOT NULL,
+  confirmation BLOB NOT NULL
+);
 )sql"}};
   return series;
 }
@@ -118,13 +105,15 @@ Result<KeyRequest> KeyRequests::find(const KeyId& key) {
 }
 
 Status KeyRequests::issued(const KeyId& key, const std::vector<Bytes>& certificates) {
-  const auto encoded = encode(certificates);
+  const auto encoded = encode_certificates(certificates);
   return database_->write([&](storage::Transaction& transaction) -> Status {
     auto updated = transaction.execute("UPDATE registration_key_requests SET certificates = ?2 WHERE credential = ?1",
                                        {std::string_view(key.text()), ByteView(encoded)});
     if (!updated) return updated.error();
     if (*updated != 1) return Error{ErrorCode::not_found, "no pending request of this credential"};
-    return {};
+    auto settled =
+        transaction.execute("DELETE FROM registration_unsettled_certificates WHERE credential = ?1", {std::string_view(key.text())});
+    return settled ? Status{} : settled.error();
   });
 }
 

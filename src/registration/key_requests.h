@@ -29,6 +29,7 @@ class KeyRequests {
   /// Durable when it returns; `conflict` when the key is known.
   Status keep(const protocol::KeyGenerated& generated, const SignerId& signer);
   [[nodiscard]] Result<KeyRequest> find(const KeyId& key);  ///< not_found
+  /// The key's certificate from here on; what was open of it (UnsettledCertificates) is settled with that.
   Status issued(const KeyId& key, const std::vector<Bytes>& certificates);
 
  private:

@@ -18,7 +18,7 @@ struct World {
   unsigned honest = 0, exchanges = 0;  ///< answers that are the authority's own, before the stranger's
   bool by_authority = false;           ///< the stranger has the authority's key
   crypto::CmpClient client = *crypto::CmpClient::make(
-      authority.client_config(), [this](ByteView message) { return answer(message); }, [](std::chrono::seconds) {}, clock);
+      authority.client_config(), [this](ByteView message) { return answer(message); }, clock);
 
   Result<Bytes> answer(ByteView message) {
     // A transaction ends by itself: it polls at most so often.
@@ -49,9 +49,21 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   world.authority.asked.clear();
   world.authority.confirmed.clear();
   world.input = ByteView(data + 1, size - 1);
-  const auto kept = world.client.request(world.csr);
+  crypto::CmpIssued last;
+  auto request = world.client.begin(world.csr, {[&](const crypto::CmpIssued& issued) {
+                                                  last = issued;
+                                                  return Status();
+                                                },
+                                                [] {}});
+  if (!request) std::abort();
+  auto kept = request->proceed();
+  while (kept && !*kept) kept = request->proceed();
+  // The same words in answer to a confirmation that is sent again.
+  world.honest = 0;
+  world.exchanges = 0;
+  if (!last.confirmation.empty()) static_cast<void>(world.client.confirm_again(last.confirmation));
   if (!kept) return 0;
-  const auto leaf = crypto::Certificate::parse_der(kept->front());
+  const auto leaf = crypto::Certificate::parse_der((*kept)->front());
   if (!leaf || !leaf->verify_issued_by(world.authority.issuing.certificate) ||
       leaf->public_key()->spki() != world.signer->public_key().spki())
     std::abort();

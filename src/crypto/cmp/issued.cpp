@@ -8,7 +8,8 @@
 namespace intaglio::crypto {
 namespace {
 
-constexpr std::size_t longest_serial = 20;  // RFC 5280, 4.1.2.2
+constexpr std::size_t longest_serial = 20;                   // RFC 5280, 4.1.2.2
+constexpr std::string_view subject_alt_name = "2.5.29.17";  // RFC 5280, 4.2.1.6
 
 Error fault(std::string detail) { return {ErrorCode::certificate_invalid, std::move(detail)}; }
 
@@ -28,6 +29,13 @@ Status check_content(const CertificateFacts& facts, const CertificateRequest& re
   // EN 319 412-2, 4.3.2, type A: what signs content serves nothing else.
   if (refused_by("cmp.issued.key_usage", !facts.key_usage || *facts.key_usage != std::vector<std::string>{"nonRepudiation"}))
     return fault("the certificate's keyUsage is not nonRepudiation alone");
+  // A name that nobody verified, and that signatures would then be read under.
+  if (refused_by("cmp.issued.alternative_name", facts.extension(subject_alt_name) != nullptr))
+    return fault("the certificate has a subjectAltName that was not asked for");
+  const bool purposes = std::ranges::all_of(facts.extended_key_usage, [&](const std::string& purpose) {
+    return std::ranges::find(rules.extended_key_usages, purpose) != rules.extended_key_usages.end();
+  });
+  if (refused_by("cmp.issued.purpose", !purposes)) return fault("the certificate has an extendedKeyUsage that was not asked for");
   if (refused_by("cmp.issued.validity", facts.not_after - facts.not_before > rules.longest_validity))
     return fault("the certificate is valid longer than is allowed here");
   const bool zero = std::ranges::all_of(facts.serial, [](std::uint8_t octet) { return octet == 0; });
@@ -53,6 +61,18 @@ Result<std::vector<Bytes>> check_issued(const Issued& issued, const CertificateR
   std::vector<Bytes> kept{issued.certificate.der()};
   if (known) kept.push_back(issuer->der());
   return kept;
+}
+
+Result<std::vector<Bytes>> check_issued_chain(const std::vector<Bytes>& certificates, const CertificateRequest& request,
+                                              const IssuedRules& rules, UnixTime now) {
+  std::vector<Certificate> parsed;
+  for (const auto& der : certificates) {
+    auto certificate = Certificate::parse_der(der);
+    if (!certificate) return certificate.error();
+    parsed.push_back(std::move(*certificate));
+  }
+  if (parsed.empty()) return fault("no certificate");
+  return check_issued({parsed.front(), {parsed.begin() + 1, parsed.end()}}, request, rules, now);
 }
 
 }  // namespace intaglio::crypto

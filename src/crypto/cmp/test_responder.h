@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "crypto/cmp/client.h"
+#include "crypto/cmp/message.h"
 #include "crypto/detail/asn1_read.h"
 #include "crypto/detail/openssl.h"
 #include "crypto/detail/x509.h"
@@ -29,7 +30,13 @@ struct CertificateDraft {
   Bytes serial{0x5A, 1, 2, 3};
   std::int64_t not_before = 1767225600;  ///< 2026-01-01
   std::int64_t not_after = 1830297600;   ///< 2028-01-01
+  std::vector<Bytes> more{};             ///< extensions
 };
+
+/// extendedKeyUsage with one purpose.
+inline Bytes purpose_extension(std::string_view oid) {
+  return der::sequence({der::oid("2.5.29.37"), der::octet_string(der::sequence({der::oid(oid)}))});
+}
 
 inline Bytes name_of_common(const std::string& text) { return *encode_name({{"2.5.4.6", "DE"}, {"2.5.4.3", text}}); }
 
@@ -38,7 +45,9 @@ inline Certificate make_certificate(const CertificateDraft& draft, ByteView spki
     return der::sequence({der::oid(oid), der::boolean(true), der::octet_string(value)});
   };
   const Bytes constraints = draft.ca ? der::sequence({der::boolean(true)}) : der::sequence(std::initializer_list<ByteView>{});
-  const Bytes extensions = der::sequence({extension("2.5.29.19", constraints), extension("2.5.29.15", draft.usage)});
+  std::vector<Bytes> members{extension("2.5.29.19", constraints), extension("2.5.29.15", draft.usage)};
+  members.insert(members.end(), draft.more.begin(), draft.more.end());
+  const Bytes extensions = der::sequence(members);
   const Bytes validity = der::sequence({der::time(from_unix_seconds(draft.not_before)), der::time(from_unix_seconds(draft.not_after))});
   const Bytes subject = draft.subject_der.empty() ? name_of_common(draft.subject) : draft.subject_der;
   const Bytes tbs = der::sequence({der::explicit_tag(0, der::integer(2)), der::tagged(0x02, draft.serial),
@@ -100,6 +109,50 @@ class CmpResponder {
     if (OSSL_CMP_CTX_set1_cert(server(), identity.certificate.native()) != 1 || OSSL_CMP_CTX_set1_pkey(server(), key.get()) != 1)
       panic("no protection for the CMP server");
   }
+  /// From here on its words are protected by this secret and by nothing else.
+  void protect_by_secret(std::string_view text) const {
+    const auto secret = as_bytes(text);
+    if (OSSL_CMP_CTX_set1_secretValue(server(), secret.data(), static_cast<int>(secret.size())) != 1) panic("no secret");
+  }
+  void protect_by_signature() const {
+    // OpenSSL protects by a secret where it has one.
+    if (OSSL_CMP_CTX_set1_secretValue(server(), nullptr, 0) != 1) panic("the secret stays");
+  }
+  /// In place of the answer: an error of this number (PKIFailureInfo) in the request's transaction.
+  void answer_with_failure(Message& reply, const OSSL_CMP_MSG* request, unsigned failure, const Bytes& nonce = {}) const {
+    const auto header = *detail::read_sequence(detail::encode_with(OSSL_CMP_MSG_get0_header(reply.get()), i2d_OSSL_CMP_PKIHEADER));
+    const auto asked_with = *detail::read_cmp_header(request);
+    std::vector<Bytes> members;
+    for (const auto& member : header) {
+      if (members.size() < 3 || member.front() < 0xA4) members.push_back(member);
+    }
+    members.push_back(der::explicit_tag(4, der::octet_string(asked_with.transaction_id)));
+    members.push_back(der::explicit_tag(5, der::octet_string(Bytes(16, 0x17))));
+    members.push_back(der::explicit_tag(6, der::octet_string(nonce.empty() ? asked_with.sender_nonce : nonce)));
+    Bytes bits(failure / 8 + 1);
+    bits.back() = static_cast<std::uint8_t>(0x80U >> (failure % 8));
+    const Bytes said = der::sequence({der::integer(std::uint64_t{OSSL_CMP_PKISTATUS_rejection}), der::bit_string(bits, 7 - failure % 8)});
+    reply = parse(der::sequence({der::sequence(members), der::explicit_tag(23, der::sequence({said}))}));
+    protect_anew(reply, asked_with.transaction_id);
+  }
+  /// generalInfo says that no confirmation is waited for (RFC 4210, 5.1.1.1); OpenSSL's server does so only for who asks for it.
+  void add_implicit_confirm(Message& reply) const {
+    const auto members = *detail::read_sequence(detail::encode_with(reply.get(), i2d_OSSL_CMP_MSG));
+    auto header = *detail::read_sequence(members.front());
+    const auto transaction = detail::read_cmp_header(reply.get())->transaction_id;
+    header.push_back(der::explicit_tag(8, der::sequence({der::sequence({der::oid("1.3.6.1.5.5.7.4.13"), der::null()})})));
+    std::vector<Bytes> changed{der::sequence(header), members[1]};
+    if (members.back().front() == 0xA1) changed.push_back(members.back());
+    reply = parse(der::sequence(changed));
+    protect_anew(reply, transaction);
+  }
+  void protect_anew(Message& reply, const Bytes& transaction_id) const {
+    const std::unique_ptr<ASN1_OCTET_STRING, detail::Freed<ASN1_OCTET_STRING_free>> transaction(ASN1_OCTET_STRING_new());
+    ASN1_OCTET_STRING_set(transaction.get(), transaction_id.data(), static_cast<int>(transaction_id.size()));
+    if (!reply || OSSL_CMP_CTX_set1_transactionID(server(), transaction.get()) != 1 ||
+        OSSL_CMP_MSG_update_transactionID(server(), reply.get()) != 1)
+      panic("a message is not protected anew");
+  }
   [[nodiscard]] OSSL_CMP_CTX* server() const { return OSSL_CMP_SRV_CTX_get0_cmp_ctx(context_.get()); }
   [[nodiscard]] OSSL_CMP_SRV_CTX* service() const { return context_.get(); }
 
@@ -111,7 +164,9 @@ class CmpResponder {
     last_request = to_bytes(message);
     Message reply(OSSL_CMP_SRV_process_request(context_.get(), request.get()));
     if (!reply) return Error{ErrorCode::busy, "the CMP server gave no answer"};
+    if (grant_implicit_confirm && OSSL_CMP_MSG_get_bodytype(reply.get()) == 3) add_implicit_confirm(reply);  // cp
     if (change) change(reply, request.get());
+    if (!reply) return Error{ErrorCode::busy, "the answer was lost"};
     Bytes encoded = detail::encode_with(reply.get(), i2d_OSSL_CMP_MSG);
     return spoil ? spoil(std::move(encoded)) : encoded;
   }
@@ -153,6 +208,8 @@ class CmpResponder {
   const CmpIdentity* issue_by = &issuing;
   std::vector<Certificate> sent_along{};
   int status = OSSL_CMP_PKISTATUS_accepted;  ///< of what is asked for
+  int revocation_failure = OSSL_CMP_PKIFAILUREINFO_certRevoked;  ///< of a revocation that is refused
+  bool grant_implicit_confirm = false;
   int waits = 0;                             ///< how often the client is told to come back
   std::int64_t check_after = 1;
 
@@ -190,8 +247,7 @@ class CmpResponder {
   }
   static OSSL_CMP_PKISI* on_revocation(OSSL_CMP_SRV_CTX* context, const OSSL_CMP_MSG*, const X509_NAME*, const ASN1_INTEGER* serial) {
     auto& me = self(context);
-    if (me.status == OSSL_CMP_PKISTATUS_rejection)
-      return OSSL_CMP_STATUSINFO_new(me.status, 1 << OSSL_CMP_PKIFAILUREINFO_certRevoked, "revoked before");
+    if (me.status == OSSL_CMP_PKISTATUS_rejection) return OSSL_CMP_STATUSINFO_new(me.status, 1 << me.revocation_failure, "revoked before");
     me.revoked.push_back(detail::read_serial(serial));
     return OSSL_CMP_STATUSINFO_new(OSSL_CMP_PKISTATUS_accepted, 0, nullptr);
   }

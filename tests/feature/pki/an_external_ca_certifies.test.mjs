@@ -132,6 +132,17 @@ describe('an external CA', () => {
     assert.match(lastRefusal().detail, /^the CA refused: PKIStatus: rejection; PKIFailureInfo: .*unknown-person/);
   });
 
+  it('is answered for while it lets us wait, and is not asked again before it wants to be', async () => {
+    await serve(rightServer.replace('-poll_count 1 -check_after 1', '-poll_count 1000 -check_after 14'));
+    const key = await signer.generateKey({ algorithm: 'p256' });
+    const begun = Date.now();
+    for (const detail of [/^the CA is still waiting; ask again in 14 s$/, /^the CA is still waiting; ask again in \d+ s$/]) {
+      assert.equal((await askCertificate(key)).status, 503);
+      assert.match(lastRefusal().detail, detail);
+    }
+    assert.ok(Date.now() - begun < 14_000, 'no thread waited with it');
+  });
+
   it('certifies a key after it let us wait, and the signature verifies under its certificate', async () => {
     await serve(rightServer);
     const asked = await askCertificate(signer.credential);
@@ -143,7 +154,8 @@ describe('an external CA', () => {
     assert.equal(good('binding', await officer.post('/ra/v1/bindings', { request: bind })).state, 'assigned');
     const { signatures } = await signer.sign(['a contract under a certificate of somebody else']);
     assert.ok(verify('sha256', Buffer.from('a contract under a certificate of somebody else'), chain[0].publicKey, signatures[0]));
-    assert.equal((await askCertificate(signer.credential)).status, 409, 'a key is certified once');
+    assert.deepEqual(good('again', await askCertificate(signer.credential)).certificates, certificates, 'a key is certified once');
+    assert.deepEqual((await pendingOf(signer.credential)).certificates, certificates);
   });
 
   it('revokes what an operator asks it to, and the key signs no more, listed or not', async () => {
