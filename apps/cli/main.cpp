@@ -456,6 +456,9 @@ void add_ra(CLI::App& program, const Clock& clock) {
         ->type_name("FILE");
     app->add_option("--level", options->level, "how well the person was identified (CIR 2015/1502)")
         ->check(CLI::IsMember({"low", "substantial", "high"}));
+    app->add_option("--email", options->email, "where the person is told what happens to the certificate");
+    app->add_option("--phone", options->phone, "the same by text message: + and 8 to 15 digits");
+    app->add_option("--language", options->language, "of these notices; en without it")->check(CLI::IsMember({"en", "el"}));
     app->footer(footer);
     return std::pair(app, options);
   };

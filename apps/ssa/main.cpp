@@ -16,6 +16,7 @@
 #include "oauth/migrations.h"
 #include "oauth/token_endpoint.h"
 #include "registration/endpoints.h"
+#include "registration/occasions.h"
 #include "registration/signer_revocation.h"
 #include "settings.h"
 #include "ssa/lying_sam.h"
@@ -46,6 +47,7 @@ struct Opened {
   std::unique_ptr<audit::Log> log;
   std::shared_ptr<protocol::SamService> sam;
   std::shared_ptr<registration::CertificationAuthority> authority;
+  std::shared_ptr<notice::Outbox> outbox;  ///< none: signers are told nothing
 };
 
 Result<std::shared_ptr<crypto::Signer>> find_or_make(const std::shared_ptr<token::Token>& token, std::string_view id) {
@@ -98,6 +100,11 @@ Result<Opened> open_all(const Settings& settings) {
   opened.clock = make_system_clock(settings.clock);
   if (auto token = open_token(settings, opened); !token) return token.error();
   if (auto stores = open_stores(settings, opened); !stores) return stores.error();
+  if (settings.notices) {
+    auto outbox = open_notices(*settings.notices, opened.token, opened.database, *opened.log, opened.clock);
+    if (!outbox) return outbox.error();
+    opened.outbox = std::move(*outbox);
+  }
   auto sam = protocol::wire::connect(settings.sam);
   if (!sam) return sam.error();
   opened.sam = intaglio::ssa::perhaps_lying(std::move(*sam));
@@ -167,6 +174,7 @@ struct Watch {
     }
     metrics.add(metrics::certificate_figures("sam", settings.sam.identity.certificate_file));
     metrics.add([this] { return state.figures(); });
+    if (opened.outbox) metrics.add(notice_figures(opened.outbox));
     metrics.add_routes(router);
     state.add_routes(router);
   }
@@ -176,12 +184,19 @@ struct Watch {
 };
 
 /// What a signer does himself stands in the registration authority's register too.
-intaglio::ssa::signer::SignerNews news_for(const std::shared_ptr<const registration::Recorder>& recorder) {
+intaglio::ssa::signer::SignerNews news_for(const std::shared_ptr<const registration::Recorder>& recorder,
+                                           const std::shared_ptr<const registration::Occasions>& occasions) {
   return {[recorder](const SignerId& signer) { recorder->device_registered(signer); },
           [recorder](const SignerId& signer, const KeyId& key, protocol::KeyState state) {
             const bool suspended = state == protocol::KeyState::suspended;
             recorder->key_stopped_by_signer(signer, key,
                                             suspended ? registration::EnrolmentState::suspended : registration::EnrolmentState::ended);
+          },
+          [occasions](const SignerId& signer) {
+            if (occasions) occasions->secret_changed(signer);
+          },
+          [occasions](const SignerId& signer) {
+            if (occasions) occasions->secret_locked(signer);
           }};
 }
 
@@ -236,6 +251,12 @@ Status serve(Settings settings) {
   }
   const auto requests = std::make_shared<registration::KeyRequests>(opened->database, opened->clock);
   const auto enrolments = std::make_shared<registration::Enrolments>(opened->database, opened->clock, *opened->log);
+  std::shared_ptr<const registration::Occasions> occasions;
+  if (opened->outbox) {
+    occasions = std::make_shared<const registration::Occasions>(opened->outbox, opened->clock);
+    enrolments->follow_with([occasions](storage::Transaction& transaction, const registration::Enrolment& line,
+                                        registration::EnrolmentState from) { occasions->changed(transaction, line, from); });
+  }
   const auto codes = std::make_shared<registration::RevocationCodes>(opened->database, opened->clock, *opened->log);
   const auto recorder = std::make_shared<const registration::Recorder>(enrolments, requests);
   const auto ask_timestamp = timestamp_authority(settings);
@@ -249,10 +270,10 @@ Status serve(Settings settings) {
                                                     [authority = opened->authority](std::string_view assertion, ByteView csr) {
                                                       return authority->issue_short_term(assertion, csr);
                                                     },
-                                                    grants, authorization, *ask_timestamp, news_for(recorder)});
+                                                    grants, authorization, *ask_timestamp, news_for(recorder, occasions)});
   const auto credential_changed = [&service](const KeyId& key) { service.credential_changed(key); };
-  registration::Endpoints endpoints(
-      {opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder, opened->clock, settings.second_person});
+  registration::Endpoints endpoints({opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder,
+                                     opened->clock, settings.second_person, opened->outbox});
   registration::SignerRevocation signer_revocation({opened->sam, enrolments, codes, opened->clock, credential_changed}, {});
   Watch watch(settings, *opened);
   http::Router public_router;
@@ -305,14 +326,18 @@ Status serve(Settings settings) {
                       {"clock", settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"token", opened->token->description()}});
 
+  std::unique_ptr<notice::Courier> courier;
+  if (opened->outbox) courier = std::make_unique<notice::Courier>(opened->outbox);
   const timespec interval{std::chrono::seconds(revocation_push_interval).count(), 0};
   do {
     push_revocation_data(*opened);
     opened->authority->settle();
     service.retry_reports();
     if (const auto done = enrolments->expire_certificates(); !done) log::refusal("registration.expiry", done.error());
+    if (const auto done = opened->outbox ? opened->outbox->forget_old() : Status(); !done) log::refusal("notice.forget", done.error());
   } while (sigtimedwait(&signals, nullptr, &interval) < 0);
   log::info("stopping");
+  courier.reset();
   if (pages_server) pages_server->stop(stop_grace);
   (*public_server)->stop(stop_grace);
   if (mutual_tls_server) mutual_tls_server->stop(stop_grace);

@@ -320,6 +320,7 @@ Settings read(config::Document& document, bool described) {
   read_sam(document, settings);
   read_pages(document, settings, described);
   read_mutual_tls(document, settings, described);
+  if (root.has("notices") || described) settings.notices = read_notices(document, settings.service.description.name, described);
   const bool external = root.has("external_ca");
   if (external && root.has("pki")) root.refuse("pki", "stands beside [external_ca]: certificates come from one of them");
   if (described || external) settings.external_ca = read_external_ca(document);

@@ -10,6 +10,7 @@
 #include "config/document.h"
 #include "external_ca.h"
 #include "http/server.h"
+#include "notices.h"
 #include "oauth/client.h"
 #include "outbound/http_client.h"
 #include "protocol/wire.h"
@@ -43,6 +44,7 @@ struct Settings {
   std::string pki_base_url;
   std::string timestamp_url;  ///< empty: signatures/timestamp is not offered
   outbound::HttpClientConfig timestamp;
+  std::optional<NoticeSettings> notices;  ///< none: signers are told nothing
   std::string approval_page;  ///< empty: authorization codes are not offered
   std::chrono::seconds access_token_life, max_assertion_life;
   std::vector<oauth::Client> clients;

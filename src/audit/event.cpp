@@ -114,6 +114,10 @@ constexpr auto kinds = std::to_array<Kind>({
     {EventType::seal_requested, "seal.requested", {"grant", "request", "authorisation", "list", "count", "suite", "client", "sad"}, {}},
     {EventType::enrolment_changed, "enrolment.changed", {"from", "to"}, {"channel", "credential", "level", "reason", "urgency"}},
     {EventType::revocation_code_refused, "revocation_code.refused", {"tries_left"}, {}},
+    {EventType::contact_recorded, "contact.recorded", {"channels", "language"}, {}},
+    {EventType::notice_delivered, "notice.delivered", {"notice", "kind", "channel", "tries"}, {}},
+    {EventType::notice_given_up, "notice.given_up", {"notice", "kind", "channel", "tries", "reason"}, {}},
+    {EventType::job_ran, "job.ran", {"job", "found"}, {}},
 });
 
 constexpr bool in_order() {
@@ -122,7 +126,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::revocation_code_refused) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::job_ran) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

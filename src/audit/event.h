@@ -63,6 +63,10 @@ enum class EventType {
   seal_requested,
   enrolment_changed,
   revocation_code_refused,
+  contact_recorded,
+  notice_delivered,
+  notice_given_up,
+  job_ran,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

@@ -1,59 +1,21 @@
 #include "outbound/http_client.h"
 
-#include <curl/curl.h>
-#include <signal.h>
-#include <time.h>
-
 #include <algorithm>
 #include <mutex>
 
 #include "base/bytes.h"
+#include "outbound/detail/curl.h"
 
 namespace intaglio::outbound {
 namespace {
 
+using detail::Easy;
+using detail::is_loopback;
+using detail::part_of;
+
 /// Below the idle time-out of our own servers, so that a kept connection is rarely one that the server has just closed.
 constexpr long longest_rest_seconds = 20;
 constexpr std::size_t max_url_bytes = 8 * 1024;
-
-struct FreeEasy {
-  void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
-};
-using Easy = std::unique_ptr<CURL, FreeEasy>;
-struct FreeList {
-  void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
-};
-struct FreeUrl {
-  void operator()(CURLU* url) const noexcept { curl_url_cleanup(url); }
-};
-
-bool library_ready() {
-  static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-  return ready;
-}
-
-/// A peer that went away must not end the process: SIGPIPE stays blocked in this thread while libcurl works.
-class WithoutSigpipe {
- public:
-  WithoutSigpipe() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  ~WithoutSigpipe() {
-    const timespec now{};
-    if (sigismember(&before_, SIGPIPE) == 0) {
-      while (sigtimedwait(&pipe_, nullptr, &now) > 0) continue;
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  WithoutSigpipe(const WithoutSigpipe&) = delete;
-  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-};
 
 struct Body {
   std::string text;
@@ -70,20 +32,10 @@ std::size_t receive(char* data, std::size_t size, std::size_t count, void* targe
   return length;
 }
 
-std::string part_of(CURLU* url, CURLUPart part, unsigned flags = 0) {
-  char* text = nullptr;
-  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return {};
-  std::string copy(text);
-  curl_free(text);
-  return copy;
-}
-
 Error forbidden(std::string_view why) { return {ErrorCode::configuration, "outbound: " + std::string(why)}; }
 
-bool is_loopback(std::string_view host) { return host == "127.0.0.1" || host == "[::1]" || host == "localhost"; }
-
 Status check_url(const HttpClientConfig& config, const std::string& text) {
-  const std::unique_ptr<CURLU, FreeUrl> url(curl_url());
+  const detail::Url url(curl_url());
   if (text.size() > max_url_bytes || !url || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK)
     return forbidden("malformed URL");
   const auto scheme = part_of(url.get(), CURLUPART_SCHEME);
@@ -100,8 +52,8 @@ Status check_url(const HttpClientConfig& config, const std::string& text) {
   return {};
 }
 
-Result<std::unique_ptr<curl_slist, FreeList>> header_list(const HttpHeaders& headers, std::string_view content_type) {
-  std::unique_ptr<curl_slist, FreeList> list;
+Result<detail::List> header_list(const HttpHeaders& headers, std::string_view content_type) {
+  detail::List list;
   const auto add = [&](const std::string& line) {
     curl_slist* longer = curl_slist_append(list.get(), line.c_str());
     if (longer == nullptr) return false;
@@ -224,7 +176,7 @@ struct HttpClient::State {
       curl_easy_setopt(easy.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body->size()));
       curl_easy_setopt(easy.get(), CURLOPT_POSTFIELDS, body->data());
     }
-    const WithoutSigpipe quiet;
+    const detail::WithoutSigpipe quiet;
     const CURLcode code = curl_easy_perform(easy.get());
     if (code != CURLE_OK) return refusal(easy.get(), code, received);
     HttpAnswer answer{.status = 0, .content_type = {}, .body = std::move(received.text)};
@@ -242,7 +194,7 @@ struct HttpClient::State {
 HttpClient::HttpClient(std::shared_ptr<const State> state) : state_(std::move(state)) {}
 
 Result<HttpClient> HttpClient::create(HttpClientConfig config) {
-  if (!library_ready()) return Error{ErrorCode::internal, "outbound: libcurl does not start"};
+  if (!detail::library_ready()) return Error{ErrorCode::internal, "outbound: libcurl does not start"};
   if (config.certificate_file.empty() != config.private_key_file.empty())
     return forbidden("a client certificate needs its key, and a key its certificate");
   for (const auto& file : {config.ca_file, config.certificate_file, config.private_key_file}) {

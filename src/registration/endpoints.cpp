@@ -142,16 +142,37 @@ Status Endpoints::check_going_on(bool second_person, const KeyId& key, const Ope
   return check_second_person(second_person, key, asked);
 }
 
+Result<std::optional<notice::Contact>> Endpoints::contact_of(const OperatorRequest& asked) const {
+  const auto* const member = json::member(asked.payload, "contact");
+  if (member == nullptr) return std::optional<notice::Contact>();
+  if (!parts_.outbox) return Error{ErrorCode::invalid_request, "a contact, but no notices are configured"};
+  auto contact = notice::parse_contact(*member);
+  if (!contact) return contact.error();
+  return std::optional<notice::Contact>(std::move(*contact));
+}
+
+/// The signer exists: a contact that cannot be kept is told in the log, and his codes go out all the same.
+void Endpoints::keep_contact(const Request& request, const SignerId& signer, const OperatorRequest& asked,
+                             const std::optional<notice::Contact>& contact) const {
+  if (!contact) return;
+  if (const auto kept = parts_.outbox->record_contact(signer, *contact, asked.operator_id); !kept) {
+    log::refusal("registration.contact_lost", kept.error(), {{"request", request.request_id}, {"signer", signer.text()}});
+  }
+}
+
 Response Endpoints::create_signer(const Request& request) const {
   const auto asked = operator_request(request, "create-signer");
   if (!asked) return refuse(request, asked.error());
   if (const auto level = check_level(asked->payload); !level) return refuse(request, level.error());
+  const auto contact = contact_of(*asked);
+  if (!contact) return refuse(request, contact.error());
   const auto code = RevocationCodes::draw();
   if (!code) return refuse(request, code.error());
   const auto created = parts_.sam->create_signer(asked->compact);
   if (!created) return refuse(request, created.error());
   log::info("registration.signer_created",
             {{"request", request.request_id}, {"operator", asked->operator_id}, {"signer", created->signer.text()}});
+  keep_contact(request, created->signer, *asked, *contact);
   parts_.recorder->signer_enrolled(created->signer, *asked);
   return enrolled(request, *parts_.codes, *created, *code);
 }
@@ -160,6 +181,8 @@ Response Endpoints::reset_factors(const Request& request) const {
   const auto asked = operator_request(request, "reset-factors");
   if (!asked) return refuse(request, asked.error());
   if (const auto level = check_level(asked->payload); !level) return refuse(request, level.error());
+  const auto contact = contact_of(*asked);
+  if (!contact) return refuse(request, contact.error());
   const auto code = RevocationCodes::draw();
   if (!code) return refuse(request, code.error());
   const auto reset = parts_.sam->reset_factors(asked->compact);
@@ -170,6 +193,7 @@ Response Endpoints::reset_factors(const Request& request) const {
   if (const auto keys = parts_.sam->list_credentials(reset->signer)) {
     for (const auto& facts : *keys) parts_.credential_changed(facts.key);
   }
+  keep_contact(request, reset->signer, *asked, *contact);
   parts_.recorder->signer_enrolled(reset->signer, *asked);
   return enrolled(request, *parts_.codes, *reset, *code);
 }

@@ -2,8 +2,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "http/routes.h"
+#include "notice/outbox.h"
 #include "protocol/service.h"
 #include "registration/authority.h"
 #include "registration/key_requests.h"
@@ -31,6 +33,7 @@ struct Parts {
   std::shared_ptr<const Recorder> recorder;
   std::shared_ptr<const Clock> clock;
   SecondPerson second_person{};
+  std::shared_ptr<notice::Outbox> outbox{};  ///< none: signers are told nothing, and a request with a contact is refused
 };
 
 /// Everything behind the registration listener, /ra/v1 (api/ra/README.md).
@@ -51,6 +54,11 @@ class Endpoints {
   [[nodiscard]] http::Response resume(const http::Request& request) const;
   [[nodiscard]] http::Response revoke(const http::Request& request) const;
   [[nodiscard]] http::Response release(const http::Request& request) const;
+
+  /// The member `contact` of an operator's payload: nothing where it has none. Refused before the SAM is asked, and kept after its yes.
+  [[nodiscard]] Result<std::optional<notice::Contact>> contact_of(const OperatorRequest& asked) const;
+  void keep_contact(const http::Request& request, const SignerId& signer, const OperatorRequest& asked,
+                    const std::optional<notice::Contact>& contact) const;
 
   /// An emergency: the key signs nothing from here on, whenever the PKI answers.
   void stop_first(const http::Request& request, const KeyId& key) const;

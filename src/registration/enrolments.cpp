@@ -109,7 +109,10 @@ Status Enrolments::change(const EnrolmentChange& change) {
          std::string_view(line.enrolled_by), std::string_view(line.level), line.ends ? unix_seconds(*line.ends) : std::int64_t{0}});
     if (!stored) return stored.error();
     auto entry = log_.append(transaction, event_of(change, from));
-    return entry ? Status() : Status(entry.error());
+    if (!entry) return entry.error();
+    line.state = change.to;
+    if (follower_) follower_(transaction, line, from);
+    return {};
   });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,8 +42,13 @@ struct EnrolmentChange {
 /// event of the same transaction.
 class Enrolments {
  public:
+  /// Told of each change in its own transaction, as the line stands from now on and what it was before. It must not fail the change.
+  using Follower = std::function<void(storage::Transaction& transaction, const Enrolment& line, EnrolmentState from)>;
   /// `log` is of the same database and outlives this.
   Enrolments(std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock, audit::Log& log);
+
+  /// Before the first change.
+  void follow_with(Follower follower) { follower_ = std::move(follower); }
 
   /// Durable when it returns; `conflict` where the table of transitions has no such pair.
   Status change(const EnrolmentChange& change);
@@ -71,6 +77,7 @@ class Enrolments {
   std::shared_ptr<storage::Database> database_;
   std::shared_ptr<const Clock> clock_;
   audit::Log& log_;
+  Follower follower_;
 };
 
 }  // namespace intaglio::registration

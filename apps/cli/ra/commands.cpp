@@ -173,6 +173,11 @@ Status register_signer(const CreateSignerOptions& options, std::string_view op, 
   if (!deliver_to) return deliver_to.error();
   json::Value members{{"signer", options.signer}, {"identity", *identity}, {"deliver_to", *deliver_to}};
   if (!options.level.empty()) members["level"] = options.level;
+  auto contact = json::Value::object();
+  if (!options.email.empty()) contact["email"] = options.email;
+  if (!options.phone.empty()) contact["phone"] = options.phone;
+  if (!options.language.empty()) contact["language"] = options.language;
+  if (!contact.empty()) members["contact"] = std::move(contact);
   auto request = sign_request(desk->settings, op, std::move(members), clock);
   if (!request) return request.error();
   auto answer = desk->service.post(path, {{"request", *request}});

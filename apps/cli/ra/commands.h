@@ -15,6 +15,7 @@ struct CreateSignerOptions {
   std::optional<std::filesystem::path> code_out;             ///< mode 0600; else the code is shown
   std::optional<std::filesystem::path> revocation_code_out;  ///< the same for the signer's revocation code
   std::string level;                                         ///< of the identity proofing; empty: not said
+  std::string email, phone, language;                        ///< where and how the person is told; empty: not said
 };
 /// `intaglio ra signer-create`: the identity record, signed; the SAM's activation code comes back sealed to the operator.
 Status create_signer(const CreateSignerOptions& options, const Clock& clock);

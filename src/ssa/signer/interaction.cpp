@@ -269,9 +269,15 @@ void Interaction::note_answered(const http::Request& request, const KeptTransact
   }
 }
 
+void Interaction::note_locked(const Error& error, const KeptTransaction& kept) const {
+  if (error.code != ErrorCode::credential_locked || !rooms_.news.factors_locked) return;
+  if (const auto signer = SignerId::parse(kept.content.signer)) rooms_.news.factors_locked(*signer);
+}
+
 std::variant<Interaction::Authorised, http::Response> Interaction::relay_sign(const http::Request& request, std::string_view message,
                                                                               const KeptTransaction& kept) const {
   auto authorised = rooms_.sam->authorise(message);
+  if (!authorised) note_locked(authorised.error(), kept);
   if (!authorised) return refuse_message(request, authorised.error());
   const auto claims = rooms_.filter->read(authorised->sad);
   if (!claims) return refuse(request, {ErrorCode::internal, "the SAM's SAD: " + claims.error().detail});
@@ -311,8 +317,12 @@ http::Response Interaction::relay_one_time(const http::Request& request, std::st
 
 http::Response Interaction::relay_factors(const http::Request& request, std::string_view message, const KeptTransaction& kept) const {
   const auto changed = rooms_.sam->change_factors(message);
+  if (!changed) note_locked(changed.error(), kept);
   if (!changed) return refuse_message(request, changed.error());
   note_answered(request, kept);
+  if (const auto signer = SignerId::parse(kept.content.signer); signer && rooms_.news.factors_changed) {
+    rooms_.news.factors_changed(*signer);
+  }
   json::Value body = json::Value::object();
   body["answer"] = changed->sealed_answer;
   return json_of(body);

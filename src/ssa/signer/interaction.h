@@ -23,6 +23,8 @@ using KeyGeneratedHook = std::function<Status(const protocol::KeyGenerated& key,
 struct SignerNews {
   std::function<void(const SignerId& signer)> factors_enrolled;
   std::function<void(const SignerId& signer, const KeyId& key, protocol::KeyState state)> key_stopped;
+  std::function<void(const SignerId& signer)> factors_changed{};
+  std::function<void(const SignerId& signer)> factors_locked{};  ///< at each refusal of that kind
 };
 
 struct Rooms {
@@ -94,6 +96,7 @@ class Interaction {
   [[nodiscard]] http::Response open_key_change(const http::Request& request, const http::Principal& caller,
                                                protocol::KeyChange change) const;
   void note_answered(const http::Request& request, const KeptTransaction& kept) const;
+  void note_locked(const Error& error, const KeptTransaction& kept) const;
   [[nodiscard]] const oauth::Client* client_of(const http::Principal& caller) const { return rooms_.clients->find(caller.id); }
 
   Rooms rooms_;
