@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "access_token_keys.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "crypto/digest.h"
@@ -35,29 +36,21 @@ constexpr auto stop_grace = std::chrono::seconds(10);
 
 struct Arguments {
   std::string config;
-  bool check_config = false, describe_config = false, new_client_secret = false;
+  bool check_config = false, describe_config = false, new_client_secret = false, next_token_key = false;
 };
 
 /// What serving needs, in the order in which it is opened; it ends in the reverse order.
 struct Opened {
   std::shared_ptr<const Clock> clock;
   std::shared_ptr<token::Token> token;
-  std::shared_ptr<crypto::Signer> access_token_key, checkpoint_key;
+  std::shared_ptr<crypto::Signer> checkpoint_key;
   std::shared_ptr<storage::Database> database;
+  std::optional<oauth::TokenKeys> access_token_keys;
   std::unique_ptr<audit::Log> log;
   std::shared_ptr<protocol::SamService> sam;
   std::shared_ptr<registration::CertificationAuthority> authority;
   std::shared_ptr<notice::Outbox> outbox;  ///< none: signers are told nothing
 };
-
-Result<std::shared_ptr<crypto::Signer>> find_or_make(const std::shared_ptr<token::Token>& token, std::string_view id) {
-  auto key = token->find_service_key(token::KeyPurpose::service_signature, as_bytes(id));
-  if (!key && key.error().code == ErrorCode::not_found) {
-    key = token->generate_service_key(token::KeyPurpose::service_signature, as_bytes(id), "intaglio " + std::string(id));
-  }
-  if (!key) return key.error();
-  return token::make_signer(token, std::move(*key));
-}
 
 Status open_token(const Settings& settings, Opened& opened) {
   if (!settings.softhsm_conf.empty())
@@ -68,16 +61,13 @@ Status open_token(const Settings& settings, Opened& opened) {
   auto entropy = opened.token->random(32);
   if (!entropy) return entropy.error();
   crypto::add_entropy(*entropy);
-  auto access_token = find_or_make(opened.token, settings.access_token_key);
-  if (!access_token) return access_token.error();
   auto checkpoint = find_or_make(opened.token, settings.checkpoint_key);
   if (!checkpoint) return checkpoint.error();
-  opened.access_token_key = std::move(*access_token);
   opened.checkpoint_key = std::move(*checkpoint);
   return {};
 }
 
-Status open_stores(const Settings& settings, Opened& opened) {
+Status open_database(const Settings& settings, Opened& opened) {
   for (const auto& folder : {settings.database.parent_path(), settings.audit.directory, settings.audit.anchor.parent_path()}) {
     std::error_code failed;
     std::filesystem::create_directories(folder, failed);
@@ -89,6 +79,14 @@ Status open_stores(const Settings& settings, Opened& opened) {
   for (const auto* series : {&oauth::migrations(), &intaglio::ssa::migrations(), &registration::migrations(), &audit::Log::migrations()}) {
     if (auto migrated = opened.database->migrate(*series); !migrated) return migrated;
   }
+  return {};
+}
+
+Status open_stores(const Settings& settings, Opened& opened) {
+  if (auto database = open_database(settings, opened); !database) return database;
+  auto keys = open_token_keys(opened.token, settings.access_token_key, {opened.database, opened.clock});
+  if (!keys) return keys.error();
+  opened.access_token_keys = std::move(*keys);
   auto log = audit::Log::open(settings.audit, *opened.database, opened.checkpoint_key, opened.clock);
   if (!log) return log.error();
   opened.log = std::move(*log);
@@ -231,7 +229,7 @@ Status serve(Settings settings) {
   const auto& issuer = settings.service.description.base_url;
   const auto grants = std::make_shared<oauth::Grants>(opened->database, opened->clock);
   auto tokens =
-      oauth::AccessTokens::make({issuer, settings.access_token_life}, opened->access_token_key, registered, grants, opened->clock);
+      oauth::AccessTokens::make({issuer, settings.access_token_life}, *opened->access_token_keys, registered, grants, opened->clock);
   if (!tokens) return tokens.error();
   const std::shared_ptr<oauth::AccessTokens> access_tokens = std::move(*tokens);
   std::vector<std::string> audiences{issuer};
@@ -355,6 +353,21 @@ Status print_client_secret() {
   return {};
 }
 
+/// Makes the key that signs access tokens next, while the service is stopped: its token and its database have one owner.
+Status announce_token_key(const Settings& settings) {
+  Opened opened;
+  opened.clock = make_system_clock(settings.clock);
+  if (auto token = open_token(settings, opened); !token) return token;
+  if (auto database = open_database(settings, opened); !database) return database;
+  const auto signs_from = opened.clock->now() + settings.next_token_key;
+  const auto next = announce_next_token_key(opened.token, settings.access_token_key, {opened.database, opened.clock}, signs_from);
+  if (!next) return next.error();
+  std::printf("next key of access tokens: %s\nkid: %s\nshown when the service runs again, signs from %lld (seconds since 1970)\n",
+              next->id.c_str(), next->kid.c_str(), static_cast<long long>(unix_seconds(next->signs_from)));
+  log::info("token_key.announced", {{"key", next->id}, {"kid", next->kid}, {"signs_from", std::to_string(unix_seconds(next->signs_from))}});
+  return {};
+}
+
 Status run(const Arguments& arguments) {
   if (arguments.describe_config) {
     std::printf("%s", describe_settings().c_str());
@@ -371,6 +384,7 @@ Status run(const Arguments& arguments) {
     std::printf("%s: good\n", arguments.config.c_str());
     return {};
   }
+  if (arguments.next_token_key) return announce_token_key(*settings);
   return serve(std::move(*settings));
 }
 
@@ -385,6 +399,8 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");
   app.add_flag("--new-client-secret", arguments.new_client_secret, "print a new client secret and the hash of it for ssa.toml");
+  app.add_flag("--next-token-key", arguments.next_token_key,
+               "make the key that signs access tokens next, while the service is stopped, and end");
   CLI11_PARSE(app, argc, argv);
   if (!arguments.describe_config && !arguments.new_client_secret && config->count() == 0) {
     std::fprintf(stderr, "intaglio-ssa: --config FILE is needed; see --help\n");

@@ -6,6 +6,7 @@
 #include "address.h"
 #include "base/file.h"
 #include "metrics/metrics.h"
+#include "oauth/token_keys.h"
 
 namespace intaglio::apps::ssa {
 namespace {
@@ -159,7 +160,8 @@ void read_stores(config::Document& document, Settings& settings) {
   settings.softhsm_conf =
       token.optional_path("softhsm_conf", "SoftHSM only: SOFTHSM2_CONF for this process, when the environment sets none.").value_or("");
   auto keys = document.section("keys", "CKA_ID, as text, of each key on the token; made at the first start when it is not there.");
-  settings.access_token_key = keys.text("access_token", "Signs access tokens; P-256.");
+  settings.access_token_key =
+      keys.text("access_token", "Signs access tokens; P-256. The first of all: --next-token-key makes those that follow, named after it.");
   settings.checkpoint_key = keys.text("checkpoint", "Signs the audit log's checkpoints; P-256.");
 }
 
@@ -325,15 +327,19 @@ Settings read(config::Document& document, bool described) {
   if (external && root.has("pki")) root.refuse("pki", "stands beside [external_ca]: certificates come from one of them");
   if (described || external) settings.external_ca = read_external_ca(document);
   if (described || !external) read_pki(document, settings);
-  auto oauth = document.section("oauth", "The authorization server for signature applications.");
-  settings.access_token_life = oauth.seconds("access_token_seconds", "Life of an access token.", {60, 86400}, 3600);
-  settings.max_assertion_life = oauth.seconds("max_assertion_seconds", "Longest life of a client assertion (RFC 7523).", {10, 3600}, 300);
-  settings.approval_page = oauth.text(
+  auto authorization = document.section("oauth", "The authorization server for signature applications.");
+  settings.access_token_life =
+      authorization.seconds("access_token_seconds", "Life of an access token.", {60, oauth::max_access_token_life.count()}, 3600);
+  settings.next_token_key = authorization.seconds(
+      "next_token_key_seconds", "How long the key that --next-token-key makes is shown before it signs.", {60, 30 * 86400}, 86400);
+  settings.max_assertion_life =
+      authorization.seconds("max_assertion_seconds", "Longest life of a client assertion (RFC 7523).", {10, 3600}, 300);
+  settings.approval_page = authorization.text(
       "approval_page",
       "Where a signer is sent to approve an authorization request: https, without a fragment; empty: no authorization codes.", "");
   const auto& page = settings.approval_page;
   if (!page.empty() && (!page.starts_with("https://") || page.size() == 8 || page.find_first_of("# \"\\") != std::string::npos)) {
-    oauth.refuse("approval_page", "must be an https address without a fragment");
+    authorization.refuse("approval_page", "must be an https address without a fragment");
   }
   settings.service.description.with_codes = !page.empty();
   settings.service.description.with_timestamps = !settings.timestamp_url.empty();

@@ -46,7 +46,7 @@ struct Settings {
   outbound::HttpClientConfig timestamp;
   std::optional<NoticeSettings> notices;  ///< none: signers are told nothing
   std::string approval_page;  ///< empty: authorization codes are not offered
-  std::chrono::seconds access_token_life, max_assertion_life;
+  std::chrono::seconds access_token_life, max_assertion_life, next_token_key;
   std::vector<oauth::Client> clients;
   std::string effective;  ///< canonical text, for the digest in the audit log
 };

@@ -83,24 +83,34 @@ Result<std::string_view> bearer_token(const http::Request& request) {
   return shown->token;
 }
 
+Result<std::unique_ptr<AccessTokens>> AccessTokens::make(AccessTokenConfig config, TokenKeys keys, std::shared_ptr<const Clients> clients,
+                                                         std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock) {
+  if (config.life > max_access_token_life) return Error{ErrorCode::configuration, "access tokens of more than a day"};
+  return std::unique_ptr<AccessTokens>(
+      new AccessTokens(std::move(config), std::move(keys), std::move(clients), std::move(grants), std::move(clock)));
+}
+
 Result<std::unique_ptr<AccessTokens>> AccessTokens::make(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer,
                                                          std::shared_ptr<const Clients> clients, std::shared_ptr<const Grants> grants,
                                                          std::shared_ptr<const Clock> clock) {
-  auto kid = crypto::jwk_thumbprint(signer->public_key());
-  if (!kid) return kid.error();
-  return std::unique_ptr<AccessTokens>(
-      new AccessTokens(std::move(config), std::move(signer), std::move(clients), std::move(grants), std::move(clock), std::move(*kid)));
+  auto keys = TokenKeys::make(std::move(signer));
+  if (!keys) return keys.error();
+  return make(std::move(config), std::move(*keys), std::move(clients), std::move(grants), std::move(clock));
 }
 
-AccessTokens::AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clients> clients,
-                           std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock, std::string kid)
+AccessTokens::AccessTokens(AccessTokenConfig config, TokenKeys keys, std::shared_ptr<const Clients> clients,
+                           std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock)
     : config_(std::move(config)),
-      signer_(std::move(signer)),
+      keys_(std::move(keys)),
       clients_(std::move(clients)),
       grants_(std::move(grants)),
       clock_(std::move(clock)),
-      kid_(std::move(kid)),
       remembered_(config_.max_remembered) {}
+
+Result<std::string> AccessTokens::sign(const json::Value& payload, UnixTime now) const {
+  const auto& key = keys_.current(now);
+  return crypto::make_jws(*key.signer, token_type, key.kid, json::encode(payload));
+}
 
 Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view scope, const Confirmation& bound) const {
   auto id = crypto::random_id();
@@ -111,7 +121,7 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, std::string_view s
                       {"scope", scope},           {"jti", *id},
                       {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + config_.life)}};
   confirm(payload, bound);
-  auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
+  auto token = sign(payload, now);
   if (!token) return token.error();
   return IssuedToken{std::move(*token), config_.life};
 }
@@ -120,31 +130,37 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, const GrantedToken
   auto id = crypto::random_id();
   if (!id) return id.error();
   const auto now = clock_->now();
-  json::Value payload{{"iss", config_.issuer},    {"aud", config_.issuer},
-                      {"sub", granted.signer},    {"client_id", client.id.text()},
-                      {"scope", granted.scope},   {"jti", *id},
-                      {"iat", unix_seconds(now)}, {"exp", unix_seconds(now + granted.life)},
-                      {"grant", granted.grant}};
+  const auto life = std::min(granted.life, max_access_token_life);
+  json::Value payload{{"iss", config_.issuer},         {"aud", config_.issuer},           {"sub", granted.signer},
+                      {"client_id", client.id.text()}, {"scope", granted.scope},          {"jti", *id},
+                      {"iat", unix_seconds(now)},      {"exp", unix_seconds(now + life)}, {"grant", granted.grant}};
   confirm(payload, granted.bound);
   if (!granted.credential.empty()) payload["credentialID"] = granted.credential;
-  auto token = crypto::make_jws(*signer_, token_type, kid_, json::encode(payload));
+  auto token = sign(payload, now);
   if (!token) return token.error();
-  return IssuedToken{std::move(*token), granted.life};
+  return IssuedToken{std::move(*token), life};
 }
 
 Result<std::string> AccessTokens::jwks() const {
-  const auto encoded = crypto::encode_jwk(signer_->public_key());
-  if (!encoded) return encoded.error();
-  auto key = json::parse(*encoded);
-  if (!key) return key.error();
-  (*key)["kid"] = kid_;
-  (*key)["use"] = "sig";
-  (*key)["alg"] = "ES256";
-  return json::encode({{"keys", json::Value::array({*key})}});
+  auto set = json::Value::array();
+  for (const auto* key : keys_.shown(clock_->now())) {
+    const auto encoded = crypto::encode_jwk(key->signer->public_key());
+    if (!encoded) return encoded.error();
+    auto jwk = json::parse(*encoded);
+    if (!jwk) return jwk.error();
+    (*jwk)["kid"] = key->kid;
+    (*jwk)["use"] = "sig";
+    (*jwk)["alg"] = "ES256";
+    set.push_back(std::move(*jwk));
+  }
+  return json::encode({{"keys", std::move(set)}});
 }
 
 Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTime now) const {
-  auto payload = crypto::verify_jws(token, token_type, signer_->public_key());
+  const auto header = crypto::peek_jws_header(token);
+  const auto* key = header ? keys_.believed(header->kid, now) : nullptr;
+  if (key == nullptr) return Error{ErrorCode::not_authorised, "not an access token of ours: under none of our keys"};
+  auto payload = crypto::verify_jws(token, token_type, key->signer->public_key());
   if (!payload) return Error{ErrorCode::not_authorised, "not an access token of ours: " + payload.error().detail};
   auto claims = json::parse(*payload);
   if (!claims) return Error{ErrorCode::not_authorised, "the payload of the access token is not JSON"};
@@ -165,8 +181,13 @@ Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTi
   const auto subject = json::text_member(*claims, "sub");
   auto bound = confirmation_of(*claims);
   if (!grant || !credential || !subject || !bound) return Error{ErrorCode::not_authorised, "a claim of the access token is missing"};
-  return Claims{
-      *client, *scope, grant->empty() ? std::string() : *subject, *grant, *credential, std::move(*bound), from_unix_seconds(*expires)};
+  return Claims{*client,
+                *scope,
+                grant->empty() ? std::string() : *subject,
+                *grant,
+                *credential,
+                std::move(*bound),
+                std::min(from_unix_seconds(*expires), key->ends)};
 }
 
 Result<std::shared_ptr<const AccessTokens::Claims>> AccessTokens::recognise(std::string_view token, const crypto::Sha256Digest& digest,

@@ -8,15 +8,17 @@
 #include "crypto/signer.h"
 #include "http/routes.h"
 #include "http/server.h"
+#include "json/json.h"
 #include "oauth/bounded_cache.h"
 #include "oauth/client.h"
 #include "oauth/grants.h"
+#include "oauth/token_keys.h"
 
 namespace intaglio::oauth {
 
 struct AccessTokenConfig {
   std::string issuer;               ///< also the audience: the one resource server is this process
-  std::chrono::seconds life{3600};
+  std::chrono::seconds life{3600};  ///< at most max_access_token_life
   std::size_t max_remembered = 4096;
 };
 
@@ -52,7 +54,11 @@ struct IssuedToken {
 /// Thread-safe.
 class AccessTokens {
  public:
-  /// `signer`: P-256. The clients outlive this object.
+  /// The clients outlive this object. Refused (`configuration`): a life that is too long.
+  [[nodiscard]] static Result<std::unique_ptr<AccessTokens>> make(AccessTokenConfig config, TokenKeys keys,
+                                                                  std::shared_ptr<const Clients> clients,
+                                                                  std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock);
+  /// The same with one key for good, P-256.
   [[nodiscard]] static Result<std::unique_ptr<AccessTokens>> make(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer,
                                                                   std::shared_ptr<const Clients> clients,
                                                                   std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock);
@@ -61,7 +67,7 @@ class AccessTokens {
   [[nodiscard]] Result<IssuedToken> issue(const Client& client, std::string_view scope, const Confirmation& bound = {}) const;
   /// A token for this client in the name of a signer.
   [[nodiscard]] Result<IssuedToken> issue(const Client& client, const GrantedToken& granted) const;
-  /// The keys that verify them, as a JWK set (RFC 7517).
+  /// The keys that verify them, as a JWK set (RFC 7517); among them the one that will sign next.
   [[nodiscard]] Result<std::string> jwks() const;
   /// The caller of a request by its Authorization header: `Bearer`, or `DPoP` with a proof for a token that is bound to a key (RFC 9449,
   /// 7), each token by its own of the two; for one that is bound to a certificate, over a connection with it (RFC 8705, 3). `invalid_request`: no such header or not of that form;
@@ -79,25 +85,25 @@ class AccessTokens {
   [[nodiscard]] std::size_t remembered() const { return remembered_.size(); }
 
  private:
-  AccessTokens(AccessTokenConfig config, std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clients> clients,
-               std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock, std::string kid);
+  AccessTokens(AccessTokenConfig config, TokenKeys keys, std::shared_ptr<const Clients> clients, std::shared_ptr<const Grants> grants,
+               std::shared_ptr<const Clock> clock);
   struct Claims {
     std::string client, scope;
     std::string signer, grant, credential;  ///< empty: a token of the application by itself
     Confirmation bound;
     UnixTime expires;
   };
+  [[nodiscard]] Result<std::string> sign(const json::Value& payload, UnixTime now) const;
   [[nodiscard]] Result<Claims> verify(std::string_view token, UnixTime now) const;
   /// The claims of a token of ours whose client is still registered, verified once.
   [[nodiscard]] Result<std::shared_ptr<const Claims>> recognise(std::string_view token, const crypto::Sha256Digest& digest, UnixTime now);
   [[nodiscard]] Result<http::Principal> live(const Claims& claims, const crypto::Sha256Digest& digest) const;
 
   AccessTokenConfig config_;
-  std::shared_ptr<const crypto::Signer> signer_;
+  TokenKeys keys_;
   std::shared_ptr<const Clients> clients_;
   std::shared_ptr<const Grants> grants_;
   std::shared_ptr<const Clock> clock_;
-  std::string kid_;
   BoundedCache<std::shared_ptr<const Claims>> remembered_;
 };
 

@@ -47,6 +47,7 @@ class AccessTokenTest : public testing::Test {
   test::TestClient client_{"app"};
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(test::test_start);
   std::shared_ptr<crypto::SoftwareKey> key_ = must(crypto::SoftwareKey::generate());
+  std::string kid_ = must(crypto::jwk_thumbprint(key_->public_key()));
   std::shared_ptr<const Clients> clients_;
   std::shared_ptr<Grants> grants_;
   std::unique_ptr<AccessTokens> tokens_;
@@ -184,18 +185,18 @@ TEST_F(AccessTokenTest, RefusesHeadersThatAreNoBearerHeader) {
 
 TEST_F(AccessTokenTest, RefusesATokenOfAnotherKey) {
   const auto other = must(crypto::SoftwareKey::generate());
-  EXPECT_EQ(refusal(must(crypto::make_jws(*other, "at+jwt", "k", json::encode(claims(test::test_start))))), ErrorCode::not_authorised);
+  EXPECT_EQ(refusal(must(crypto::make_jws(*other, "at+jwt", kid_, json::encode(claims(test::test_start))))), ErrorCode::not_authorised);
 }
 
 TEST_F(AccessTokenTest, RefusesATokenOfAnotherKindUnderOurKey) {
-  EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "JWT", "k", json::encode(claims(test::test_start))))), ErrorCode::not_authorised);
+  EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "JWT", kid_, json::encode(claims(test::test_start))))), ErrorCode::not_authorised);
 }
 
 TEST_F(AccessTokenTest, RefusesAnotherIssuerAnotherAudienceAndAClientThatIsGone) {
   for (const auto& [member, value] : {std::pair{"iss", "https://else"}, {"aud", "https://else"}, {"client_id", "gone"}}) {
     auto changed = claims(test::test_start);
     changed[member] = value;
-    EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "at+jwt", "k", json::encode(changed)))), ErrorCode::not_authorised) << member;
+    EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "at+jwt", kid_, json::encode(changed)))), ErrorCode::not_authorised) << member;
   }
 }
 
@@ -203,7 +204,7 @@ TEST_F(AccessTokenTest, RefusesATokenWithAMissingClaim) {
   for (const auto* member : {"iss", "aud", "client_id", "scope", "exp"}) {
     auto changed = claims(test::test_start);
     changed.erase(member);
-    EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "at+jwt", "k", json::encode(changed)))), ErrorCode::not_authorised) << member;
+    EXPECT_EQ(refusal(must(crypto::make_jws(*key_, "at+jwt", kid_, json::encode(changed)))), ErrorCode::not_authorised) << member;
   }
 }
 

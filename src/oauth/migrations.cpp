@@ -77,6 +77,14 @@ CREATE TABLE oauth_used_proofs (
   expires INTEGER NOT NULL
 );
 CREATE INDEX oauth_used_proofs_by_end ON oauth_used_proofs (expires);
+)sql"},
+                                                      {5, R"sql(
+CREATE TABLE oauth_token_keys (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  kid TEXT NOT NULL UNIQUE,
+  signs_from INTEGER NOT NULL
+);
 )sql"}};
   return series;
 }

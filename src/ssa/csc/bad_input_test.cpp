@@ -212,8 +212,8 @@ TEST_F(BadInput, TheRightBodiesAreRight) {
 }
 
 TEST_F(BadInput, EveryProtectedEndpointAsksForAToken) {
-  const auto other_issuer = must(
-      crypto::make_jws(*world_.token_key, "at+jwt", "k", R"({"iss":"x","aud":"x","client_id":"any","scope":"service","exp":9999999999})"));
+  const auto other_issuer = must(crypto::make_jws(*world_.token_key, "at+jwt", must(crypto::jwk_thumbprint(world_.token_key->public_key())),
+                                                  R"({"iss":"x","aud":"x","client_id":"any","scope":"service","exp":9999999999})"));
   for (const auto& path :
        {list, info, authorize, std::string("/csc/v2/credentials/authorizeCheck"), std::string("/csc/v2/credentials/getChallenge"),
         std::string("/csc/v2/signatures/signDoc"), std::string("/csc/v2/signatures/signPolling"), sign, open, enrol, keys, messages}) {
