@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { Client } from '../harness/client.mjs';
 import { good, send, sendJson } from '../harness/http.mjs';
-import { run, System } from '../harness/system.mjs';
+import { run, System, until } from '../harness/system.mjs';
 
 const day = 86400;
 
@@ -82,7 +82,8 @@ describe('the keys of access tokens', () => {
     const rename = (kid) => database.prepare('UPDATE oauth_token_keys SET kid = ?').run(kid);
     rename(first);
     const service = await system.startService('ssa', {}, { wait: false });
-    assert.equal((await service.ended).code, 1);
+    await until('the service to end or to serve', () => service.result ?? service.event('ready'), 30000);
+    assert.equal(service.result?.code, 1, service.words());
     assert.match(service.words(), /is another than it was/);
     rename(second);
     database.close();
