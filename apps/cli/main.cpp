@@ -490,6 +490,13 @@ void add_ra(CLI::App& program, const Clock& clock) {
   show->footer("\nExample:\n  intaglio ra show --operator operator.toml --signer ada");
   show->callback([shown] { chosen = [shown] { return show_enrolment(*shown); }; });
 
+  auto jobs = std::make_shared<JobsOptions>();
+  auto* jobs_app = ra->add_subcommand("jobs", "What the service does by the clock: when it last did, or once more now");
+  add_operator(*jobs_app, jobs->operator_file);
+  jobs_app->add_option("--run", jobs->run, "run this one now: certificate_ends_30 or certificate_ends_7")->type_name("JOB");
+  jobs_app->footer("\nExample:\n  intaglio ra jobs --operator operator.toml --run certificate_ends_30");
+  jobs_app->callback([jobs] { chosen = [jobs] { return run_jobs(*jobs); }; });
+
   auto request = std::make_shared<CertifyOptions>();
   auto* certify_app = ra->add_subcommand("certify", "Have a signer's key certified, and bind the certificate");
   add_operator(*certify_app, request->operator_file);

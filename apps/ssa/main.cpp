@@ -17,6 +17,7 @@
 #include "oauth/migrations.h"
 #include "oauth/token_endpoint.h"
 #include "registration/endpoints.h"
+#include "registration/jobs.h"
 #include "registration/occasions.h"
 #include "registration/signer_revocation.h"
 #include "settings.h"
@@ -280,6 +281,11 @@ Status serve(Settings settings) {
   public_router.observe_with(watch.metrics.observer("public"));
   http::Router registration_router;
   endpoints.add_routes(registration_router);
+  std::unique_ptr<registration::Jobs> jobs;
+  if (opened->outbox) {
+    jobs = std::make_unique<registration::Jobs>(opened->database, opened->clock, *opened->log, enrolments, opened->outbox);
+    jobs->add_routes(registration_router);
+  }
   registration_router.observe_with(watch.metrics.observer("registration"));
 
   http::Router pages_router;
@@ -332,6 +338,7 @@ Status serve(Settings settings) {
     opened->authority->settle();
     service.retry_reports();
     if (const auto done = enrolments->expire_certificates(); !done) log::refusal("registration.expiry", done.error());
+    if (const auto done = jobs ? jobs->run_due() : Status(); !done) log::refusal("registration.jobs", done.error());
     if (const auto done = opened->outbox ? opened->outbox->forget_old() : Status(); !done) log::refusal("notice.forget", done.error());
   } while (sigtimedwait(&signals, nullptr, &interval) < 0);
   log::info("stopping");

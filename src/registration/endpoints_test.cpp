@@ -213,6 +213,7 @@ class RegistrationTest : public testing::Test {
     http::Request asked;
     asked.method = "POST";
     asked.path = "/sic/v1/revocations";
+    asked.headers["content-type"] = "application/json";
     asked.body = json::encode({{"code", code}});
     asked.peer_address = address;
     return router_.dispatch(asked);
@@ -588,6 +589,27 @@ TEST_F(RegistrationTest, ACodeThatTheSamDidNotHearOfIsUsedAgain) {
   EXPECT_EQ(state_of("key-1"), EnrolmentState::revocation_requested) << "the operator sees it all the same";
   sam_->failure.reset();
   EXPECT_EQ(redeem(code).status, 200U);
+}
+
+TEST_F(RegistrationTest, ARevocationCodeComesFromNoPageOfABrowser) {
+  const auto code = enrol();
+  http::Request asked;
+  asked.method = "POST";
+  asked.path = "/sic/v1/revocations";
+  asked.body = json::encode({{"code", code}});
+  asked.peer_address = "192.0.2.1";
+  EXPECT_EQ(router_.dispatch(asked).status, 400U) << "no type";
+  for (const std::string type :
+       {"text/plain", "application/x-www-form-urlencoded", "application/json-patch", "text/plain; application/json"}) {
+    asked.headers["content-type"] = type;
+    EXPECT_EQ(router_.dispatch(asked).status, 400U) << type;
+  }
+  asked.headers["content-type"] = "application/json; charset=utf-8";
+  asked.headers["origin"] = "https://elsewhere.example";
+  EXPECT_EQ(router_.dispatch(asked).status, 403U);
+  EXPECT_TRUE(state_of("") == EnrolmentState::code_sent);
+  asked.headers.erase("origin");
+  EXPECT_EQ(router_.dispatch(asked).status, 200U);
 }
 
 TEST_F(RegistrationTest, WhatIsNoRevocationCodeInForceIsRefusedInOneWay) {

@@ -65,6 +65,13 @@ CREATE TABLE registration_unsettled_certificates (
   implicit INTEGER NOT NULL,
   confirmation BLOB NOT NULL
 );
+)sql"},
+                                                      {6, R"sql(
+CREATE TABLE registration_jobs (
+  name TEXT PRIMARY KEY,
+  ran INTEGER NOT NULL,
+  found INTEGER NOT NULL
+);
 )sql"}};
   return series;
 }

@@ -1,5 +1,6 @@
 #include "registration/signer_revocation.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "json/json.h"
 
@@ -19,6 +20,19 @@ Response refuse(const Request& request, const Error& error) {
   return http::error_answer(error);
 }
 
+/// No page of another site makes a visitor's browser try codes for it, which would count as the visitor's tries: what a page sends unasked has
+/// another type, or an origin.
+Status check_sender(const Request& request) {
+  const auto type = request.headers.find("content-type");
+  auto media = type == request.headers.end() ? std::string_view() : std::string_view(type->second).substr(0, type->second.find(';'));
+  while (media.ends_with(' ')) media.remove_suffix(1);
+  if (refused_by("registration.code.content-type", media != "application/json"))
+    return Error{ErrorCode::invalid_request, "the content type is not application/json"};
+  if (refused_by("registration.code.origin", request.headers.contains("origin")))
+    return Error{ErrorCode::not_authorised, "a page of a browser does not revoke here"};
+  return {};
+}
+
 }  // namespace
 
 void SignerRevocation::add_routes(http::Router& router) {
@@ -27,6 +41,7 @@ void SignerRevocation::add_routes(http::Router& router) {
 }
 
 Response SignerRevocation::stop(const Request& request) {
+  if (const auto sender = check_sender(request); !sender) return refuse(request, sender.error());
   auto body = json::parse(request.body, {.max_bytes = max_body_bytes, .max_depth = 2, .max_members = 4});
   if (!body || !body->is_object()) return refuse(request, {ErrorCode::invalid_request, "the body is not a JSON object"});
   const json::WipeAtExit wiped(*body);

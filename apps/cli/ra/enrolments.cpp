@@ -56,6 +56,28 @@ Status list_enrolments(const ListEnrolmentsOptions& options) {
   return malformed();
 }
 
+Status run_jobs(const JobsOptions& options) {
+  const auto service = open_service(options.operator_file);
+  if (!service) return service.error();
+  const auto say_job = [](const json::Value& job) {
+    const auto found = json::integer_member(job, "found");
+    say(word(job, "job") + "  " + (found ? "ran " + word(job, "ran") + ", found " + std::to_string(*found) : std::string("never ran")));
+  };
+  const std::string next = "the service has jobs where it tells signers: [notices] of its configuration";
+  if (!options.run.empty()) {
+    const auto ran = service->post("/ra/v1/jobs", {{"job", options.run}});
+    if (!ran) return because(ran.error(), "the job", next);
+    say_job(*ran);
+    return {};
+  }
+  const auto answer = service->get("/ra/v1/jobs");
+  if (!answer) return because(answer.error(), "the jobs", next);
+  const auto* lines = json::member(*answer, "jobs");
+  if (lines == nullptr || !lines->is_array()) return malformed();
+  for (const auto& line : *lines) say_job(line);
+  return {};
+}
+
 Status show_enrolment(const ShowEnrolmentOptions& options) {
   const auto signer = SignerId::parse(options.signer);
   if (!signer) return problem(ErrorCode::invalid_request, "--signer is not an identifier", "give the id of `intaglio ra signer-create`");

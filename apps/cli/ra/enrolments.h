@@ -22,4 +22,11 @@ struct ShowEnrolmentOptions {
 /// `intaglio ra show`: one signer and his keys.
 Status show_enrolment(const ShowEnrolmentOptions& options);
 
+struct JobsOptions {
+  std::filesystem::path operator_file;
+  std::string run;  ///< empty: the list
+};
+/// `intaglio ra jobs`: what the service does by the clock, when it last did, and, on demand, once more.
+Status run_jobs(const JobsOptions& options);
+
 }  // namespace intaglio::cli

@@ -1,6 +1,7 @@
 // Appendix A 4.4 and 7.2, EN 319 411-1 REV-6.2.4 (the subscriber is told of a revocation or suspension): docs/operate/notices.md, against a mail
 // server that is not ours and a gateway that verifies what it gets.
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -9,11 +10,11 @@ import { send } from '../harness/http.mjs';
 import { Gateway, MailServer } from '../harness/mail.mjs';
 import { Officer } from '../harness/officer.mjs';
 import { Signer, identityOf } from '../harness/signer.mjs';
-import { System, repository, run, until, withoutLimits } from '../harness/system.mjs';
+import { System, binaries, repository, run, until, withoutLimits } from '../harness/system.mjs';
 
 const webhookSecret = 'f0e1d2c3b4a5968778695a4b3c2d1e0f';
 const mailPassword = 'canary-of-a-mail-password';
-const addresses = { ada: 'ada.canary@example.gr', bob: 'bob.canary@example.gr' };
+const addresses = { ada: 'ada@example.gr', bob: 'bob.canary@example.gr' };
 
 describe('signers are told', () => {
   let system, client, officer, mail, gateway, ada;
@@ -35,6 +36,13 @@ describe('signers are told', () => {
     .replace('/var/lib/intaglio-anchor/contacts.versions', system.path('contacts.versions')));
   const mails = (to, kind) => mail.messages.filter((message) => message.to[0] === to && (!kind || message.subject.includes(kind)));
   const told = (type) => system.auditEvents('ssa').filter((event) => event.type === type).map(({ fields, subject }) => `${subject} ${fields.kind} ${fields.channel}${fields.reason ? ` ${fields.reason}` : ''}`);
+  const commands = page.split('\n').filter((line) => line.startsWith('intaglio ra '));
+  /** Runs the next command of the page, or these words; gives what it said. */
+  const next = (words = commands.shift().split(' ').slice(1)) => {
+    const places = { 'operator.toml': system.path('operators/ra-1/operator.toml'), 'ada.json': system.path('ada.json') };
+    const result = run(path.join(binaries, 'intaglio'), words.map((word) => places[word] ?? word));
+    return `${result.stdout}${result.stderr}`;
+  };
   const changes = (contact) => ({ changes: { contact } });
   let plain;
 
@@ -60,7 +68,10 @@ describe('signers are told', () => {
   });
 
   it('of their enrolment, with the link and the code apart, over TLS alone', async () => {
-    const code = await officer.createSigner('ada', identityOf('ada'), changes({ email: addresses.ada, phone: '+306900000001', language: 'el' }));
+    writeFileSync(system.path('ada.json'), JSON.stringify(identityOf('ada')));
+    const said = next();
+    const code = system.secret('an activation code', /^activation code (\S+)$/m.exec(said)[1]);
+    const revocation = system.secret('a revocation code', /^revocation code (\S+)$/m.exec(said)[1]);
     await until('two mails', () => mails(addresses.ada).length === 2);
     const [link, announced] = ['εγγραφή', 'κωδικός'].map((word) => mails(addresses.ada, word)[0]);
     assert.match(link.text, /https:\/\/sign\.example\.org\/enrol/);
@@ -70,7 +81,7 @@ describe('signers are told', () => {
       assert.equal(message.user, 'signatures');
       assert.equal(message.from, 'signatures@example.org');
       assert.ok(!message.text.includes(code), 'no message holds the code: the SSA never had it');
-      assert.ok(!message.text.includes(officer.revocationCodes.ada));
+      assert.ok(!message.text.includes(revocation));
     }
     assert.equal(gateway.messages.length, 0, 'one way is enough for what is no warning');
     ada = new Signer(client, 'ada');
@@ -165,6 +176,25 @@ describe('signers are told', () => {
       await server.stop();
     }
     assert.equal(told('notice.delivered').length, delivered);
+  });
+
+  it('before a certificate ends, once, by the clock or when an operator asks', async () => {
+    const ends = Math.ceil(new Date(new X509Certificate(ada.chain[0]).validTo).getTime() / 1000);
+    assert.match(next(), /^certificate_ends_30 {2}ran \S+Z, found 0\ncertificate_ends_7 {2}ran \S+Z, found 0\n$/);
+    system.moveClock(ends - system.now() - 29 * 86400);
+    await system.services.ssa.stop('SIGTERM');
+    writeFileSync(system.path('config/ssa.toml'), plain + configuration({ mail: mail.port, gateway: gateway.port }));
+    await system.startService('ssa');
+    await until('told', () => mails(addresses.ada, 'εντός 30 ημερών').length === 1);
+    assert.match(next(), /^certificate_ends_30 {2}ran \S+Z, found 0\n$/);
+    system.moveClock(23 * 86400);
+    assert.match(next(['ra', 'jobs', '--operator', 'operator.toml', '--run', 'certificate_ends_7']), /^certificate_ends_7 {2}ran \S+Z, found 1\n$/);
+    await until('told again', () => mails(addresses.ada, 'εντός 7 ημερών').length === 1);
+    assert.match(next(['ra', 'jobs', '--operator', 'operator.toml', '--run', 'something']), /the job/);
+    const ran = system.auditEvents('ssa').filter(({ type }) => type === 'job.ran');
+    assert.ok(ran.some(({ actor, subject, fields }) => actor.startsWith('tls:') && subject === 'certificate_ends_7' && fields.found === '1'));
+    assert.equal(mails(addresses.ada, 'εντός 30 ημερών').length, 1);
+    assert.deepEqual(commands, [], 'every command of the page was run');
   });
 
   it('by texts whose placeholders are known, or the service does not start', async () => {
