@@ -49,7 +49,8 @@ class KeyStore {
   /// The latest, and refused (`storage_unavailable`) when the row was put back to an earlier state or removed (TC-8).
   [[nodiscard]] Result<std::optional<StoredKey>> find(storage::Transaction& transaction, const KeyId& key) const;
   [[nodiscard]] Result<std::vector<StoredKey>> of_owner(storage::Reader& reader, const SignerId& owner) const;
-  /// By issuer name and serial number, as a CRL has them.
+  /// By issuer name and serial number, as a CRL has them. Not a key that is revoked and has ended: no list says anything new of it, and
+  /// a list names all of them each time.
   [[nodiscard]] Result<std::optional<StoredKey>> with_certificate(storage::Reader& reader, ByteView issuer_der,
                                                                   std::string_view serial_hex) const;
   /// `conflict` when the id or the public key exists: the same public key twice is an alarm, not a coincidence (AII-1(b)).

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <variant>
 
+#include "crypto/cmp/test_responder.h"
 #include "crypto/random.h"
 #include "sealed/testing.h"
 #include "storage/test_support.h"
@@ -141,6 +142,54 @@ TEST_F(KeyRecords, AreRefusedUnderAnotherVersionAndWhenPutBackThoughTheyWereOpen
   EXPECT_EQ(state(), KeyState::assigned);
   put(earlier);
   EXPECT_TRUE(refused());
+}
+
+/// Keys whose certificates a list may name.
+class ListedKeys : public KeyRecords {
+ protected:
+  void add(const std::string& id, const std::string& issuer, const Bytes& serial, KeyState state, bool revoked) {
+    crypto::testing::CertificateDraft draft;
+    draft.issuer = issuer;
+    draft.subject = id;
+    draft.serial = serial;
+    const auto certificate = crypto::testing::make_certificate(draft, key_->public_key().spki(), *key_);
+    KeyRecord added = record;
+    added.id = *KeyId::parse(id);
+    added.spki = to_bytes(as_bytes(id));
+    ASSERT_TRUE(database->write([&](storage::Transaction& transaction) -> Status {
+      if (auto done = store->insert(transaction, added); !done) return done;
+      auto stored = store->find(transaction, added.id);
+      if (!stored) return stored.error();
+      (*stored)->record.certificates = {certificate.der()};
+      (*stored)->record.state = state;
+      (*stored)->record.revoked = revoked;
+      return store->update(transaction, **stored);
+    }));
+    issuer_der = certificate.issuer_der();
+  }
+  [[nodiscard]] bool is_found(const Bytes& serial) {
+    bool is = false;
+    EXPECT_TRUE(database->read([&](storage::Reader& reader) -> Status {
+      const auto stored = store->with_certificate(reader, issuer_der, encode_hex(serial));
+      if (!stored) return stored.error();
+      is = stored->has_value();
+      return {};
+    }));
+    return is;
+  }
+  std::shared_ptr<crypto::SoftwareKey> key_ = *crypto::SoftwareKey::generate();
+  Bytes issuer_der;
+};
+
+TEST_F(ListedKeys, AreFoundUntilTheyAreRevokedAndEnded) {
+  for (const auto state : {KeyState::assigned, KeyState::suspended, KeyState::destroyed, KeyState::inactive}) {
+    for (const bool revoked : {false, true}) {
+      const bool over = revoked && (state == KeyState::destroyed || state == KeyState::inactive);
+      const auto number = static_cast<std::uint8_t>(0x51 + 2 * static_cast<int>(state) + (revoked ? 1 : 0));
+      add("key-" + std::to_string(number), "A CA", Bytes{number}, state, revoked);
+      EXPECT_EQ(is_found(Bytes{number}), !over) << static_cast<int>(state) << revoked;
+    }
+  }
 }
 
 }  // namespace
