@@ -108,7 +108,7 @@ Result<Clients> Clients::make(std::vector<Client> clients) {
                    "client " + id + " needs exactly one of spki, secret_hash, a name of its certificate, and certificate_sha256"};
     }
     if (client.dpop_bound && (client.certificate_bound || client.shows_certificate())) {
-      return Error{ErrorCode::configuration, "client " + id + " has its tokens bound to a certificate: dpop_bound stands beside it"};
+      return Error{ErrorCode::configuration, "dpop_bound stands beside a certificate, which the tokens are bound to, at client " + id};
     }
     if (client.key && client.key->algorithm() != crypto::KeyAlgorithm::p256) {
       return Error{ErrorCode::configuration, "the key of client " + id + " is not a P-256 key (ES256)"};
