@@ -130,7 +130,8 @@ void add_approve(CLI::App& program, const Clock& clock) {
   app->add_flag("--yes", options->yes, "for scripts: the signer agreed already to the documents that --document and --digest name");
   app->footer(R"(
 Shows who asks and which documents, asks you to type yes, then for PIN and one-time code, and seals them to the SAM that DEVICE.toml names.
-The application then signs. An address opens once.
+The application then signs. An address opens once. With --yes nobody compares who asks and with which credential: name the documents of one
+application that you trust to choose them.
 
 Examples:
   intaglio approve --device device.toml

@@ -40,11 +40,15 @@ ErrorCode code_of(unsigned status) {
 /// The service's refusal in its own words (CSC: error, error_description).
 Error refusal_of(const outbound::HttpAnswer& answer, std::string_view path) {
   std::string words = "HTTP " + std::to_string(answer.status);
+  auto code = code_of(answer.status);
   if (auto body = json::parse(answer.body)) {
-    if (auto error = json::text_member(*body, "error")) words += ", " + printable(*error);
+    if (auto error = json::text_member(*body, "error")) {
+      words += ", " + printable(*error);
+      if (*error == "invalid_authentication_data") code = ErrorCode::authentication_failed;
+    }
     if (auto description = json::text_member(*body, "error_description")) words += ": " + printable(*description);
   }
-  return Error{code_of(answer.status), "the service refused " + std::string(path) + " (" + words + ")"};
+  return Error{code, "the service refused " + std::string(path) + " (" + words + ")"};
 }
 
 Result<json::Value> read_answer(const Result<outbound::HttpAnswer>& answer, std::string_view path, const std::string& base_url) {

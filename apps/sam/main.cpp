@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <condition_variable>
 #include <cstdio>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -274,11 +275,20 @@ Status export_approval(const Arguments& arguments, Settings settings) {
   return write_file_durably(arguments.approval_file, approval->content.reveal(), 0600);
 }
 
-/// Calls maintain() and catch_up() from time to time on a thread of its own: a token that hangs must not keep the main thread from its signals.
-class Maintenance {
+/// Does something from time to time on a thread of its own: a token that hangs must keep neither the main thread from its signals nor the
+/// reading of revocation lists from its time.
+class Regularly {
  public:
-  explicit Maintenance(intaglio::sam::Sam& sam) : thread_([this, &sam] { run(sam); }) {}
-  ~Maintenance() {
+  Regularly(std::chrono::seconds interval, std::function<void()> work)
+      : thread_([this, interval, work = std::move(work)] {
+          std::unique_lock lock(mutex_);
+          while (!changed_.wait_for(lock, interval, [this] { return ending_; })) {
+            lock.unlock();
+            work();
+            lock.lock();
+          }
+        }) {}
+  ~Regularly() {
     {
       const std::lock_guard lock(mutex_);
       ending_ = true;
@@ -286,24 +296,10 @@ class Maintenance {
     changed_.notify_all();
     thread_.join();
   }
-  Maintenance(const Maintenance&) = delete;
-  Maintenance& operator=(const Maintenance&) = delete;
+  Regularly(const Regularly&) = delete;
+  Regularly& operator=(const Regularly&) = delete;
 
  private:
-  void run(intaglio::sam::Sam& sam) {
-    std::unique_lock lock(mutex_);
-    auto due = std::chrono::steady_clock::now() + maintenance_interval;
-    while (!changed_.wait_for(lock, catching_up_interval, [this] { return ending_; })) {
-      lock.unlock();
-      if (std::chrono::steady_clock::now() >= due) {
-        sam.maintain();
-        due = std::chrono::steady_clock::now() + maintenance_interval;
-      } else {
-        sam.catch_up();
-      }
-      lock.lock();
-    }
-  }
   std::mutex mutex_;
   std::condition_variable changed_;
   bool ending_ = false;
@@ -424,7 +420,8 @@ Status serve(Settings settings) {
                       {"clock", opened->settings.clock == ClockSource::kernel ? "kernel" : "declared"},
                       {"secrets_locked", secret_pool_state() == PoolState::locked ? "yes" : "no"}});
 
-  std::optional<Maintenance> maintenance(std::in_place, *sam);
+  std::optional<Regularly> reading_lists(std::in_place, catching_up_interval, [&sam] { sam->catch_up(); });
+  std::optional<Regularly> maintenance(std::in_place, maintenance_interval, [&sam] { sam->maintain(); });
   int number = 0;
   while (sigwait(&signals, &number) != 0) {}
   log::info("stopping");
@@ -432,6 +429,7 @@ Status serve(Settings settings) {
   if (management) management->stop();
   if (server) server->stop();
   maintenance.reset();
+  reading_lists.reset();
   sam->stop();
   return {};
 }

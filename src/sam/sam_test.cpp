@@ -454,11 +454,15 @@ class SamTest : public ::testing::Test {
     return sam_->generate_key(sap_message(protocol::Purpose::key, opened, {.pin = signer.pin, .otp = otp(signer)}));
   }
   /// With the certificate that the operator approved, unless another one is named.
-  Result<protocol::CredentialFacts> bind(const KeyId& key, const Bytes& certificate, const std::optional<Bytes>& approved = {}) {
+  /// `above`: certificates that go with it.
+  Result<protocol::CredentialFacts> bind(const KeyId& key, const Bytes& certificate, const std::optional<Bytes>& approved = {},
+                                         const std::vector<Bytes>& above = {}) {
     const auto digest = crypto::sha256(approved.value_or(certificate));
+    std::vector<Bytes> certificates{certificate};
+    certificates.insert(certificates.end(), above.begin(), above.end());
     return sam_->bind_certificate({.operator_request = operator_request(
                                        {{"op", "bind-certificate"}, {"key", key.text()}, {"certificate_sha256", encode_base64url(digest)}}),
-                                   .certificates = {certificate}});
+                                   .certificates = certificates});
   }
 
   Signer enrolled_signer(const std::string& id, std::chrono::hours certificate_life = std::chrono::hours(1000)) {
@@ -1038,6 +1042,62 @@ TEST_F(SamTest, ARevokedIssuingAuthorityTakesWithItWhatItIssued) {
   EXPECT_EQ(vault_.signatures, 0);
   clock_->advance(std::chrono::seconds(31));
   EXPECT_TRUE(approve(alice, {"invoice"})) << "a key certified by the root itself";
+}
+
+TEST_F(SamTest, ARevokedAuthorityTakesWithItWhatStandsBelowThoseThatItCertified) {
+  const auto now = clock_->now();
+  const auto hour = std::chrono::hours(1);
+  const auto middle = *crypto::SoftwareKey::generate();
+  const auto lowest = *crypto::SoftwareKey::generate();
+  const auto of_middle = issue_to(*ca_key_, *crypto::encode_name({{"2.5.4.3", "Middle CA"}}), middle->public_key().spki(), now - hour,
+                                  now + 100 * hour, 77, "Test CA", extensions_of_ca());
+  const auto of_lowest = issue_to(*middle, *crypto::encode_name({{"2.5.4.3", "Lowest CA"}}), lowest->public_key().spki(), now - hour,
+                                  now + 100 * hour, 78, "Middle CA", extensions_of_ca());
+  use_policy([&](Value& document) {
+    for (const auto& anchor : {of_middle, of_lowest}) document["ca_anchors"].push_back(encode_base64(anchor));
+  });
+  const auto alice = enrolled_without_key("alice");
+  const auto generated = *new_key(alice);
+  const auto csr = *crypto::parse_csr(generated.csr);
+  ASSERT_TRUE(bind(generated.key, issue_to(*lowest, csr.subject_der, csr.key.spki(), now - hour, now + hour, 5, "Lowest CA")));
+  const Signer signer{alice.id, alice.pin, alice.seed.clone(), generated.key};
+  const auto authorised = *approve(signer, {"contract"});
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, now, 1, {77})));
+  expect_refused(sam_->sign(request(signer, authorised, {"contract"})), ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+
+TEST_F(SamTest, NoCertificateIsBoundOfAnAuthorityWhoseListsNobodyWouldTake) {
+  const auto now = clock_->now();
+  const auto hour = std::chrono::hours(1);
+  const auto below = *crypto::SoftwareKey::generate();
+  const auto authority = issue_to(*ca_key_, *crypto::encode_name({{"2.5.4.3", "Issuing CA"}}), below->public_key().spki(), now - hour,
+                                  now + 100 * hour, 77, "Test CA", extensions_of_ca());
+  const auto alice = enrolled_without_key("alice");
+  const auto generated = *new_key(alice);
+  const auto csr = *crypto::parse_csr(generated.csr);
+  const auto leaf = issue_to(*below, csr.subject_der, csr.key.spki(), now - hour, now + hour, 5, "Issuing CA");
+  expect_refused(bind(generated.key, leaf, {}, {authority}), ErrorCode::certificate_invalid);
+  use_policy([&](Value& document) { document["ca_anchors"].push_back(encode_base64(authority)); });
+  EXPECT_TRUE(bind(generated.key, leaf, {}, {authority}));
+}
+
+TEST_F(SamTest, ListsThatWereNotReadForTooLongDecideNothing) {
+  auto steady = std::chrono::steady_clock::time_point{} + std::chrono::hours(1);
+  Revocations lists([&steady] { return steady; });
+  EXPECT_TRUE(lists.due());
+  expect_refused(lists.current(), ErrorCode::storage_unavailable);
+  ASSERT_TRUE(lists.load(*database_, sealer_, *policy_));
+  EXPECT_TRUE(lists.current());
+  EXPECT_FALSE(lists.due());
+  steady += Revocations::reading_interval;
+  EXPECT_TRUE(lists.due());
+  steady += Revocations::longest_unread - Revocations::reading_interval;
+  EXPECT_TRUE(lists.current());
+  steady += std::chrono::milliseconds(1);
+  expect_refused(lists.current(), ErrorCode::storage_unavailable);
+  ASSERT_TRUE(lists.load(*database_, sealer_, *policy_));
+  EXPECT_TRUE(lists.current());
 }
 
 TEST_F(SamTest, AHoldIsLiftedByTheIssuersListAndAnOperatorTogether) {

@@ -82,7 +82,7 @@ void Sam::read_revocations() {
 }
 
 void Sam::catch_up() {
-  if (!core_.revocations->current()) read_revocations();
+  if (core_.revocations->due()) read_revocations();
 }
 
 void Sam::maintain() {

@@ -27,7 +27,8 @@ class Sam final : public protocol::SamService {
   Status start();
   /// Every half minute: revocation lists of other nodes, SAP keys, what may be forgotten, token counts and their reconciliation with audited signatures.
   void maintain();
-  /// Every second: after a failure to read the revocation lists of other nodes, which refuses everything, tries again.
+  /// Every second, on a thread that nothing else holds up: reads the revocation lists of other nodes when that is due, or failed, which refuses
+  /// everything.
   void catch_up();
   void stop();
 

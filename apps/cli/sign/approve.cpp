@@ -106,7 +106,7 @@ Status approve(const ApproveOptions& options, const Clock& clock) {
                    : "Approved. The application goes on by itself.");
       return {};
     }
-    const bool again = !options.factors.from_files() && attempt < tries && done.error().code == ErrorCode::invalid_request;
+    const bool again = !options.factors.from_files() && attempt < tries && done.error().code == ErrorCode::authentication_failed;
     if (!again)
       return because(done.error(), "the approval", "let the application ask again; if you are locked, the registration authority helps");
     progress.step("not accepted: " + done.error().detail + "; enter both again");

@@ -65,6 +65,8 @@ Status check_certificate(Core& core, storage::Transaction& transaction, const Si
   const std::vector<crypto::Certificate> intermediates(chain.begin() + 1, chain.end());
   if (auto path = crypto::verify_chain(leaf, intermediates, core.policy.ca_anchors(), now); refused_by("sam.bind.path", !path))
     return refuse(path.error().detail);
+  if (refused_by("sam.bind.issuer", !core.revocations->knows_issuer(leaf)))
+    return refuse("its issuer is no CA of the policy: no list that revokes it would be taken");
   if (auto fresh = core.revocations->refresh(transaction, core.sealer, leaf); !fresh) return fresh;
   if (refused_by("sam.bind.crl", core.revocations->contains(leaf))) return refuse("the certificate is revoked");
   if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))

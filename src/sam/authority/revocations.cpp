@@ -59,6 +59,7 @@ Result<Known> parse(ByteView encoded) {
 }  // namespace
 
 Status Revocations::load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy) {
+  const auto begun = steady_();
   // In a transaction, which sees the latest list and refuses an earlier one.
   auto loaded = database.write([&](storage::Transaction& transaction) -> Status {
     for (const auto& anchor : policy.ca_anchors()) {
@@ -77,12 +78,40 @@ Status Revocations::load(storage::Database& database, const std::shared_ptr<cons
     return {};
   });
   failed_ = !loaded;
+  if (loaded) loaded_ = begun;
   return loaded;
 }
 
 Status Revocations::current() const {
   if (failed_) return Error{ErrorCode::storage_unavailable, "the revocation lists that are known to the other nodes could not be read"};
+  const auto loaded = loaded_.load();
+  const bool old = loaded == SteadyTime::min() || steady_() - loaded > longest_unread;
+  if (refused_by("sam.crl.age", old))
+    return Error{ErrorCode::storage_unavailable, "the revocation lists that are known to the other nodes were not read for too long"};
   return {};
+}
+
+bool Revocations::due() const {
+  const auto loaded = loaded_.load();
+  return failed_ || loaded == SteadyTime::min() || steady_() - loaded >= reading_interval;
+}
+
+bool Revocations::knows_issuer(const crypto::Certificate& certificate) const {
+  const std::shared_lock lock(mutex_);
+  return anchors_.contains(certificate.issuer_der());
+}
+
+std::set<Bytes> Revocations::issuers_above(const Bytes& issuer_der) const {
+  std::set<Bytes> issuers;
+  std::vector<Bytes> left{issuer_der};
+  while (!left.empty()) {
+    const auto issuer = std::move(left.back());
+    left.pop_back();
+    if (!issuers.insert(issuer).second) continue;
+    const auto [begin, end] = anchors_.equal_range(issuer);
+    for (auto anchor = begin; anchor != end; ++anchor) left.push_back(anchor->second.issuer_der);
+  }
+  return issuers;
 }
 
 Status Revocations::read(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der) {
@@ -100,12 +129,10 @@ Status Revocations::read(storage::Transaction& transaction, const std::shared_pt
 
 Status Revocations::refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
                             const crypto::Certificate& certificate) {
-  std::set<Bytes> issuers = {certificate.issuer_der()};
-  {
+  const auto issuers = [&] {
     const std::shared_lock lock(mutex_);
-    const auto [begin, end] = anchors_.equal_range(certificate.issuer_der());
-    for (auto anchor = begin; anchor != end; ++anchor) issuers.insert(anchor->second.issuer_der);
-  }
+    return issuers_above(certificate.issuer_der());
+  }();
   for (const auto& issuer : issuers) {
     if (auto done = read(transaction, sealer, issuer); refused_by("sam.crl.fresh", !done)) return done;
   }
@@ -146,9 +173,10 @@ bool Revocations::names(ByteView issuer_der, std::string_view serial_hex) const 
 bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) const {
   const std::shared_lock lock(mutex_);
   if (names(issuer_der, serial_hex)) return true;
-  const auto [begin, end] = anchors_.equal_range(to_bytes(issuer_der));
-  const bool of_a_revoked_issuer =
-      std::any_of(begin, end, [&](const auto& anchor) { return names(anchor.second.issuer_der, anchor.second.serial_hex); });
+  const auto above = issuers_above(to_bytes(issuer_der));
+  const bool of_a_revoked_issuer = std::any_of(anchors_.begin(), anchors_.end(), [&](const auto& anchor) {
+    return above.contains(anchor.first) && names(anchor.second.issuer_der, anchor.second.serial_hex);
+  });
   return refused_by("sam.crl.issuer", of_a_revoked_issuer);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <set>
 #include <shared_mutex>
@@ -18,14 +20,25 @@ namespace intaglio::sam {
 /// names takes with it whatever it issued. Sealed with the number of the list; in memory for the signing path. Thread-safe.
 class Revocations {
  public:
+  using Steady = std::function<std::chrono::steady_clock::time_point()>;
+  /// `steady`: the monotonic clock, for the age of what was read.
+  explicit Revocations(Steady steady = std::chrono::steady_clock::now) : steady_(std::move(steady)) {}
+
   /// Takes the CA anchors of the policy, and reads what is sealed for each. At start, and again for what other nodes take.
   Status load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy);
 
-  /// Whether the last `load` read every list. `storage_unavailable` from one that failed until one that succeeds: a node that cannot tell
-  /// what its neighbours know to be revoked decides nothing.
+  /// Whether the last `load` read every list, less than `longest_unread` ago. `storage_unavailable` otherwise, until one succeeds: a node that
+  /// cannot tell what its neighbours know to be revoked decides nothing, whether it could not read or was kept from reading.
   [[nodiscard]] Status current() const;
+  /// Whether another `load` is due: the last one failed, or is `reading_interval` old.
+  [[nodiscard]] bool due() const;
+  static constexpr std::chrono::seconds reading_interval{30};
+  static constexpr std::chrono::seconds longest_unread{90};
 
-  /// Within a transaction, for what gives a certificate force: reads what is sealed now of its issuer and of whoever certified that one, which
+  /// Whether a list of this certificate's issuer would be taken: nobody could revoke what another CA issued.
+  [[nodiscard]] bool knows_issuer(const crypto::Certificate& certificate) const;
+
+  /// Within a transaction, for what gives a certificate force: reads what is sealed now of its issuer and of each anchor above that one, which
   /// another node may have taken since `load`. Refused as a sealed record is, and nothing may be decided then.
   Status refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
                  const crypto::Certificate& certificate);
@@ -37,7 +50,7 @@ class Revocations {
 
   /// Whether the newest list of its issuer is known and does not name it: a hold of before is over for the issuer.
   [[nodiscard]] bool clears(const crypto::Certificate& certificate) const;
-  /// Whether a list names it, or names an anchor of its issuer's name.
+  /// Whether a list names it, or names an anchor of its issuer's name, or one above that.
   [[nodiscard]] bool contains(ByteView issuer_der, std::string_view serial_hex) const;
   [[nodiscard]] bool contains(const crypto::Certificate& certificate) const {
     return contains(certificate.issuer_der(), certificate.serial_hex());
@@ -50,6 +63,8 @@ class Revocations {
     std::string serial_hex;
   };
   [[nodiscard]] bool names(ByteView issuer_der, std::string_view serial_hex) const;  ///< with the lock held
+  /// The names of an issuer and of the anchors above it; with the lock held.
+  [[nodiscard]] std::set<Bytes> issuers_above(const Bytes& issuer_der) const;
   /// What is sealed of an issuer, into memory; a later list that is there stays.
   Status read(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der);
 
@@ -57,7 +72,10 @@ class Revocations {
     std::uint64_t number;
     std::set<std::string, std::less<>> serials;
   };
+  using SteadyTime = std::chrono::steady_clock::time_point;
+  Steady steady_;
   std::atomic<bool> failed_ = false;  ///< the last load
+  std::atomic<SteadyTime> loaded_{SteadyTime::min()};  ///< the begin of the last one that succeeded
   std::map<Bytes, List> lists_;  ///< the newest, by issuer name, DER
   std::multimap<Bytes, Anchor> anchors_;  ///< what another authority certified, by subject name, DER
 };

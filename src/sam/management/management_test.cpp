@@ -97,6 +97,8 @@ class ManagementTest : public ::testing::Test {
       if (auto installed = registry.install(transaction, *first); !installed) return installed;
       return state.insert(transaction, "policy", as_bytes(policy_document_));
     }));
+    const auto revocations = std::make_shared<Revocations>();
+    ASSERT_TRUE(revocations->load(*database_, sealer_, *policy_));
     management_ = std::make_unique<Management>(Core{.node = "test",
                                                     .incarnation = "test/1",
                                                     .name = "test",
@@ -112,7 +114,8 @@ class ManagementTest : public ::testing::Test {
                                                     .factors = *factors_,
                                                     .sap_keys = *sap_keys_,
                                                     .identity_key = signing_key_,
-                                                    .sad_key = signing_key_},
+                                                    .sad_key = signing_key_,
+                                                    .revocations = revocations},
                                                Management::Questions{.status =
                                                                          [this] {
                                                                            if (while_status_) while_status_();

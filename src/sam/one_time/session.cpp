@@ -213,6 +213,8 @@ Status OneTimeSession::check_certificate(const std::vector<crypto::Certificate>&
   // Every certificate of the path, the leaf too, is valid now or there is no path.
   if (auto path = crypto::verify_chain(leaf, intermediates, core_.policy.ca_anchors(), now); refused_by("sam.one-time.path", !path))
     return refuse_certificate(path.error().detail);
+  if (refused_by("sam.one-time.issuer", !core_.revocations->knows_issuer(leaf)))
+    return refuse_certificate("its issuer is no CA of the policy: no list that revokes it would be taken");
   if (core_.revocations->contains(leaf)) return refuse_certificate("the certificate is revoked");
   if (auto policy = core_.policy.algorithms().may_certify(key->algorithm(), now); !policy) return policy;
   if (refused_by("sam.one-time.subject", !is_subject(identified_->subject, leaf.subject_der())))

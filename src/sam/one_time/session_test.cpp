@@ -90,23 +90,27 @@ struct Certified {
   std::chrono::seconds life = std::chrono::hours(1);
   bool short_term = true;
 };
-Bytes certificate_of(const crypto::SoftwareKey& ca, const Certified& content, UnixTime now, std::uint64_t serial) {
+Bytes certificate_of(const crypto::SoftwareKey& ca, const Certified& content, UnixTime now, std::uint64_t serial,
+                     const Bytes& issuer = *crypto::encode_name(ca_name)) {
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
-  std::vector<Bytes> members{
-      der::explicit_tag(0, der::integer(std::uint64_t{2})),           der::integer(serial), algorithm,   *crypto::encode_name(ca_name),
-      der::sequence({der::time(now), der::time(now + content.life)}), content.subject,      content.spki};
+  std::vector<Bytes> members{der::explicit_tag(0, der::integer(std::uint64_t{2})),           der::integer(serial), algorithm,   issuer,
+                             der::sequence({der::time(now), der::time(now + content.life)}), content.subject,      content.spki};
   if (content.short_term) members.push_back(der::explicit_tag(3, der::sequence({extension("0.4.0.194121.2.1", false, der::null())})));
   const auto tbs = der::sequence(members);
   return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
 }
-Bytes authority_certificate(const crypto::SoftwareKey& key, UnixTime now) {
+/// Of the CA of these tests, for the key of an authority of this name.
+Bytes authority_below(const crypto::SoftwareKey& ca, const Bytes& name, ByteView spki, UnixTime now) {
   const auto algorithm = crypto::algorithm_identifier(crypto::SignatureSuite::ecdsa_sha256);
-  const auto name = *crypto::encode_name(ca_name);
   const auto constraints = extension("2.5.29.19", true, der::sequence({der::boolean(true)}));
-  const auto tbs = der::sequence({der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{1}), algorithm, name,
+  const auto tbs = der::sequence({der::explicit_tag(0, der::integer(std::uint64_t{2})), der::integer(std::uint64_t{1}), algorithm,
+                                  *crypto::encode_name(ca_name),
                                   der::sequence({der::time(now - std::chrono::hours(1)), der::time(now + std::chrono::hours(24 * 365))}),
-                                  name, key.public_key().spki(), der::explicit_tag(3, der::sequence({constraints}))});
-  return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *key.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+                                  name, spki, der::explicit_tag(3, der::sequence({constraints}))});
+  return crypto::assemble_signed(tbs, crypto::SignatureSuite::ecdsa_sha256, *ca.sign(crypto::SignatureSuite::ecdsa_sha256, tbs));
+}
+Bytes authority_certificate(const crypto::SoftwareKey& key, UnixTime now) {
+  return authority_below(key, *crypto::encode_name(ca_name), key.public_key().spki(), now);
 }
 
 /// A SAM with a profile of one-time custody, an identity provider and a certification authority around it.
@@ -386,6 +390,16 @@ TEST_F(OneTime, SignsForNoCertificateOfAnAuthorityThatThePolicyDoesNotName) {
   const auto stranger = *crypto::SoftwareKey::generate();
   auto begun = begin();
   expect_refused(begun.session->sign({{certificate_of(*stranger, content_of(begun), clock_->now(), 1)}, {}}),
+                 ErrorCode::certificate_invalid);
+  EXPECT_EQ(vault_.signatures, 0);
+}
+TEST_F(OneTime, SignsForNoCertificateOfAnAuthorityWhoseListsNobodyWouldTake) {
+  const auto below = *crypto::SoftwareKey::generate();
+  const auto name = *crypto::encode_name({{"2.5.4.3", "An authority below"}});
+  auto begun = begin();
+  expect_refused(begun.session->sign({{certificate_of(*below, content_of(begun), clock_->now(), 1, name),
+                                       authority_below(*ca_, name, below->public_key().spki(), clock_->now())},
+                                      {}}),
                  ErrorCode::certificate_invalid);
   EXPECT_EQ(vault_.signatures, 0);
 }

@@ -163,6 +163,13 @@ Result<std::shared_ptr<const crypto::KeyAgreement>> SapKeys::find(std::string_vi
   if (refused_by("sam.sap-key.look", last_look_ && now - *last_look_ < look_interval))
     return Error{ErrorCode::busy, "the SAP keys of other nodes were looked for a moment ago"};
   last_look_ = now;
+  auto found = look(kid);
+  // Those who waited meanwhile do not look again one after another, however long this look took.
+  last_look_ = steady_();
+  return found;
+}
+
+Result<std::shared_ptr<const crypto::KeyAgreement>> SapKeys::look(std::string_view kid) {
   // The token is asked only when there is a key that is not held.
   bool all_held = true;
   auto listed = database_.read([&](storage::Reader& reader) {

@@ -52,6 +52,8 @@ class SapKeys {
     std::string statement;
   };
   [[nodiscard]] std::shared_ptr<const crypto::KeyAgreement> held(std::string_view kid) const;
+  /// Whether another node has made it; one at a time.
+  [[nodiscard]] Result<std::shared_ptr<const crypto::KeyAgreement>> look(std::string_view kid);
   Status refresh_alone();  ///< with refreshing_ held, and never mutex_ during a call of the token
   [[nodiscard]] std::optional<std::string> current(std::chrono::minutes margin) const;  ///< of a key that lives that much longer
   [[nodiscard]] Result<Held> hold(std::string name, UnixTime created, std::shared_ptr<const crypto::KeyAgreement> key) const;

@@ -5,8 +5,8 @@ import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { send } from '../harness/http.mjs';
-import { sha256 } from '../harness/protocol.mjs';
+import { good, send, sendForm, sendJson } from '../harness/http.mjs';
+import { hashOids, sha256 } from '../harness/protocol.mjs';
 import { signerOf } from '../harness/signer.mjs';
 import { System, binaries, repository, run, runAside, until, withoutLimits } from '../harness/system.mjs';
 
@@ -97,12 +97,23 @@ describe('an integrator', () => {
     assert.equal(granted(), before);
   });
 
-  it('gets none of two documents when one was named, and none when the digest is of another length', async () => {
-    const digest = sha256('one').toString('hex');
+  it('gets none of two documents when one was named, and none of one when two were', async () => {
+    const digest = (text) => sha256(text).toString('hex');
+    const before = granted();
+    const token = (await sendForm(`${system.publicUrl}/csc/v2/oauth2/token`, { grant_type: 'client_credentials', scope: 'service' },
+      { tls: system.tls(), headers: { authorization: `Basic ${Buffer.from(`my-application:${readFileSync(system.path('secrets/client'), 'utf8')}`).toString('base64')}` } })).json.access_token;
+    system.secret('an access token', token);
+    const asked = good('authorize', await sendJson(`${system.publicUrl}/csc/v2/credentials/authorize`, {
+      credentialID: alice.credential, numSignatures: 2, hashes: ['one', 'two'].map((text) => sha256(text).toString('base64')), hashAlgorithmOID: hashOids.sha256,
+    }, { tls: system.tls(), headers: { authorization: `Bearer ${token}` } }));
+    system.secret('the handle of an application', asked.handle);
+    secretFile('address', asked.approvalUri);
+    refused(await approve(['--digest', digest('one')]), /the list of documents differs/);
     await ask('Node', 'one');
-    refused(await approve(['--digest', digest, '--digest', sha256('two').toString('hex')]), /the list of documents differs/);
+    refused(await approve(['--digest', digest('one'), '--digest', digest('two')]), /the list of documents differs/);
     await ask('Node', 'one');
-    refused(await approve(['--digest', digest.slice(2)]), /the list of documents differs/);
+    refused(await approve(['--digest', digest('one').slice(2)]), /the list of documents differs/);
+    assert.equal(granted(), before);
   });
 
   it('is told when the signer\'s device believes another SAM: nothing is sent', async () => {
@@ -115,11 +126,13 @@ describe('an integrator', () => {
     assert.equal(granted(), before);
   });
 
-  it('learns nothing of a wrong PIN but that the signer has not approved; the device says it', async () => {
+  it('learns nothing of a wrong PIN; the device says it', async () => {
+    const before = granted();
     secretFile('wrong-pin', '918273');
     const asked = await ask('curl');
-    refused(await approve(['--document', asked.document], { pin: 'wrong-pin' }), /the approval/);
-    assert.doesNotMatch(asked.words, /Verified/);
+    refused(await approve(['--document', asked.document], { pin: 'wrong-pin' }), /invalid_authentication_data/);
+    assert.equal(granted(), before);
+    assert.ok(system.auditEvents('sam').some(({ type, outcome }) => type === 'authorisation.refused' || outcome === 'failure'));
   });
 
   it('is refused in words that name what to correct, with the id of the request', async () => {
