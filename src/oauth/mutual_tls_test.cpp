@@ -2,6 +2,7 @@
 
 #include "crypto/der.h"
 #include "crypto/test_support.h"
+#include "oauth/authorization_endpoint.h"
 #include "oauth/client_certificate.h"
 #include "oauth/metadata.h"
 #include "oauth/migrations.h"
@@ -16,6 +17,10 @@ using test::must;
 
 constexpr const char* issuer = "https://sign.example";
 constexpr std::string_view assertion_type = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+constexpr const char* back = "https://app.example/back";
+/// RFC 7636, appendix B.
+constexpr const char* verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+constexpr const char* challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 constexpr auto day = std::chrono::hours{24};
 
 Bytes extension(std::string_view oid, ByteView value) { return der::sequence({der::oid(oid), der::octet_string(value)}); }
@@ -70,12 +75,13 @@ class MutualTlsTest : public testing::Test {
     database_.migrate(migrations());
     auto self_signed = client_of("self-signed");
     self_signed.certificates = {own_.fingerprint(), next_.fingerprint()};
+    auto by_subject = named("by-subject", must(CertificateName::subject("CN=app,C=DE")));
+    by_subject.redirect_uris = {back};
     auto bound = keyed_.registered();
     bound.certificate_bound = true;
     using crypto::AlternativeName;
     clients_ = std::make_shared<const Clients>(
-        must(Clients::make({named("by-subject", must(CertificateName::subject("CN=app,C=DE"))),
-                            named("by-dns", alternative_name(AlternativeName::dns, "App.Example")),
+        must(Clients::make({std::move(by_subject), named("by-dns", alternative_name(AlternativeName::dns, "App.Example")),
                             named("by-uri", alternative_name(AlternativeName::uri, "https://app.example/a")),
                             named("by-email", alternative_name(AlternativeName::email, "app@app.example")),
                             named("by-ip", alternative_name(AlternativeName::ip, "192.0.2.7")), std::move(self_signed), std::move(bound),
@@ -86,31 +92,94 @@ class MutualTlsTest : public testing::Test {
     const auto authentication = std::make_shared<ClientAuthentication>(
         ClientAuthenticationConfig{{issuer}, std::chrono::seconds{300}, {authority_.own()}}, clients_, database_.get(), clock_);
     endpoint_ = std::make_unique<TokenEndpoint>(issuer, authentication, tokens_, grants_, clock_);
+    authorization_ =
+        std::make_unique<AuthorizationEndpoint>(AuthorizationConfig{issuer, "https://sign.example/approve"}, clients_, authentication,
+                                                std::make_shared<PendingRequests>(database_.get(), clock_), grants_, database_.get());
+  }
+  [[nodiscard]] static http::Request form_post(const std::string& path, std::string body, const std::optional<crypto::Certificate>& shown) {
+    http::Request request;
+    request.method = "POST";
+    request.path = "/csc/v2/oauth2/" + path;
+    request.headers["content-type"] = "application/x-www-form-urlencoded";
+    request.body = std::move(body);
+    if (shown) request.peer_certificate = shown->der();
+    return request;
   }
   [[nodiscard]] http::Response ask(const std::string& client, const std::optional<crypto::Certificate>& shown,
                                    const std::string& more = "") {
+    return endpoint_->answer(form_post("token", "grant_type=client_credentials&client_id=" + client + more, shown));
+  }
+  /// The client `by-subject` pushes what a signer shall approve, with access to the service.
+  [[nodiscard]] http::Response push(const std::optional<crypto::Certificate>& shown) {
+    return authorization_->push(
+        form_post("pushed_authorize",
+                  "response_type=code&client_id=by-subject&redirect_uri=" + encode_form_value(back) + "&code_challenge=" + challenge +
+                      "&code_challenge_method=S256&scope=credential%20service&credentialID=key-1&numSignatures=1" +
+                      "&hashAlgorithmOID=2.16.840.1.101.3.4.2.1&hashes=" + encode_base64url(crypto::sha256(as_bytes("a"))),
+                  shown));
+  }
+  /// The code of what was pushed and then approved by alice, as the SAM would have authorised it.
+  [[nodiscard]] std::string code() {
+    const auto pushed = push(app_);
+    EXPECT_EQ(pushed.status, 201U) << pushed.body;
     http::Request request;
-    request.method = "POST";
-    request.path = "/csc/v2/oauth2/token";
-    request.headers["content-type"] = "application/x-www-form-urlencoded";
-    request.body = "grant_type=client_credentials&client_id=" + client + more;
-    if (shown) request.peer_certificate = shown->der();
-    return endpoint_->answer(request);
+    request.method = "GET";
+    request.query =
+        "client_id=by-subject&request_uri=" + encode_form_value(must(json::parse(pushed.body)).at("request_uri").get<std::string>());
+    const auto begun = authorization_->authorize(request, [this](const Client&, const CredentialRequest&) -> Result<OpenedApproval> {
+      return OpenedApproval{"ticket", "statement", to_bytes("T"), to_bytes("nonce"), clock_->now() + std::chrono::minutes{5}};
+    });
+    EXPECT_EQ(begun.status, 302U) << begun.body;
+    const auto page = begun.headers.front().second;
+    const auto opened = must(authorization_->exchange(page.substr(page.find('#') + 1)));
+    const auto address = must(authorization_->approved(opened.bearer, opened.pending, "alice", Secret(as_bytes("the SAD")),
+                                                       clock_->now() + std::chrono::minutes{1}));
+    const auto query = must(Form::parse(std::string_view(address).substr(address.find('?') + 1)));
+    const auto* code = query.find("code");
+    return code == nullptr ? "" : *code;
+  }
+  [[nodiscard]] http::Response redeem(const std::string& code, const std::optional<crypto::Certificate>& shown) {
+    return endpoint_->answer(form_post("token",
+                                       "grant_type=authorization_code&client_id=by-subject&code=" + code +
+                                           "&redirect_uri=" + encode_form_value(back) + "&code_verifier=" + verifier,
+                                       shown));
+  }
+  [[nodiscard]] http::Response refresh(const std::string& token, const std::optional<crypto::Certificate>& shown) {
+    return endpoint_->answer(form_post("token", "grant_type=refresh_token&client_id=by-subject&refresh_token=" + token, shown));
+  }
+  [[nodiscard]] http::Response revoke(const std::string& token, const std::optional<crypto::Certificate>& shown) {
+    return endpoint_->revoke(form_post("revoke", "client_id=by-subject&token=" + token, shown));
   }
   [[nodiscard]] std::string assertion() {
     return "&client_assertion_type=" + std::string(assertion_type) +
            "&client_assertion=" + keyed_.sign(keyed_.claims(issuer, clock_->now(), "a" + std::to_string(++count_)));
   }
   void expect_refused(const std::string& client, const std::optional<crypto::Certificate>& shown) {
-    const auto answer = ask(client, shown);
-    EXPECT_EQ(answer.status, 401U) << client << ": " << answer.body;
-    EXPECT_EQ(must(json::parse(answer.body)).at("error"), "invalid_client");
+    SCOPED_TRACE(client);
+    expect_nobody(ask(client, shown));
+  }
+  static void expect_nobody(const http::Response& answer) {
+    EXPECT_EQ(answer.status, 401U) << answer.body;
+    EXPECT_EQ(must(json::parse(answer.body.empty() ? "{}" : answer.body)).value("error", ""), "invalid_client");
   }
   [[nodiscard]] std::string token(const http::Response& answer) {
     EXPECT_EQ(answer.status, 200U) << answer.body;
     const auto body = must(json::parse(answer.body));
     EXPECT_EQ(body.at("token_type"), "Bearer");
     return body.at("access_token").get<std::string>();
+  }
+  [[nodiscard]] static std::string refresh_token(const http::Response& answer) {
+    return must(json::parse(answer.body)).at("refresh_token").get<std::string>();
+  }
+  /// RFC 8705, 3.1: the token names this certificate, and is taken with it, neither with another nor with none.
+  void expect_bound(const std::string& token, const crypto::Certificate& to, const crypto::Certificate& other) {
+    const auto dot = token.find('.');
+    const auto payload = must(parse_base64url(std::string_view(token).substr(dot + 1, token.rfind('.') - dot - 1)));
+    EXPECT_EQ(must(json::parse(as_text(payload))).value("cnf", json::Value()),
+              (json::Value{{"x5t#S256", encode_base64url(crypto::sha256(to.der()))}}));
+    EXPECT_TRUE(use(token, to));
+    EXPECT_FALSE(use(token, std::nullopt));
+    EXPECT_FALSE(use(token, other));
   }
   [[nodiscard]] Status use(const std::string& token, const std::optional<crypto::Certificate>& shown) {
     http::Request request;
@@ -131,6 +200,7 @@ class MutualTlsTest : public testing::Test {
   std::shared_ptr<Grants> grants_;
   std::shared_ptr<AccessTokens> tokens_;
   std::unique_ptr<TokenEndpoint> endpoint_;
+  std::unique_ptr<AuthorizationEndpoint> authorization_;
   unsigned count_ = 0;
 };
 
@@ -205,14 +275,51 @@ TEST_F(MutualTlsTest, ACertificateWithAKeyThatIsTooWeakIsNobodys) {
 
 TEST_F(MutualTlsTest, ATokenOfAClientWithACertificateIsUsedWithThatCertificateAlone) {
   const auto bound = token(ask("self-signed", own_));
-  EXPECT_TRUE(use(bound, own_));
-  EXPECT_FALSE(use(bound, std::nullopt));
-  EXPECT_FALSE(use(bound, next_)) << "another certificate of the same client";
+  expect_bound(bound, own_, next_);
   EXPECT_FALSE(use(bound, app_));
   EXPECT_FALSE(use(token(ask("by-subject", app_)), own_));
-  const auto payload = must(parse_base64url(std::string_view(bound).substr(bound.find('.') + 1, bound.rfind('.') - bound.find('.') - 1)));
-  EXPECT_EQ(must(json::parse(as_text(payload))).at("cnf"), (json::Value{{"x5t#S256", encode_base64url(crypto::sha256(own_.der()))}}))
-      << "RFC 8705, 3.1";
+}
+
+TEST_F(MutualTlsTest, ATokenOfASignersGrantIsBoundToTheCertificateThatRedeemedTheCode) {
+  const auto code = this->code();
+  expect_nobody(redeem(code, std::nullopt));
+  expect_nobody(redeem(code, authority_.issue("app2")));
+  expect_nobody(redeem(code, own_));
+  expect_bound(token(redeem(code, app_)), app_, authority_.issue("app"));
+}
+
+TEST_F(MutualTlsTest, ATokenThatWasRefreshedIsBoundToTheCertificateThatRefreshedIt) {
+  const auto first = refresh_token(redeem(code(), app_));
+  expect_nobody(refresh(first, std::nullopt));
+  expect_nobody(refresh(first, authority_.issue("app2")));
+  expect_nobody(refresh(first, own_));
+  const auto again = refresh(first, app_);
+  const auto following = authority_.issue("app");
+  expect_bound(token(again), app_, following);
+  expect_bound(token(refresh(refresh_token(again), following)), following, app_);
+}
+
+TEST_F(MutualTlsTest, NothingIsPushedForAClientWithoutItsCertificate) {
+  expect_nobody(push(std::nullopt));
+  expect_nobody(push(authority_.issue("app2")));
+  expect_nobody(push(own_));
+  EXPECT_EQ(push(app_).status, 201U);
+}
+
+TEST_F(MutualTlsTest, NoTokenIsRevokedForAClientWithoutItsCertificate) {
+  const auto granted = redeem(code(), app_);
+  const auto access = token(granted);
+  for (const auto& one : {access, refresh_token(granted)}) {
+    expect_nobody(revoke(one, std::nullopt));
+    expect_nobody(revoke(one, authority_.issue("app2")));
+    expect_nobody(revoke(one, own_));
+  }
+  EXPECT_TRUE(use(access, app_));
+  EXPECT_EQ(revoke(access, app_).status, 204U);
+  EXPECT_FALSE(use(access, app_));
+  const auto refreshed = refresh(refresh_token(granted), app_);
+  EXPECT_EQ(revoke(refresh_token(refreshed), app_).status, 204U);
+  EXPECT_FALSE(use(token(refreshed), app_)) << "ended with its grant";
 }
 
 TEST_F(MutualTlsTest, AClientOfAnotherKindIsBoundToACertificateWhenItIsRegisteredForIt) {
