@@ -29,6 +29,8 @@ Bytes alternative(unsigned kind, ByteView string) { return extension("2.5.29.17"
 
 const Bytes for_clients = extended_usage("1.3.6.1.5.5.7.3.2");
 const Bytes for_servers = extended_usage("1.3.6.1.5.5.7.3.1");
+/// One bit of keyUsage (RFC 5280, 4.2.1.3), counted from 0.
+Bytes key_usage(unsigned bit) { return extension("2.5.29.15", der::bit_string(Bytes{static_cast<std::uint8_t>(0x80U >> bit)}, 7 - bit)); }
 
 /// Whoever issues certificates: an authority, or a client for itself.
 class Issuer {
@@ -235,6 +237,17 @@ TEST_F(MutualTlsTest, ANameCountsInACertificateOfTheRightAuthorityForClients) {
   expect_refused("by-subject", other_authority_.issue("app"));
   expect_refused("by-subject", Issuer("app").issue("app"));
   expect_refused("by-subject", authority_.issue("app", {for_servers}));
+}
+
+TEST_F(MutualTlsTest, ACertificateOfAnAuthorityIsForClientsUnlessItSaysOtherwise) {
+  constexpr unsigned digital_signature = 0;
+  constexpr unsigned key_encipherment = 2;
+  const Bytes name = alternative(2, der::ia5("app.example"));
+  EXPECT_EQ(ask("by-dns", authority_.issue("any", {name})).status, 200U);
+  EXPECT_EQ(ask("by-dns", authority_.issue("any", {name, key_usage(digital_signature)})).status, 200U);
+  expect_refused("by-dns", authority_.issue("any", {name, key_usage(key_encipherment)}));
+  expect_refused("by-dns", authority_.issue("any", {name, key_usage(digital_signature), for_servers}));
+  expect_refused("by-dns", authority_.issue("any", {name, extended_usage("2.5.29.37.0")}));
 }
 
 TEST_F(MutualTlsTest, ASelfSignedCertificateIsKnownByItsDigest) {
