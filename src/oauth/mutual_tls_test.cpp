@@ -250,6 +250,22 @@ TEST_F(MutualTlsTest, ACertificateOfAnAuthorityIsForClientsUnlessItSaysOtherwise
   expect_refused("by-dns", authority_.issue("any", {name, extended_usage("2.5.29.37.0")}));
 }
 
+TEST_F(MutualTlsTest, AnyAuthorityIssuesTheNameOfAnyClient) {
+  const Issuer second("Second authority of clients");
+  const auto with = [&](const std::vector<crypto::Certificate>& authorities) {
+    return ClientAuthentication({{issuer}, std::chrono::seconds{300}, authorities}, clients_, database_.get(), clock_);
+  };
+  const auto known = [](const ClientAuthentication& authentication, const crypto::Certificate& shown) {
+    const auto request = form_post("token", "client_id=by-subject", shown);
+    const auto client = ShownClient::read(request, must(Form::parse(request.body)));
+    return std::holds_alternative<const Client*>(authentication.verify(request, std::get<ShownClient>(client)));
+  };
+  const auto both = with({authority_.own(), second.own()});
+  EXPECT_TRUE(known(both, app_));
+  EXPECT_TRUE(known(both, second.issue("app")));
+  EXPECT_FALSE(known(with({authority_.own()}), second.issue("app")));
+}
+
 TEST_F(MutualTlsTest, ASelfSignedCertificateIsKnownByItsDigest) {
   EXPECT_EQ(ask("self-signed", own_).status, 200U);
   EXPECT_EQ(ask("self-signed", next_).status, 200U) << "the one that follows";
