@@ -68,6 +68,7 @@ Status check_transaction(const Transaction& transaction, const AskedApproval& as
   if (auto opened = check_opened(transaction, Purpose::sign, now); !opened) return opened;
   if (asked.digests.empty()) return {};
   std::vector<Bytes> digests;
+  digests.reserve(transaction.documents.size());
   for (const auto& document : transaction.documents) digests.push_back(document.digest);
   const bool same = std::is_permutation(digests.begin(), digests.end(), asked.digests.begin(), asked.digests.end());
   if (refused_by("signer.approval.documents", !same)) return differs("the list of documents");
