@@ -342,6 +342,17 @@ TEST_F(ExternalCaTest, ARefusalThatTheCaDidNotHearIsFollowedByARevocation) {
   EXPECT_FALSE(unsettled());
 }
 
+TEST_F(ExternalCaTest, ARefusedCertificateThatTheCaHasAsConfirmedIsRevoked) {
+  responder_.draft = [](crypto::testing::CertificateDraft& draft) { draft.not_after += 86400 * 800; };
+  responder_.change = [this](CmpResponder::Message& reply, const OSSL_CMP_MSG* request) {
+    if (OSSL_CMP_MSG_get_bodytype(request) == certificate_confirmation)
+      responder_.answer_with_failure(reply, request, OSSL_CMP_PKIFAILUREINFO_certConfirmed);
+  };
+  EXPECT_EQ(issue().error().code, ErrorCode::certificate_invalid);
+  EXPECT_EQ(responder_.revoked.size(), 1U);
+  EXPECT_FALSE(unsettled());
+}
+
 TEST_F(ExternalCaTest, ACertificateForAnotherKeyIsNotRevokedOnTheWordOfACaThatMixesThemUp) {
   responder_.grant_implicit_confirm = true;
   responder_.certify_instead = must(crypto::SoftwareKey::generate());

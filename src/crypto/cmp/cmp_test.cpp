@@ -152,6 +152,16 @@ TEST_F(Cmp, ARefusalThatTheAuthorityHeardLeavesNothingOpen) {
   EXPECT_FALSE(noted.back().taken);
 }
 
+TEST_F(Cmp, ARefusedCertificateThatTheAuthorityHasAsConfirmedStaysOpen) {
+  ca.draft = [](CertificateDraft& draft) { draft.ca = true; };
+  ca.change = [&](CmpResponder::Message& reply, const OSSL_CMP_MSG* request) {
+    if (OSSL_CMP_MSG_get_bodytype(request) == 24) ca.answer_with_failure(reply, request, OSSL_CMP_PKIFAILUREINFO_certConfirmed);
+  };
+  EXPECT_EQ(refusal().code, ErrorCode::certificate_invalid);
+  EXPECT_EQ(ca.asked.back(), 24) << "it was refused in certConf";
+  EXPECT_EQ(refusals, 0);
+}
+
 TEST_F(Cmp, AnAuthorityThatWaitsForNoConfirmationIsSentNone) {
   ca.grant_implicit_confirm = true;
   const auto kept = ask();

@@ -117,7 +117,9 @@ Result<CmpMessage> CmpTransaction::carry(const OSSL_CMP_MSG* message) {
   implicit = header && header->implicit_confirm;
   if (confirmation && !issued.taken) {
     const auto said = read_cmp_confirmation(context.get(), message, parsed->get());
-    if (said && *said == CmpConfirmation::confirmed) journal.refused();
+    // `certConfirmed`, said of a certificate that was just refused, means that it is in force there: it stays open, and is revoked.
+    const bool in_force = refused_by("cmp.confirmation.refusal", OSSL_CMP_MSG_get_bodytype(parsed->get()) != cmp_body_pki_conf);
+    if (said && *said == CmpConfirmation::confirmed && !in_force) journal.refused();
   }
   return parsed;
 }
