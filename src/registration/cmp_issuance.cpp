@@ -34,6 +34,7 @@ Result<std::vector<Bytes>> CmpIssuance::certify(const KeyRequest& request) {
 }
 
 Result<std::vector<Bytes>> CmpIssuance::certify_in_turn(const KeyRequest& request) {
+  if (const auto ended = end_unkept(request); !ended) return ended.error();
   const auto open = unsettled_->find(request.key);
   if (!open) return open.error();
   if (*open) {
@@ -59,6 +60,13 @@ Result<std::vector<Bytes>> CmpIssuance::certify_in_turn(const KeyRequest& reques
     return path ? still_waiting(pause) : path.error();
   }
   // What was refused and is in force there all the same (implicitConfirm, or the CA did not hear it) is revoked; what may be ours stays.
+  if (auto issued = waiting->request.left_in_force()) {
+    {
+      const std::lock_guard lock(mutex_);
+      unkept_.insert_or_assign(request.key.text(), std::move(*issued));
+    }
+    if (!end_unkept(request)) return path.error();
+  }
   const auto left = unsettled_->find(request.key);
   if (left && *left && !(*left)->taken) {
     if (const auto ended = settle_one(request, **left); !ended)
@@ -105,6 +113,32 @@ Status CmpIssuance::withdraw(const KeyRequest& request, const crypto::CmpIssued&
   return {};
 }
 
+Status CmpIssuance::end_unkept(const KeyRequest& request) {
+  std::optional<crypto::CmpIssued> issued;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = unkept_.find(request.key.text()); at != unkept_.end()) issued = at->second;
+  }
+  if (!issued) return {};
+  // A database that refuses may have kept it: what stands there is settled from there.
+  const auto row = unsettled_->find(request.key);
+  Status ended;
+  if (!row) ended = row.error();
+  if (row && !*row) ended = withdraw(request, *issued);
+  if (!ended) {
+    // The CA's record and this line are all that there is of it where this process ends now.
+    const auto leaf = crypto::Certificate::parse_der(issued->certificates.front());
+    log::error("registration.certificate_unkept", {{"credential", request.key.text()},
+                                                   {"serial", leaf ? leaf->serial_hex() : "unreadable"},
+                                                   {"code", std::string(name_of(ended.error().code))},
+                                                   {"detail", ended.error().detail}});
+    return ended;
+  }
+  const std::lock_guard lock(mutex_);
+  unkept_.erase(request.key.text());
+  return {};
+}
+
 Result<CmpIssuance::Waiting> CmpIssuance::take_or_begin(const KeyRequest& request) {
   {
     const std::lock_guard lock(mutex_);
@@ -134,6 +168,9 @@ std::vector<KeyId> CmpIssuance::due_keys() {
     auto key = KeyId::parse(text);
     if (key && waiting.not_before <= clock_->now()) due.push_back(std::move(*key));
   }
+  for (const auto& [text, issued] : unkept_) {
+    if (auto key = KeyId::parse(text)) due.push_back(std::move(*key));
+  }
   return due;
 }
 
@@ -157,6 +194,7 @@ Status CmpIssuance::take_up(const KeyId& key) {
   if (!turn) return {};
   const auto request = requests_->find(key);
   if (!request) return request.error();
+  if (auto ended = end_unkept(*request); !ended) return ended;
   const auto open = unsettled_->find(key);
   if (!open) return open.error();
   if (*open) {

@@ -16,7 +16,8 @@ namespace intaglio::registration {
 
 /// Certificates for keys from an external CA by CMP, from the request to the confirmation. No thread waits for a CA that lets us wait: its
 /// transaction is put aside until somebody asks again. What the CA issued is kept before it is told anything, and is settled with it later
-/// when an answer is lost: confirmed again, or revoked. Thread-safe.
+/// when an answer is lost: confirmed again, or revoked. What the database does not take is not the key's: it is kept in memory, revoked, and
+/// named in the log (`registration.certificate_unkept`) as long as that fails. Thread-safe.
 class CmpIssuance {
  public:
   CmpIssuance(crypto::CmpClient client, std::shared_ptr<KeyRequests> requests, std::shared_ptr<UnsettledCertificates> unsettled,
@@ -40,6 +41,8 @@ class CmpIssuance {
   [[nodiscard]] Result<std::optional<std::vector<Bytes>>> settle_one(const KeyRequest& request, const crypto::CmpIssued& issued);
   [[nodiscard]] Result<crypto::CmpConfirmation> confirmation_of(const crypto::CmpIssued& issued) const;
   [[nodiscard]] Status withdraw(const KeyRequest& request, const crypto::CmpIssued& issued);
+  /// Withdraws what the CA issued for the key and no row holds; refused while that cannot be done.
+  [[nodiscard]] Status end_unkept(const KeyRequest& request);
   [[nodiscard]] Result<Waiting> take_or_begin(const KeyRequest& request);
   void put_aside(const KeyId& key, Waiting waiting);
   [[nodiscard]] bool waits(const KeyId& key);
@@ -53,6 +56,7 @@ class CmpIssuance {
   OneAtATime turns_;
   std::mutex mutex_;
   std::map<std::string, Waiting> waiting_;
+  std::map<std::string, crypto::CmpIssued> unkept_;  ///< refused, perhaps in force, and not in the database when it should have been
   const std::size_t max_waiting_;
   std::string settled_until_;
 };

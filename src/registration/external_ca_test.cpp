@@ -31,6 +31,25 @@ Bytes subject_of(const std::string& serial) {
       {{"2.5.4.6", "DE"}, {"2.5.4.42", "Ann"}, {"2.5.4.4", "Example"}, {"2.5.4.3", "Ann Example"}, {"2.5.4.5", serial}}));
 }
 
+/// A database that is there and does not take, or does not show either, what it is given.
+class FailingDatabase final : public storage::Database {
+ public:
+  explicit FailingDatabase(std::shared_ptr<storage::Database> database) : database_(std::move(database)) {}
+  Status write(const std::function<Status(storage::Transaction&)>& work) override {
+    return fails_writes ? Status(Error{ErrorCode::storage_unavailable, "the disk is full"}) : database_->write(work);
+  }
+  Status read(const std::function<Status(storage::Reader&)>& work) override {
+    return fails_reads ? Status(Error{ErrorCode::storage_unavailable, "the server is away"}) : database_->read(work);
+  }
+  void on_commit(std::function<Status()> hook) override { database_->on_commit(std::move(hook)); }
+  Status migrate(const std::vector<storage::Migration>& migrations) override { return database_->migrate(migrations); }
+
+  bool fails_writes = false, fails_reads = false;
+
+ private:
+  std::shared_ptr<storage::Database> database_;
+};
+
 /// A complete list (RFC 5280, 5.1) that names these serial numbers.
 Bytes make_list(const crypto::testing::CmpIdentity& issuer, const std::vector<Bytes>& serials) {
   const auto at = from_unix_seconds(CmpResponder::start);
@@ -66,7 +85,8 @@ class ExternalCaTest : public testing::Test {
     outside.keep_connections = false;
     const auto client = must(outbound::HttpClient::create(outside));
     requests_ = std::make_shared<KeyRequests>(database_, clock_);
-    unsettled_ = std::make_shared<UnsettledCertificates>(database_);
+    failing_ = std::make_shared<FailingDatabase>(database_);
+    unsettled_ = std::make_shared<UnsettledCertificates>(failing_);
     client_ = std::make_unique<outbound::HttpClient>(client);
     start();
     csr_ = make_csr("PNODE-42");
@@ -84,6 +104,8 @@ class ExternalCaTest : public testing::Test {
     server_->stop(std::chrono::seconds(1));
     ca_.reset();
     requests_.reset();
+    unsettled_.reset();
+    failing_.reset();
     database_.reset();
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
@@ -170,6 +192,7 @@ class ExternalCaTest : public testing::Test {
                                        sam_key_ = must(crypto::SoftwareKey::generate()), key_ = must(crypto::SoftwareKey::generate()),
                                        request_signer_ = operator_key_, assertion_signer_ = sam_key_;
   std::shared_ptr<storage::Database> database_;
+  std::shared_ptr<FailingDatabase> failing_;  ///< of what is unsettled alone
   std::shared_ptr<KeyRequests> requests_;
   std::shared_ptr<UnsettledCertificates> unsettled_;
   std::unique_ptr<outbound::HttpClient> client_;
@@ -351,6 +374,47 @@ TEST_F(ExternalCaTest, ARefusedCertificateThatTheCaHasAsConfirmedIsRevoked) {
   EXPECT_EQ(issue().error().code, ErrorCode::certificate_invalid);
   EXPECT_EQ(responder_.revoked.size(), 1U);
   EXPECT_FALSE(unsettled());
+}
+
+TEST_F(ExternalCaTest, ACertificateThatTheDatabaseDidNotKeepIsRevoked) {
+  responder_.grant_implicit_confirm = true;
+  failing_->fails_writes = true;
+  EXPECT_EQ(issue().error().code, ErrorCode::storage_unavailable);
+  EXPECT_EQ(responder_.revoked, std::vector<std::string>{"5a010203"});
+  EXPECT_TRUE(certificates().empty());
+}
+
+TEST_F(ExternalCaTest, ACertificateThatStandsNowhereIsNamedInTheLogAndRevokedBeforeAnotherOneIsAskedFor) {
+  responder_.grant_implicit_confirm = true;
+  failing_->fails_writes = true;
+  unheard_ = revocation_request;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(issue().error().code, ErrorCode::storage_unavailable);
+  const auto line = testing::internal::GetCapturedStderr();
+  EXPECT_NE(line.find("registration.certificate_unkept"), std::string::npos) << line;
+  EXPECT_NE(line.find("5a010203"), std::string::npos) << line;
+  failing_->fails_writes = false;
+  EXPECT_EQ(ask_again().error().detail, "the CA answered 502");
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1);
+  unheard_ = -1;
+  ca_->settle();
+  EXPECT_EQ(responder_.revoked, std::vector<std::string>{"5a010203"});
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1) << "no operator asked for it";
+  ca_->settle();
+  EXPECT_EQ(responder_.revoked.size(), 1U) << "once";
+  EXPECT_TRUE(ask_again());
+}
+
+TEST_F(ExternalCaTest, ACertificateIsRevokedOnlyWhenItIsKnownThatTheDatabaseDoesNotHoldIt) {
+  responder_.grant_implicit_confirm = true;
+  // The database is lost with the CA's answer.
+  responder_.change = [this](CmpResponder::Message&, const OSSL_CMP_MSG*) { failing_->fails_writes = failing_->fails_reads = true; };
+  EXPECT_EQ(issue().error().code, ErrorCode::storage_unavailable);
+  EXPECT_TRUE(responder_.revoked.empty());
+  responder_.change = nullptr;
+  failing_->fails_writes = failing_->fails_reads = false;
+  ca_->settle();
+  EXPECT_EQ(responder_.revoked.size(), 1U);
 }
 
 TEST_F(ExternalCaTest, ACertificateForAnotherKeyIsNotRevokedOnTheWordOfACaThatMixesThemUp) {

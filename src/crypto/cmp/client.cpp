@@ -76,6 +76,11 @@ Result<std::optional<std::vector<Bytes>>> CmpRequest::proceed() {
 }
 
 bool CmpRequest::open() const noexcept { return transaction_->waiting; }
+std::optional<CmpIssued> CmpRequest::left_in_force() const {
+  const auto& issued = transaction_->issued;
+  if (issued.certificates.empty() || issued.taken || transaction_->refusal_heard) return std::nullopt;
+  return issued;
+}
 std::chrono::seconds CmpRequest::check_after() const noexcept { return transaction_->check_after; }
 
 Result<CmpClient> CmpClient::make(CmpConfig config, CmpExchange exchange, std::shared_ptr<const Clock> clock) {

@@ -82,6 +82,9 @@ class CmpRequest {
   [[nodiscard]] Result<std::optional<std::vector<Bytes>>> proceed();
   /// After a refusal: the authority waits still, and was not reached.
   [[nodiscard]] bool open() const noexcept;
+  /// After a refusal: what was issued, is not taken, and may be in force at the authority all the same. It is all that is known of it where
+  /// the journal did not keep it.
+  [[nodiscard]] std::optional<CmpIssued> left_in_force() const;
   /// How long the authority does not want to be asked again.
   [[nodiscard]] std::chrono::seconds check_after() const noexcept;
 

@@ -119,7 +119,10 @@ Result<CmpMessage> CmpTransaction::carry(const OSSL_CMP_MSG* message) {
     const auto said = read_cmp_confirmation(context.get(), message, parsed->get());
     // `certConfirmed`, said of a certificate that was just refused, means that it is in force there: it stays open, and is revoked.
     const bool in_force = refused_by("cmp.confirmation.refusal", OSSL_CMP_MSG_get_bodytype(parsed->get()) != cmp_body_pki_conf);
-    if (said && *said == CmpConfirmation::confirmed && !in_force) journal.refused();
+    if (said && *said == CmpConfirmation::confirmed && !in_force) {
+      refusal_heard = true;
+      journal.refused();
+    }
   }
   return parsed;
 }

@@ -40,6 +40,7 @@ struct CmpTransaction {
   std::optional<Error> exchange_failure{}, verdict{};
   CmpIssued issued{};
   std::vector<Bytes> kept{};
+  bool refusal_heard = false;  ///< the authority ended what was issued
   bool implicit = false;  ///< the last answer waits for no confirmation
   bool waiting = false;
   std::size_t polls = 0;
