@@ -22,7 +22,7 @@ T must(Result<T> result) {
 }
 
 // Body types (RFC 4210, 5.1.2).
-constexpr int certificate_confirmation = 24, revocation_request = 11;
+constexpr int certificate_confirmation = 24, revocation_request = 11, poll_request = 25;
 
 const json::Value identity = {{"givenName", "Ann"}, {"surname", "Example"}, {"country", "DE"}, {"serialNumber", "PNODE-42"}};
 
@@ -464,6 +464,31 @@ TEST_F(ExternalCaTest, ACertificateThatIsReadyIsFetchedWithoutTheOperator) {
   ca_->settle();
   ASSERT_EQ(certificates().size(), 2U);
   EXPECT_EQ(must(ask_again()), certificates());
+}
+
+TEST_F(ExternalCaTest, WhatIsOpenComesUpAgainWhereAnotherIsStuckAndARequestWaits) {
+  unheard_ = certificate_confirmation;
+  ASSERT_FALSE(issue());
+  auto open = *must(unsettled_->find(must(KeyId::parse("key-1"))));
+  open.implicit = true;
+  ASSERT_TRUE(unsettled_->forget(must(KeyId::parse("key-1"))));
+  // No pending request goes with this one: it is never settled.
+  ASSERT_TRUE(unsettled_->keep(must(KeyId::parse("key-3")), open));
+  unheard_ = -1;
+  responder_.waits = 1000;
+  another_key("key-2");
+  ASSERT_EQ(ask_again().error().code, ErrorCode::busy);
+  for (int pass = 0; pass < 3; ++pass) {
+    clock_->advance(std::chrono::seconds(1));
+    ca_->settle();
+    // Before both of the others in the order of the rows.
+    if (pass == 0) {
+      ASSERT_TRUE(unsettled_->keep(must(KeyId::parse("key-1")), open));
+    }
+  }
+  EXPECT_FALSE(unsettled());
+  EXPECT_EQ(certificates().size(), 2U);
+  EXPECT_EQ(std::ranges::count(responder_.asked, poll_request), 4) << "the one that waits was due in each pass";
 }
 
 TEST_F(ExternalCaTest, ARequestThatTheOperatorDidNotSignIsRefused) {
