@@ -25,6 +25,9 @@ Result<std::shared_ptr<EVP_PKEY>> read_key(const CmpSignatureProtection& protect
   return key;
 }
 
+/// What an authority may say of the time until it is asked again; OpenSSL takes 68 years of it.
+constexpr std::chrono::seconds shortest_pause{1}, longest_pause = std::chrono::hours(24);
+
 /// One rr; what the transaction says of it afterwards is the caller's to read.
 Result<std::unique_ptr<detail::CmpTransaction>> prepare_revocation(const std::shared_ptr<const detail::CmpParty>& party,
                                                                    const Certificate& certificate, RevocationReason reason) {
@@ -71,7 +74,7 @@ Result<std::optional<std::vector<Bytes>>> CmpRequest::proceed() {
   }
   ERR_clear_error();
   transaction.waiting = true;
-  transaction.check_after = std::chrono::seconds(std::max(check_after, 1));
+  transaction.check_after = std::clamp(std::chrono::seconds(check_after), shortest_pause, longest_pause);
   return std::optional<std::vector<Bytes>>();
 }
 

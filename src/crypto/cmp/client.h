@@ -85,7 +85,7 @@ class CmpRequest {
   /// After a refusal: what was issued, is not taken, and may be in force at the authority all the same. It is all that is known of it where
   /// the journal did not keep it.
   [[nodiscard]] std::optional<CmpIssued> left_in_force() const;
-  /// How long the authority does not want to be asked again.
+  /// How long the authority does not want to be asked again: a second to a day, whatever it says.
   [[nodiscard]] std::chrono::seconds check_after() const noexcept;
 
  private:

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "crypto/cmp/test_responder.h"
 
 namespace intaglio::crypto {
@@ -88,6 +90,13 @@ TEST_F(Cmp, AWaitingAuthorityIsAskedAgainAsOftenAsItSays) {
   EXPECT_EQ(ca.confirmed, std::vector<std::string>{"PKIStatus: accepted"});
   EXPECT_FALSE(waited.empty());
   EXPECT_EQ(waited.back(), std::chrono::seconds(7));
+}
+
+TEST_F(Cmp, AnAuthorityThatWantsToBeLeftAloneForYearsIsAskedAfterADay) {
+  ca.waits = 2;
+  ca.check_after = std::numeric_limits<int>::max();
+  ASSERT_TRUE(ask());
+  EXPECT_EQ(waited, std::vector<std::chrono::seconds>{std::chrono::hours(24)});
 }
 
 TEST_F(Cmp, AnAuthorityThatWaitsTooOftenIsGivenUp) {
