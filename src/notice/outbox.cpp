@@ -132,54 +132,60 @@ Result<std::size_t> Outbox::deliver_due() {
   });
   if (!read) return read.error();
   for (const auto& one : due) {
-    if (auto tried = try_one(one); !tried) return tried.error();
+    // One that fails has been put off by its count, and holds up no other.
+    if (auto tried = try_one(one); !tried) log::refusal("notice.not_tried", tried.error(), {{"notice", one.id}});
   }
   return due.size();
 }
 
-/// Counts the try before it is made, and sets when the next one is due, so that who dies meanwhile waits too. What there is to send;
-/// nothing, and why, where there is nothing.
-Result<std::optional<Message>> Outbox::begin_try(const Due& due, std::string& trouble) {
-  const auto kind = parse_kind(due.kind);
-  const auto channel = parse_channel(due.channel);
-  const auto signer = SignerId::parse(due.signer);
-  if (!kind || !channel || !signer) return Error{ErrorCode::storage_unavailable, "the outbox has a notice of nothing"};
-  auto values = parse_facts(due.facts);
-  if (!values) return values.error();
-  for (const auto& [name, value] : parts_.deployment) values->emplace(name, value);
+/// Counts the try before anything of the notice is opened, and sets when the next one is due: who dies meanwhile waits too, and what
+/// does not open comes to its end.
+Status Outbox::count_try(const Due& due) {
   const auto pause = due.tries < static_cast<std::int64_t>(pauses.size()) ? pauses.at(static_cast<std::size_t>(due.tries)) : pauses.back();
-  std::optional<Contact> contact;
-  const auto done = parts_.database->write([&](storage::Transaction& transaction) -> Status {
-    auto found = parts_.contacts->find(transaction, *signer);
-    if (!found) return found.error();
-    contact = std::move(*found);
+  return parts_.database->write([&](storage::Transaction& transaction) -> Status {
     auto counted = transaction.execute("UPDATE notice_outbox SET tries = ?2, due = ?3 WHERE id = ?1",
                                        {std::string_view(due.id), due.tries + 1, unix_seconds(parts_.clock->now() + pause)});
     return counted ? Status() : Status(counted.error());
   });
-  if (!done) return done.error();
-  if (!contact || contact->address(*channel).empty() || !parts_.notifiers.contains(*channel)) {
-    trouble = "address";
-    return std::optional<Message>();
-  }
+}
+
+/// What there is to send; where there is nothing, the reason for which it is given up.
+Result<Message> Outbox::compose(const Due& due, std::string_view& trouble) {
+  const auto kind = parse_kind(due.kind);
+  const auto channel = parse_channel(due.channel);
+  const auto signer = SignerId::parse(due.signer);
+  auto values = parse_facts(due.facts);
+  trouble = "content";
+  if (!kind || !channel || !signer) return Error{ErrorCode::invalid_request, "a notice of nothing"};
+  if (!values) return Error{ErrorCode::invalid_request, values.error().detail};
+  for (const auto& [name, value] : parts_.deployment) values->emplace(name, value);
+  std::optional<Contact> contact;
+  const auto found = parts_.database->write([&](storage::Transaction& transaction) -> Status {
+    auto opened = parts_.contacts->find(transaction, *signer);
+    if (!opened) return opened.error();
+    contact = std::move(*opened);
+    return {};
+  });
+  trouble = "contact";
+  if (!found) return Error{ErrorCode::storage_unavailable, found.error().detail};
+  trouble = "address";
+  if (!contact || contact->address(*channel).empty() || !parts_.notifiers.contains(*channel))
+    return Error{ErrorCode::invalid_request, "no address any more, or no such channel"};
+  trouble = "content";
   auto text = parts_.templates.render(*kind, contact->language, *values);
-  if (!text) {
-    trouble = "content";
-    return std::optional<Message>();
-  }
-  return std::optional<Message>(
-      Message{due.id, *kind, contact->address(*channel), contact->language, std::move(text->subject), std::move(text->body)});
+  if (!text) return Error{ErrorCode::invalid_request, text.error().detail};
+  return Message{due.id, *kind, contact->address(*channel), contact->language, std::move(text->subject), std::move(text->body)};
 }
 
 Status Outbox::try_one(const Due& due) {
-  std::string trouble;
-  const auto message = begin_try(due, trouble);
-  if (!message) return message.error();
-  if (!*message) return end(due, trouble);
-  const auto told = parts_.notifiers.at(*parse_channel(due.channel))->deliver(**message);
+  if (auto counted = count_try(due); !counted) return counted;
+  std::string_view trouble;
+  const auto message = compose(due, trouble);
+  const auto told = message ? parts_.notifiers.at(*parse_channel(due.channel))->deliver(*message) : Status(message.error());
   if (told) return end(due, {});
-  if (is_for_good(told.error())) return end(due, "refused");
-  if (due.tries + 1 >= most_tries) return end(due, "tries");
+  if (is_for_good(told.error())) return end(due, message ? "refused" : trouble);
+  // A record that does not open is tried on: nobody can tell one that is spoilt from one whose key the token, away just now, would unwrap.
+  if (due.tries + 1 >= most_tries) return end(due, message ? "tries" : trouble);
   log::refusal("notice.not_delivered", told.error(), {{"notice", due.id}, {"kind", due.kind}, {"channel", due.channel}});
   return {};
 }
@@ -187,18 +193,21 @@ Status Outbox::try_one(const Due& due) {
 /// `reason`: why it is given up; empty: it was delivered.
 Status Outbox::end(const Due& due, std::string_view reason) {
   const bool delivered = reason.empty();
+  // What is no name of ours was written by somebody else: it does not go into the log, nor can it keep the event out of it.
+  const std::string kind = parse_kind(due.kind) ? due.kind : "unknown", channel = parse_channel(due.channel) ? due.channel : "unknown";
+  const std::string signer = SignerId::parse(due.signer) ? due.signer : "unknown";
   std::vector<std::pair<std::string, std::string>> fields{
-      {"notice", due.id}, {"kind", due.kind}, {"channel", due.channel}, {"tries", std::to_string(due.tries + 1)}};
+      {"notice", due.id}, {"kind", kind}, {"channel", channel}, {"tries", std::to_string(due.tries + 1)}};
   if (!delivered) {
     fields.emplace_back("reason", reason);
-    log::warn("notice.given_up", {{"notice", due.id}, {"kind", due.kind}, {"channel", due.channel}, {"reason", std::string(reason)}});
+    log::warn("notice.given_up", {{"notice", due.id}, {"kind", kind}, {"channel", channel}, {"reason", std::string(reason)}});
   }
   return parts_.database->write([&](storage::Transaction& transaction) -> Status {
     auto ended = transaction.execute("UPDATE notice_outbox SET state = ?2 WHERE id = ?1",
                                      {std::string_view(due.id), std::string_view(delivered ? "delivered" : "given_up")});
     if (!ended) return ended.error();
     auto entry = parts_.log.append(transaction, {delivered ? audit::EventType::notice_delivered : audit::EventType::notice_given_up, "ssa",
-                                                 due.signer, delivered ? audit::Outcome::success : audit::Outcome::failed, fields});
+                                                 signer, delivered ? audit::Outcome::success : audit::Outcome::failed, fields});
     return entry ? Status() : Status(entry.error());
   });
 }

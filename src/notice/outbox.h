@@ -55,6 +55,7 @@ class Outbox {
   [[nodiscard]] Result<std::size_t> put(const Notice& notice);
 
   /// Tries each notice that is due, at most `batch`: how many. Not for two callers at once. Each delivery and each end without one is an audit event.
+  /// A notice that cannot be read, or whose contact cannot, stops no other.
   [[nodiscard]] Result<std::size_t> deliver_due();
   /// What was told, or given up, longer ago than any `once` is of use.
   Status forget_old();
@@ -71,7 +72,8 @@ class Outbox {
 
  private:
   struct Due;
-  [[nodiscard]] Result<std::optional<Message>> begin_try(const Due& due, std::string& trouble);
+  Status count_try(const Due& due);
+  [[nodiscard]] Result<Message> compose(const Due& due, std::string_view& trouble);
   Status try_one(const Due& due);
   Status end(const Due& due, std::string_view reason);
 

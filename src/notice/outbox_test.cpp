@@ -65,6 +65,13 @@ class OutboxTest : public testing::Test {
   void told_at(const std::string& email, const std::string& phone, const std::string& language = "en") {
     must(outbox_->record_contact(ada_, {email, phone, language}, "ra-1"));
   }
+  /// As somebody would who has the database alone.
+  void spoil(const std::string& sql) {
+    must(database_->write([&](storage::Transaction& transaction) -> Status {
+      const auto changed = transaction.execute(sql, {});
+      return changed ? Status() : Status(changed.error());
+    }));
+  }
   std::size_t put(const Notice& notice) { return must(outbox_->put(notice)); }
   [[nodiscard]] Notice revoked(std::string once = {}) const {
     return {Kind::revoked, ada_, {{"credential", "key-1"}, {"at", "2026-11-28T07:05:00Z"}}, std::move(once)};
@@ -209,6 +216,58 @@ TEST_F(OutboxTest, GivesUpWhatCannotBeSaidOrHasNoAddressAnyMore) {
   must(outbox_->deliver_due());
   EXPECT_EQ(audited().back(), "notice.given_up ssa channel=mail kind=revoked reason=address tries=1");
   EXPECT_TRUE(mail_->messages.empty());
+}
+
+TEST_F(OutboxTest, TellsOthersWhileTheContactOfOneDoesNotOpenAndGivesThatUpInTheEnd) {
+  told_at("ada@example.gr", "");
+  put(revoked());
+  must(outbox_->record_contact(must(SignerId::parse("bob")), {"bob@example.gr", "", "en"}, "ra-1"));
+  auto of_bob = revoked();
+  of_bob.signer = must(SignerId::parse("bob"));
+  clock_->advance(std::chrono::seconds(1));
+  put(of_bob);
+  spoil("UPDATE notice_contacts SET version = version + 1 WHERE id = 'ada'");
+  EXPECT_EQ(must(outbox_->deliver_due()), 2U);
+  ASSERT_EQ(mail_->messages.size(), 1U);
+  EXPECT_EQ(mail_->messages.front().to, "bob@example.gr");
+  EXPECT_EQ(must(outbox_->deliver_due()), 0U) << "what does not open waits as long as any other";
+  for (const auto pause : pauses) {
+    clock_->advance(pause);
+    EXPECT_EQ(must(outbox_->deliver_due()), 1U);
+  }
+  EXPECT_EQ(audited().back(), "notice.given_up ssa channel=mail kind=revoked reason=contact tries=8");
+  EXPECT_EQ(counted(), "delivered mail 1;given_up mail 1;");
+}
+
+TEST_F(OutboxTest, TellsWhoseContactOpensAgain) {
+  told_at("ada@example.gr", "");
+  put(revoked());
+  spoil("UPDATE notice_contacts SET version = version + 1");
+  must(outbox_->deliver_due());
+  spoil("UPDATE notice_contacts SET version = version - 1");
+  clock_->advance(pauses.front());
+  must(outbox_->deliver_due());
+  EXPECT_EQ(audited().back(), "notice.delivered ssa channel=mail kind=revoked tries=2");
+}
+
+TEST_F(OutboxTest, GivesUpAtOnceANoticeThatSomebodySpoiltAndTellsTheNext) {
+  told_at("ada@example.gr", "");
+  for (const auto& [set, audit] : std::vector<std::pair<std::string, std::string>>{{"facts = '{'", "channel=mail kind=revoked"},
+                                                                                   {"facts = '[]'", "channel=mail kind=revoked"},
+                                                                                   {"kind = 'else'", "channel=mail kind=unknown"},
+                                                                                   {"channel = 'pigeon'", "channel=unknown kind=revoked"},
+                                                                                   {"signer = ''", "channel=mail kind=revoked"}}) {
+    mail_->messages.clear();
+    put(revoked());
+    spoil("UPDATE notice_outbox SET " + set + " WHERE state = 'waiting'");
+    clock_->advance(std::chrono::seconds(1));
+    put(revoked());
+    EXPECT_EQ(must(outbox_->deliver_due()), 2U) << set;
+    EXPECT_EQ(mail_->messages.size(), 1U) << set;
+    const auto events = audited();
+    EXPECT_EQ(events.at(events.size() - 2), "notice.given_up ssa " + audit + " reason=content tries=1") << set;
+    EXPECT_EQ(events.back(), "notice.delivered ssa channel=mail kind=revoked tries=1") << set;
+  }
 }
 
 TEST_F(OutboxTest, OutlivesTheProcess) {
