@@ -18,6 +18,8 @@ class Courier {
   ~Courier();
   Courier(const Courier&) = delete;
   Courier& operator=(const Courier&) = delete;
+  /// No notice is begun any more; does not wait. For any thread.
+  void stop();
 
  private:
   void run();

@@ -120,7 +120,7 @@ Result<std::size_t> Outbox::put(const Notice& notice) {
   return written;
 }
 
-Result<std::size_t> Outbox::deliver_due() {
+Result<std::size_t> Outbox::deliver_due(const std::function<bool()>& stopped) {
   std::vector<Due> due;
   const auto read = parts_.database->read([&](storage::Reader& reader) -> Status {
     return reader.query(
@@ -131,11 +131,14 @@ Result<std::size_t> Outbox::deliver_due() {
         });
   });
   if (!read) return read.error();
+  std::size_t begun = 0;
   for (const auto& one : due) {
+    if (stopped && stopped()) break;
+    ++begun;
     // One that fails has been put off by its count, and holds up no other.
     if (auto tried = try_one(one); !tried) log::refusal("notice.not_tried", tried.error(), {{"notice", one.id}});
   }
-  return due.size();
+  return begun;
 }
 
 /// Counts the try before anything of the notice is opened, and sets when the next one is due: who dies meanwhile waits too, and what

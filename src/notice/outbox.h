@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -56,7 +57,8 @@ class Outbox {
 
   /// Tries each notice that is due, at most `batch`: how many. Not for two callers at once. Each delivery and each end without one is an audit event.
   /// A notice that cannot be read, or whose contact cannot, stops no other.
-  [[nodiscard]] Result<std::size_t> deliver_due();
+  /// `stopped` is asked before each; once it says so, the rest waits.
+  [[nodiscard]] Result<std::size_t> deliver_due(const std::function<bool()>& stopped = {});
   /// What was told, or given up, longer ago than any `once` is of use.
   Status forget_old();
 

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <functional>
+#include <future>
 
 #include "crypto/signer.h"
+#include "notice/courier.h"
 #include "sealed/testing.h"
 #include "storage/test_support.h"
 
@@ -26,10 +29,12 @@ class FakeNotifier final : public Notifier {
  public:
   Status deliver(const Message& message) override {
     messages.push_back(message);
+    if (meanwhile) meanwhile();
     return failure ? Status(*failure) : Status();
   }
   std::vector<Message> messages;
   std::optional<Error> failure;
+  std::function<void()> meanwhile;
 };
 
 class OutboxTest : public testing::Test {
@@ -282,6 +287,38 @@ TEST_F(OutboxTest, OutlivesTheProcess) {
   clock_->advance(pauses.front());
   EXPECT_EQ(must(outbox_->deliver_due()), 1U);
   EXPECT_EQ(audited().back(), "notice.delivered ssa channel=mail kind=revoked tries=2");
+}
+
+TEST_F(OutboxTest, IsStoppedBetweenTwoNoticesAndGoesOnLater) {
+  told_at("ada@example.gr", "");
+  put(revoked());
+  put(revoked());
+  EXPECT_EQ(must(outbox_->deliver_due([&] { return mail_->messages.size() == 1; })), 1U);
+  EXPECT_EQ(counted(), "delivered mail 1;waiting mail 1;");
+  EXPECT_EQ(must(outbox_->deliver_due([] { return true; })), 0U);
+  EXPECT_EQ(must(outbox_->deliver_due()), 1U) << "no try was lost";
+  EXPECT_EQ(audited().back(), "notice.delivered ssa channel=mail kind=revoked tries=1");
+}
+
+TEST_F(OutboxTest, ACourierThatIsStoppedEndsTheNoticeItDeliversAndBeginsNoOther) {
+  told_at("ada@example.gr", "");
+  put(revoked());
+  put(revoked());
+  std::promise<Courier*> made;
+  std::promise<void> first;
+  auto known = made.get_future();
+  mail_->meanwhile = [&] {
+    if (mail_->messages.size() > 1) return;
+    known.get()->stop();
+    first.set_value();
+  };
+  {
+    Courier courier(outbox_);
+    made.set_value(&courier);
+    first.get_future().wait();
+  }
+  EXPECT_EQ(mail_->messages.size(), 1U);
+  EXPECT_EQ(counted(), "delivered mail 1;waiting mail 1;");
 }
 
 TEST_F(OutboxTest, LeavesNoAddressInTheDatabaseOrTheLog) {
