@@ -15,16 +15,32 @@ constexpr std::size_t max_password = 1024;
 
 Error misconfigured(std::string_view why) { return {ErrorCode::configuration, "outbound: " + std::string(why)}; }
 
-struct Upload {
+/// What of the message the server has not been given, and which command of the exchange was the last.
+struct Exchange {
+  enum class Command { before_recipient, recipient, data };
   std::string_view rest;
+  Command last = Command::before_recipient;
+
+  /// Whether the server has been asked about the address or the message: its answers before are about the connection, or about us.
+  [[nodiscard]] bool is_judged() const { return last == Command::recipient || (last == Command::data && rest.empty()); }
 };
 
 std::size_t give(char* target, std::size_t size, std::size_t count, void* source) {
-  auto& upload = *static_cast<Upload*>(source);
-  const std::size_t length = std::min(size * count, upload.rest.size());
-  std::memcpy(target, upload.rest.data(), length);
-  upload.rest.remove_prefix(length);
+  auto& exchange = *static_cast<Exchange*>(source);
+  const std::size_t length = std::min(size * count, exchange.rest.size());
+  std::memcpy(target, exchange.rest.data(), length);
+  exchange.rest.remove_prefix(length);
   return length;
+}
+
+/// Sees each command as it is sent, the password's among them, and keeps none: libcurl does not tell otherwise which one was answered.
+int note_command(CURL*, curl_infotype type, char* data, std::size_t size, void* target) {
+  if (type != CURLINFO_HEADER_OUT) return 0;
+  auto& exchange = *static_cast<Exchange*>(target);
+  const std::string_view line(data, size);
+  if (line.starts_with("RCPT TO:")) exchange.last = Exchange::Command::recipient;
+  if (line.starts_with("DATA\r\n")) exchange.last = Exchange::Command::data;
+  return 0;
 }
 
 /// What the server says is not for us to keep: it may repeat what it was told.
@@ -34,13 +50,14 @@ bool is_certificate_trouble(CURLcode code) {
   return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_USE_SSL_FAILED;
 }
 
-Error refusal(CURL* easy, CURLcode code) {
+Error refusal(CURL* easy, CURLcode code, const Exchange& exchange) {
   long answered = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answered);
   const std::string why = std::string(curl_easy_strerror(code)) + ", status " + std::to_string(answered);
   if (code == CURLE_LOGIN_DENIED || is_certificate_trouble(code)) return misconfigured(why);
-  // 550 to 556 speak of the address or the message; other 5yz may be of the connection, and pass.
-  if (answered >= 550 && answered <= 556) return {ErrorCode::not_authorised, "outbound: refused for good: " + why};
+  // 550 to 556 speak of the address or the message, where one was asked about: a 554 that greets, or a 550 to our sender, is the
+  // operator's to mend. Other 5yz may be of the connection, and pass.
+  if (answered >= 550 && answered <= 556 && exchange.is_judged()) return {ErrorCode::not_authorised, "outbound: refused for good: " + why};
   return {ErrorCode::busy, "outbound: mail not taken: " + why};
 }
 
@@ -127,13 +144,16 @@ Status SmtpClient::send(const Mail& mail) const {
     curl_easy_setopt(easy.get(), CURLOPT_USERNAME, config.user.c_str());
     curl_easy_setopt(easy.get(), CURLOPT_PASSWORD, password.c_str());
   }
-  Upload upload{*message};
+  Exchange exchange{*message};
   curl_easy_setopt(easy.get(), CURLOPT_UPLOAD, 1L);
   curl_easy_setopt(easy.get(), CURLOPT_READFUNCTION, give);
-  curl_easy_setopt(easy.get(), CURLOPT_READDATA, &upload);
+  curl_easy_setopt(easy.get(), CURLOPT_READDATA, &exchange);
+  curl_easy_setopt(easy.get(), CURLOPT_VERBOSE, 1L);
+  curl_easy_setopt(easy.get(), CURLOPT_DEBUGFUNCTION, note_command);
+  curl_easy_setopt(easy.get(), CURLOPT_DEBUGDATA, &exchange);
   const detail::WithoutSigpipe quiet;
   const CURLcode code = curl_easy_perform(easy.get());
-  return code == CURLE_OK ? Status() : Status(refusal(easy.get(), code));
+  return code == CURLE_OK ? Status() : Status(refusal(easy.get(), code, exchange));
 }
 
 }  // namespace intaglio::outbound

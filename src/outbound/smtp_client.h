@@ -27,7 +27,8 @@ class SmtpClient {
   /// Refused (`configuration`): a server in the clear that is not this machine, a URL of another form, files that are missing or
   /// readable by others.
   [[nodiscard]] static Result<SmtpClient> create(SmtpConfig config);
-  /// Success: the server has the message. Refused: `not_authorised` (it refuses this message or address for good, RFC 5321, 4.2.1: 5yz),
+  /// Success: the server has the message. Refused: `not_authorised` (it refuses this message or address for good, RFC 5321, 4.2.1: 550 to 556
+  /// to RCPT or to the message itself),
   /// `configuration` (our credentials or its certificate), `invalid_request` (see encode_mail), `busy` (everything that may pass).
   [[nodiscard]] Status send(const Mail& mail) const;
 

@@ -16,7 +16,8 @@ namespace {
 
 using Answers = std::map<std::string, std::string>;
 
-/// A mail server in the clear that answers by a table: the first word of a command gives the answer, 250 where the table has none.
+/// A mail server in the clear that answers by a table: the first word of a command gives the answer, 250 where the table has none. It
+/// greets by the answer to "".
 class MailServer {
  public:
   explicit MailServer(Answers answers = {}) : answers_(std::move(answers)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
@@ -64,7 +65,7 @@ class MailServer {
     return line;
   }
   void serve(int peer) {
-    say(peer, "220 test");
+    say(peer, answers_.contains("") ? answers_.at("") : "220 test");
     for (auto line = line_of(peer); !line.empty(); line = line_of(peer)) {
       const auto word = line.substr(0, line.find_first_of(" \r"));
       const auto found = answers_.find(word);
@@ -136,7 +137,11 @@ TEST(Smtp, TellsWhatIsForGoodFromWhatMayPass) {
                                                          {Answers{{".", "554 no spam"}}, ErrorCode::not_authorised},
                                                          {Answers{{"RCPT", "451 later"}}, ErrorCode::busy},
                                                          {Answers{{".", "452 full"}}, ErrorCode::busy},
-                                                         {Answers{{"MAIL", "530 log in first"}}, ErrorCode::busy}};
+                                                         {Answers{{"MAIL", "530 log in first"}}, ErrorCode::busy},
+                                                         {Answers{{"", "554 not from there"}}, ErrorCode::busy},
+                                                         {Answers{{"EHLO", "550 no"}, {"HELO", "550 no"}}, ErrorCode::busy},
+                                                         {Answers{{"MAIL", "550 no such sender here"}}, ErrorCode::busy},
+                                                         {Answers{{"DATA", "554 no"}}, ErrorCode::busy}};
   for (const auto& [answers, code] : cases) {
     const MailServer server(answers);
     const auto sent = send(plain(server));
