@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "outbound/mail.h"
 
 namespace intaglio::notice {
 namespace {
@@ -25,7 +26,13 @@ class Reading {
   [[nodiscard]] Status check_octets() const {
     for (std::size_t at = 0; at < text_.size(); ++at) {
       const auto octet = static_cast<unsigned char>(text_[at]);
-      if (octet < 0x20 && octet != '\n') return refuse(at, "a control character; lines end with LF alone");
+      if ((octet < 0x20 && octet != '\n') || octet == 0x7f) return refuse(at, "a control character; lines end with LF alone");
+    }
+    // Else every message of it would be refused when it is sent, long after the start.
+    for (std::size_t at = 0; at < text_.size();) {
+      const auto line = text_.substr(at, text_.find('\n', at) - at);
+      if (!outbound::is_utf8(line)) return refuse(at, "not UTF-8");
+      at += line.size() + 1;
     }
     return {};
   }

@@ -81,16 +81,20 @@ TEST_F(TemplatesTest, ALinkDoesNotStandWhereACodeIsAnnounced) {
 }
 
 TEST_F(TemplatesTest, AFileOfAnotherFormStopsTheStart) {
-  for (const auto& [content, why] :
-       std::vector<std::pair<std::string, std::string>>{{"Hello\n\nx", "1: the first line is not `Subject: ` and a subject"},
-                                                        {"Subject: \n\nx", "1: the first line is not `Subject: ` and a subject"},
-                                                        {"Subject: x", "1: the first line is not `Subject: ` and a subject"},
-                                                        {"Subject: x\nx", "2: the second line is not empty"},
-                                                        {"Subject: x\n\n", "3: no text"},
-                                                        {"Subject: x\r\n\r\nx", "1: a control character; lines end with LF alone"},
-                                                        {"Subject: x\n\n{at}", "3: a brace outside a {{placeholder}}"},
-                                                        {"Subject: x\n\nat}}", "3: a brace outside a {{placeholder}}"},
-                                                        {"Subject: x\n\n{{at", "3: a brace outside a {{placeholder}}"}}) {
+  for (const auto& [content, why] : std::vector<std::pair<std::string, std::string>>{
+           {"Hello\n\nx", "1: the first line is not `Subject: ` and a subject"},
+           {"Subject: \n\nx", "1: the first line is not `Subject: ` and a subject"},
+           {"Subject: x", "1: the first line is not `Subject: ` and a subject"},
+           {"Subject: x\nx", "2: the second line is not empty"},
+           {"Subject: x\n\n", "3: no text"},
+           {"Subject: x\r\n\r\nx", "1: a control character; lines end with LF alone"},
+           {"Subject: x\n\nx\x7f", "3: a control character; lines end with LF alone"},
+           {"Subject: x\n\nof ISO-8859-7: \xc1\xed\xdc\xea\xeb\xe7\xf3\xe7\nx", "3: not UTF-8"},
+           {"Subject: \xc1\xed\n\nx", "1: not UTF-8"},
+           {"Subject: x\n\nx\n\xce", "4: not UTF-8"},
+           {"Subject: x\n\n{at}", "3: a brace outside a {{placeholder}}"},
+           {"Subject: x\n\nat}}", "3: a brace outside a {{placeholder}}"},
+           {"Subject: x\n\n{{at", "3: a brace outside a {{placeholder}}"}}) {
     EXPECT_EQ(refused_with("revoked.el.txt", content), "revoked.el.txt:" + why);
   }
   EXPECT_NE(refused_with("revoked.el.txt", std::string(17000, 'x')), "loaded");

@@ -43,28 +43,6 @@ bool is_address(std::string_view address) {
   return dotted(address.substr(0, at), atoms) && dotted(address.substr(at + 1), good_label);
 }
 
-/// RFC 3629, 4: no overlong form, no surrogate, nothing beyond U+10FFFF.
-bool is_utf8(std::string_view text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const auto octet = [&](std::size_t index) { return index < text.size() ? static_cast<unsigned char>(text[index]) : 0U; };
-    const unsigned first = octet(at), second = octet(at + 1);
-    const std::size_t length = first < 0x80                    ? 1
-                               : first >= 0xc2 && first < 0xe0 ? 2
-                               : first >= 0xe0 && first < 0xf0 ? 3
-                               : first >= 0xf0 && first < 0xf5 ? 4
-                                                               : 0;
-    if (length == 0) return false;
-    for (std::size_t next = 1; next < length; ++next) {
-      if ((octet(at + next) & 0xc0U) != 0x80U) return false;
-    }
-    const bool beyond = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) ||
-                        (first == 0xf4 && second > 0x8f);
-    if (beyond) return false;
-    at += length;
-  }
-  return true;
-}
-
 std::string base64_lines(std::string_view text) {
   const auto encoded = encode_base64(as_bytes(text));
   std::string lines;
@@ -103,6 +81,27 @@ std::string date_text(UnixTime time) {
 }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto octet = [&](std::size_t index) { return index < text.size() ? static_cast<unsigned char>(text[index]) : 0U; };
+    const unsigned first = octet(at), second = octet(at + 1);
+    const std::size_t length = first < 0x80                    ? 1
+                               : first >= 0xc2 && first < 0xe0 ? 2
+                               : first >= 0xe0 && first < 0xf0 ? 3
+                               : first >= 0xf0 && first < 0xf5 ? 4
+                                                               : 0;
+    if (length == 0) return false;
+    for (std::size_t next = 1; next < length; ++next) {
+      if ((octet(at + next) & 0xc0U) != 0x80U) return false;
+    }
+    const bool beyond = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) || (first == 0xf0 && second < 0x90) ||
+                        (first == 0xf4 && second > 0x8f);
+    if (beyond) return false;
+    at += length;
+  }
+  return true;
+}
 
 Status check_mail_address(std::string_view address) {
   if (refused_by("outbound.mail.address", !is_address(address))) return Error{ErrorCode::invalid_request, "not an address of e-mail"};

@@ -21,6 +21,8 @@ struct Mail {
 /// (`invalid_request`) otherwise, and so is every octet that could end a command or a header.
 Status check_mail_address(std::string_view address);
 
+/// RFC 3629, 4: no overlong form, no surrogate, nothing beyond U+10FFFF.
+[[nodiscard]] bool is_utf8(std::string_view text);
 /// The message (RFC 5322) with MIME text/plain in UTF-8, base64, lines of at most 76 characters, CRLF. Refused (`invalid_request`): a line
 /// break or another control character in what becomes a header, an address that is none, what is not UTF-8.
 [[nodiscard]] Result<std::string> encode_mail(const Mail& mail);
