@@ -67,6 +67,7 @@ Result<std::shared_ptr<Notifier>> make_webhook_notifier(outbound::HttpClient cli
                                                         std::shared_ptr<const Clock> clock) {
   if (refused_by("notice.webhook.secret", secret.size() < least_secret))
     return Error{ErrorCode::configuration, "the webhook's secret has fewer than 32 octets"};
+  if (auto reachable = client.check(url); !reachable) return reachable.error();
   return std::shared_ptr<Notifier>(
       std::make_shared<WebhookNotifier>(std::move(client), std::move(url), std::move(secret), std::move(clock)));
 }

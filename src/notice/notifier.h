@@ -35,6 +35,7 @@ class Notifier {
 /// To a gateway, by POST of `{"id", "kind", "to", "language", "subject", "text"}`, signed: `Intaglio-Timestamp` is unix seconds,
 /// `Intaglio-Signature` is `v1=` and hex HMAC-SHA-256 under the shared secret over timestamp, `.` and body (docs/operate/notices.md). The gateway
 /// takes no message that is older than it cares for, and none twice by its id. `secret`: at least 32 octets, else refused (`configuration`).
+/// Refused too (`configuration`): a `url` that this client would never post to.
 [[nodiscard]] Result<std::shared_ptr<Notifier>> make_webhook_notifier(outbound::HttpClient client, std::string url, Secret secret,
                                                                       std::shared_ptr<const Clock> clock);
 

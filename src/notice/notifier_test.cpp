@@ -117,6 +117,22 @@ TEST(Webhook, HasASecretThatIsNotGuessed) {
   EXPECT_TRUE(webhook("127.0.0.1:1", secret_text));
 }
 
+TEST(Webhook, HasAnAddressToWhichSomethingWouldBeSent) {
+  for (const auto& [url, allowed] : std::vector<std::pair<std::string, std::string>>{{"http://192.0.2.1/sms", "192.0.2.1:80"},
+                                                                                     {"https://192.0.2.1/sms", "192.0.2.1:443"},
+                                                                                     {"ftp://127.0.0.1:1/sms", "127.0.0.1:1"},
+                                                                                     {"http://127.0.0.1:2/sms", "127.0.0.1:1"}}) {
+    outbound::HttpClientConfig config;
+    config.allowed = {allowed};
+    config.allow_plain_loopback = true;
+    const auto client = outbound::HttpClient::create(config);
+    ASSERT_TRUE(client);
+    const auto notifier = make_webhook_notifier(*client, url, Secret(as_bytes(secret_text)), still);
+    ASSERT_FALSE(notifier) << url;
+    EXPECT_EQ(notifier.error().code, ErrorCode::configuration);
+  }
+}
+
 TEST(MailNotifier, SendsFromAnAddress) {
   outbound::SmtpConfig config;
   config.server = "smtp://127.0.0.1:1";

@@ -206,6 +206,8 @@ Result<HttpClient> HttpClient::create(HttpClientConfig config) {
   return HttpClient(std::move(state));
 }
 
+Status HttpClient::check(std::string_view url) const { return check_url(state_->config, std::string(url)); }
+
 Result<HttpAnswer> HttpClient::get(std::string_view url, const HttpHeaders& headers) const {
   return state_->exchange(std::string(url), headers, "", nullptr);
 }

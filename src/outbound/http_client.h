@@ -41,6 +41,8 @@ using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 class HttpClient {
  public:
   [[nodiscard]] static Result<HttpClient> create(HttpClientConfig config);
+  /// What each request asks first, for who has an address from the configuration: `configuration` when none to it would be sent.
+  [[nodiscard]] Status check(std::string_view url) const;
   [[nodiscard]] Result<HttpAnswer> get(std::string_view url, const HttpHeaders& headers = {}) const;
   /// `body`: JSON text.
   [[nodiscard]] Result<HttpAnswer> post_json(std::string_view url, std::string_view body, const HttpHeaders& headers = {}) const;
