@@ -2,16 +2,14 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
+
+#include "outbound/test_support.h"
 
 namespace intaglio::outbound {
 namespace {
@@ -225,68 +223,8 @@ TEST(HttpClient, IsUsedByManyThreads) {
   EXPECT_EQ(answered, 20U);
 }
 
-/// `openssl s_server`, an independent TLS server, with a certificate for 127.0.0.1 of its own.
-class TlsServer {
- public:
-  TlsServer() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-outbound-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
-    make_certificate("server");
-    make_certificate("other");
-    start();
-  }
-  ~TlsServer() {
-    ::kill(process_, SIGKILL);
-    ::waitpid(process_, nullptr, 0);
-    ::close(output_);
-    std::filesystem::remove_all(folder_);
-  }
-  TlsServer(const TlsServer&) = delete;
-  TlsServer& operator=(const TlsServer&) = delete;
-  [[nodiscard]] std::filesystem::path file(const std::string& name) const { return folder_ / name; }
-  [[nodiscard]] const std::string& port() const { return port_; }
-
- private:
-  void make_certificate(const std::string& name) const {
-    const auto command =
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 "
-        "-keyout " +
-        file(name + ".key").string() + " -out " + file(name + ".crt").string() + " 2>/dev/null";
-    if (::system(command.c_str()) != 0) panic("openssl req");
-  }
-  void start() {
-    std::array<int, 2> ends{};
-    if (::pipe(ends.data()) != 0) panic("no pipe");
-    const auto certificate = file("server.crt").string();
-    const auto key = file("server.key").string();
-    process_ = ::fork();
-    if (process_ == 0) {
-      ::dup2(ends[1], STDOUT_FILENO);
-      ::close(ends[0]);
-      ::execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cert", certificate.c_str(), "-key", key.c_str(),
-               nullptr);
-      ::_exit(127);
-    }
-    ::close(ends[1]);
-    output_ = ends[0];
-    std::string said;
-    while (!said.ends_with('\n') || said.find("ACCEPT ") == std::string::npos) {
-      char c = 0;
-      if (::read(output_, &c, 1) != 1) panic("openssl s_server");
-      said.push_back(c);
-    }
-    port_ = said.substr(said.rfind(':') + 1);
-    port_.pop_back();
-  }
-  std::filesystem::path folder_;
-  pid_t process_ = -1;
-  int output_ = -1;
-  std::string port_;
-};
-
 TEST(HttpClient, TrustsItsOwnRootsAndTheNameAlone) {
-  const TlsServer server;
+  const test::TlsServer server({"-www"});
   HttpClientConfig config;
   config.ca_file = server.file("server.crt");
   config.allowed = {"127.0.0.1:" + server.port(), "localhost:" + server.port()};

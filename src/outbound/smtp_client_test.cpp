@@ -11,6 +11,8 @@
 #include <mutex>
 #include <thread>
 
+#include "outbound/test_support.h"
+
 namespace intaglio::outbound {
 namespace {
 
@@ -164,6 +166,22 @@ TEST_F(SmtpFiles, NothingIsSaidInTheClearWhereTlsIsAskedFor) {
   EXPECT_EQ(send(config).error().code, ErrorCode::configuration);
   EXPECT_EQ(server.heard().find("MAIL"), std::string::npos);
   EXPECT_EQ(server.heard().find("AUTH"), std::string::npos);
+}
+
+TEST(Smtp, TrustsItsOwnRootsAndTheNameAlone) {
+  const test::TlsServer server({}, "554 not today\r\n");
+  SmtpConfig config;
+  config.server = "smtps://127.0.0.1:" + server.port();
+  config.ca_file = server.file("server.crt");
+  config.timeout = std::chrono::milliseconds(5000);
+  const auto greeted = send(config);
+  ASSERT_FALSE(greeted);
+  EXPECT_NE(greeted.error().detail.find("status 554"), std::string::npos) << greeted.error().detail;
+  config.server = "smtps://localhost:" + server.port();
+  EXPECT_EQ(send(config).error().code, ErrorCode::configuration) << "a name that the certificate does not have";
+  config.server = "smtps://127.0.0.1:" + server.port();
+  config.ca_file = server.file("other.crt");
+  EXPECT_EQ(send(config).error().code, ErrorCode::configuration) << "another root";
 }
 
 TEST(Smtp, OnlyThisMachineIsSpokenToWithoutTls) {

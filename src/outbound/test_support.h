@@ -1,0 +1,89 @@
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/panic.h"
+
+/// For the unit tests of this room.
+namespace intaglio::outbound::test {
+
+/// `openssl s_server`, an independent TLS server, with a certificate for 127.0.0.1 of its own (server.crt); other.crt is another for the
+/// same name.
+class TlsServer {
+ public:
+  /// With `options` of it; it says `greeting` to the first who connects.
+  explicit TlsServer(std::vector<std::string> options, const std::string& greeting = {}) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-outbound-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
+    folder_ = pattern;
+    make_certificate("server");
+    make_certificate("other");
+    start(std::move(options), greeting);
+  }
+  ~TlsServer() {
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+    ::close(output_);
+    ::close(input_);
+    std::filesystem::remove_all(folder_);
+  }
+  TlsServer(const TlsServer&) = delete;
+  TlsServer& operator=(const TlsServer&) = delete;
+  [[nodiscard]] std::filesystem::path file(const std::string& name) const { return folder_ / name; }
+  [[nodiscard]] const std::string& port() const { return port_; }
+
+ private:
+  void make_certificate(const std::string& name) const {
+    const auto command =
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=test -addext subjectAltName=IP:127.0.0.1 "
+        "-keyout " +
+        file(name + ".key").string() + " -out " + file(name + ".crt").string() + " 2>/dev/null";
+    if (::system(command.c_str()) != 0) panic("openssl req");
+  }
+  void start(std::vector<std::string> options, const std::string& greeting) {
+    std::array<int, 2> output{}, input{};
+    if (::pipe2(output.data(), O_CLOEXEC) != 0 || ::pipe2(input.data(), O_CLOEXEC) != 0) panic("no pipe");
+    std::vector<std::string> words{
+        "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", file("server.crt").string(), "-key", file("server.key").string()};
+    words.insert(words.end(), options.begin(), options.end());
+    std::vector<char*> arguments;
+    for (auto& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    process_ = ::fork();
+    if (process_ == 0) {
+      ::dup2(output[1], STDOUT_FILENO);
+      ::dup2(input[0], STDIN_FILENO);
+      ::execvp("openssl", arguments.data());
+      ::_exit(127);
+    }
+    ::close(output[1]);
+    ::close(input[0]);
+    output_ = output[0];
+    input_ = input[1];
+    if (::write(input_, greeting.data(), greeting.size()) != static_cast<ssize_t>(greeting.size())) panic("no greeting");
+    std::string said;
+    while (!said.ends_with('\n') || said.find("ACCEPT ") == std::string::npos) {
+      char c = 0;
+      if (::read(output_, &c, 1) != 1) panic("openssl s_server");
+      said.push_back(c);
+    }
+    port_ = said.substr(said.rfind(':') + 1);
+    port_.pop_back();
+  }
+  std::filesystem::path folder_;
+  pid_t process_ = -1;
+  int output_ = -1;
+  int input_ = -1;
+  std::string port_;
+};
+
+}  // namespace intaglio::outbound::test
