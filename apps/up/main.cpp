@@ -38,10 +38,11 @@ int main(int count, char** words) {
   std::string run = "run", token_name;
   up::Places places{
       .binaries = own_path().parent_path(), .deploy = {}, .module = "/usr/lib/softhsm/libsofthsm2.so", .policy = {}, .pages = {}};
-  bool init_only = false, free_ports = false, with_parent = false;
+  bool init_only = false, with_parent = false;
+  std::optional<std::uint16_t> first_port;
   options.add_option("--run", run, "The instance's folder; made when it is not there")->capture_default_str();
   options.add_flag("--init-only", init_only, "Prepare the folder and end");
-  options.add_flag("--free-ports", free_ports, "Any free ports instead of 8443 to 8450");
+  options.add_option("--first-port", first_port, "Eight ports from this one on, instead of 8443 to 8450")->check(CLI::Range(1024, 65528));
   options.add_flag("--with-parent", with_parent, "Stop when the process that started this one ends");
   options.add_option("--bin", places.binaries, "Folder of the services' programs");
   options.add_option("--deploy", places.deploy, "Folder of examples, profiles and policies");
@@ -82,7 +83,7 @@ int main(int count, char** words) {
       progress("the signer's pages were added to it");
     }
   } else {
-    const auto ports = up::choose_ports(free_ports);
+    const auto ports = up::choose_ports(first_port);
     if (!ports) return refused(ports.error());
     if (auto done = up::prepare(folder, *ports, places, progress); !done) return refused(done.error());
   }

@@ -132,10 +132,19 @@ Status RunFolder::mark_prepared(const Ports& ports) const {
   return write_file_durably(at(state_file), as_bytes(json::encode(state) + "\n"), 0644);
 }
 
-Result<Ports> choose_ports(bool any) {
-  if (!any) {
-    if (auto ports = hold(usual)) return ports;
+Result<Ports> choose_ports(std::optional<std::uint16_t> first) {
+  if (first) {
+    const auto port = [&](int offset) { return static_cast<std::uint16_t>(*first + offset); };
+    return hold({.sam = port(0),
+                 .ssa_public = port(1),
+                 .ssa_registration = port(2),
+                 .pki_internal = port(3),
+                 .pki_public = port(4),
+                 .sam_management = port(5),
+                 .ssa_pages = port(6),
+                 .application = port(7)});
   }
+  if (auto ports = hold(usual)) return ports;
   return hold({});
 }
 

@@ -41,7 +41,7 @@ class RunFolder {
   int lock_ = -1;
 };
 
-/// The usual ports when all of them are free, else as many that are; always the latter when `any`.
-[[nodiscard]] Result<Ports> choose_ports(bool any);
+/// The usual ports when all of them are free, else as many that are. With `first` the eight from there on: `configuration` when one is taken.
+[[nodiscard]] Result<Ports> choose_ports(std::optional<std::uint16_t> first);
 
 }  // namespace intaglio::up

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, createWriteStream, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -112,6 +113,36 @@ export function runAside(program, words, { environment = {}, input } = {}) {
   });
 }
 
+/**
+ * Nine ports that are nobody else's while this process has the first of them. They lie below 32768, where Linux begins to give ports away: no
+ * connection that goes out and no listener on port 0 takes one between the making of an instance and the start, or the next start, of its services.
+ */
+class PortClaim {
+  static async make() {
+    const size = 9;
+    const blocks = Math.floor((32768 - 20000) / size);
+    for (let tried = 0; tried < blocks; tried += 1) {
+      const begin = 20000 + size * ((process.pid + 101 * tried) % blocks);
+      const listeners = await Promise.all(Array.from({ length: size }, (_, i) => listening(begin + i)));
+      const [claim, ...rest] = listeners;
+      await Promise.all(rest.map((listener) => listener && new Promise((resolve) => { listener.close(resolve); })));
+      if (listeners.every(Boolean)) return Object.assign(new PortClaim(), { claim, first: begin + 1 });
+      claim?.close();
+    }
+    throw new Error('no nine ports from 20000 to 32767 are free');
+  }
+
+  release() {
+    this.claim.close();
+  }
+}
+/** A listener on this port of the loopback address, which keeps no process alive; null when it is taken. */
+const listening = (port) => new Promise((resolve) => {
+  const server = net.createServer().unref();
+  server.once('error', () => resolve(null));
+  server.listen(port, '127.0.0.1', () => resolve(server));
+});
+
 export class System {
   /**
    * Prepares and starts an instance.
@@ -126,6 +157,7 @@ export class System {
   static async start({ policy, examples, configure = {}, environment = {}, start = startOrder, folder = tmpdir(), pages } = {}) {
     const system = new System(mkdtempSync(path.join(folder, 'intaglio-test-')));
     try {
+      system.claim = await PortClaim.make();
       system.#prepare(policy, examples, pages);
       for (const [name, change] of Object.entries(configure)) system.configure(name, change);
       for (const name of start) await system.startService(name, environment[name]);
@@ -172,7 +204,7 @@ export class System {
         writeFileSync(file, change(readFileSync(file, 'utf8')));
       }
     }
-    const words = ['--run', this.path('.'), '--init-only', '--free-ports', '--bin', binaries, '--deploy', deploy];
+    const words = ['--run', this.path('.'), '--init-only', '--first-port', String(this.claim.first), '--bin', binaries, '--deploy', deploy];
     if (policy) {
       const document = JSON.parse(readFileSync(path.join(repository, 'deploy/examples/policy.json'), 'utf8'));
       const file = `${this.root}.policy.json`;
@@ -314,6 +346,7 @@ export class System {
 
   async stop() {
     const results = await this.stopServices();
+    this.claim?.release();
     const found = existsSync(this.root) ? this.findSecrets() : [];
     if (!process.env.INTAGLIO_KEEP) for (const folder of [this.root, `${this.root}.deploy`]) rmSync(folder, { recursive: true, force: true });
     if (found.length > 0) throw new Error(`secrets were left behind:\n${found.join('\n')}`);

@@ -9,7 +9,7 @@ import { Client } from '../harness/client.mjs';
 import { send } from '../harness/http.mjs';
 import { Gateway, MailServer } from '../harness/mail.mjs';
 import { Officer } from '../harness/officer.mjs';
-import { Signer, identityOf } from '../harness/signer.mjs';
+import { Signer, documentsOf, identityOf } from '../harness/signer.mjs';
 import { System, binaries, repository, run, until, withoutLimits } from '../harness/system.mjs';
 
 const webhookSecret = 'f0e1d2c3b4a5968778695a4b3c2d1e0f';
@@ -118,8 +118,14 @@ describe('signers are told', () => {
     }
     ada.pin = right;
     await until('locked', () => mails(addresses.ada, 'κλειδώθηκε').length === 1);
+    const noted = () => told('notice.delivered').filter((line) => line === 'ada secret_locked mail').length;
+    await until('noted', () => noted() === 1);
+    const more = await ada.openSigning({ credential: ada.credential, documents: documentsOf('while locked') });
+    assert.notEqual((await ada.submit(await ada.message(more, ada.factors(more)))).status, 200);
+    await officer.createSigner('later', identityOf('later'), changes({ email: 'later@example.gr' }));
+    await until('what was put after it', () => told('notice.delivered').filter((line) => line.startsWith('later ')).length === 2);
+    assert.equal(noted(), 1, 'once a day');
     system.moveClock(3600);
-    assert.equal(system.auditEvents('ssa').filter(({ type, fields }) => type === 'notice.delivered' && fields.kind === 'secret_locked' && fields.channel === 'mail').length, 1, 'once a day');
   });
 
   it('later, when the mail server is away and the service was restarted meanwhile', async () => {
