@@ -54,8 +54,8 @@ struct Target {
   [[nodiscard]] std::string new_page() const {
     const auto made = json::parse(world.send("POST", "/sic/v1/documents", R"({"credentialID":"alice-ec"})", client).body);
     if (!made || !made->contains("page")) panic("no page is made");
-    const auto page = made->at("page").get<std::string>();
-    const auto body = R"({"handle":")" + page.substr(page.find('#') + 1) + R"("})";
+    const auto address = made->at("page").get<std::string>();
+    const auto body = R"({"handle":")" + address.substr(address.find('#') + 1) + R"("})";
     const auto exchanged = json::parse(world.send("POST", "/sic/v1/documents/handles", body, "").body);
     if (!exchanged || !exchanged->contains("bearer")) panic("a handle is not exchanged");
     return "Bearer " + exchanged->at("bearer").get<std::string>();
