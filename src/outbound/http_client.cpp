@@ -69,7 +69,9 @@ Result<detail::List> header_list(const HttpHeaders& headers, std::string_view co
     if (std::any_of(name.begin(), name.end(), control) || std::any_of(value.begin(), value.end(), control)) {
       return Error{ErrorCode::invalid_request, "outbound: a header with a control character"};
     }
-    added = added && add(name + ": " + value);
+    std::string line(name);
+    line.append(": ").append(value);
+    added = added && add(line);
   }
   if (!added) return Error{ErrorCode::internal, "outbound: out of memory"};
   return list;

@@ -164,7 +164,7 @@ Error CmpTransaction::failure() const {
   return {ErrorCode::internal, "the CA's answer is not believed: " + noted};
 }
 
-Result<std::unique_ptr<CmpTransaction>> open_cmp_transaction(std::shared_ptr<const CmpParty> party) {
+Result<std::unique_ptr<CmpTransaction>> open_cmp_transaction(const std::shared_ptr<const CmpParty>& party) {
   const auto& config = party->config;
   const auto now = party->clock->now();
   if (config.signature) {

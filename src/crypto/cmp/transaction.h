@@ -49,7 +49,7 @@ struct CmpTransaction {
 };
 
 /// Refused (`configuration`) when the pinned certificate is not valid now.
-[[nodiscard]] Result<std::unique_ptr<CmpTransaction>> open_cmp_transaction(std::shared_ptr<const CmpParty> party);
+[[nodiscard]] Result<std::unique_ptr<CmpTransaction>> open_cmp_transaction(const std::shared_ptr<const CmpParty>& party);
 /// What an authority's answer to certConf says; refused where it is no answer of this authority to that message.
 [[nodiscard]] Result<CmpConfirmation> read_cmp_confirmation(OSSL_CMP_CTX* context, const OSSL_CMP_MSG* confirmation,
                                                             const OSSL_CMP_MSG* answer);
