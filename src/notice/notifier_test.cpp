@@ -9,6 +9,7 @@
 
 #include "base/panic.h"
 #include "crypto/symmetric.h"
+#include "outbound/test_support.h"
 
 namespace intaglio::notice {
 namespace {
@@ -16,25 +17,16 @@ namespace {
 /// Takes one request and answers with this status.
 class Gateway {
  public:
-  explicit Gateway(const std::string& status) : listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    void* generic = &address;
-    socklen_t length = sizeof address;
-    if (::bind(listener_, static_cast<sockaddr*>(generic), length) != 0 || ::listen(listener_, 8) != 0) panic("no listener");
-    ::getsockname(listener_, static_cast<sockaddr*>(generic), &length);
-    port_ = ntohs(address.sin_port);
+  explicit Gateway(const std::string& status) {
     thread_ = std::thread([this, status] { serve(status); });
   }
   ~Gateway() {
-    ::shutdown(listener_, SHUT_RDWR);
+    listener_.stop();
     join();
-    ::close(listener_);
   }
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const { return listener_.address(); }
   /// What it was asked, once it has answered.
   const std::string& asked() {
     join();
@@ -46,7 +38,7 @@ class Gateway {
     if (thread_.joinable()) thread_.join();
   }
   void serve(const std::string& status) {
-    const int peer = ::accept(listener_, nullptr, nullptr);
+    const int peer = listener_.accept();
     if (peer < 0) return;
     std::string chunk(4096, '\0');
     std::size_t whole = std::string::npos;
@@ -62,8 +54,7 @@ class Gateway {
     ::close(peer);
   }
 
-  int listener_;
-  std::uint16_t port_ = 0;
+  outbound::test::Listener listener_;
   std::string asked_;
   std::thread thread_;
 };

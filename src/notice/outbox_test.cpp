@@ -1,12 +1,12 @@
 #include "notice/outbox.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <functional>
 #include <future>
 
+#include "base/test_support.h"
 #include "crypto/signer.h"
 #include "notice/courier.h"
 #include "sealed/testing.h"
@@ -15,14 +15,7 @@
 namespace intaglio::notice {
 namespace {
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) panic(result.error().detail.c_str());
-  return std::move(*result);
-}
-void must(const Status& status) {
-  if (!status) panic(status.error().detail.c_str());
-}
+using test::must;
 
 /// Keeps what it is given, and answers as it is told.
 class FakeNotifier final : public Notifier {
@@ -39,16 +32,8 @@ class FakeNotifier final : public Notifier {
 
 class OutboxTest : public testing::Test {
  protected:
-  OutboxTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-outbox-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
-    open();
-  }
-  ~OutboxTest() override {
-    close();
-    std::filesystem::remove_all(folder_);
-  }
+  OutboxTest() { open(); }
+  ~OutboxTest() override { close(); }
   void open() {
     database_ = must(storage::test::open_database(folder_ / "ssa.db"));
     for (const auto* series : {&sealed::Sealer::migrations(), &migrations(), &audit::Log::migrations()}) must(database_->migrate(*series));
@@ -105,7 +90,7 @@ class OutboxTest : public testing::Test {
   }
 
   const SignerId ada_ = must(SignerId::parse("ada"));
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(from_unix_seconds(1795849500));
   std::shared_ptr<crypto::Signer> log_key_ = must(crypto::SoftwareKey::generate());
   std::shared_ptr<FakeNotifier> mail_ = std::make_shared<FakeNotifier>(), webhook_ = std::make_shared<FakeNotifier>();

@@ -1,11 +1,11 @@
 #include "notice/templates.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <fstream>
 
 #include "base/panic.h"
+#include "base/test_support.h"
 
 namespace intaglio::notice {
 namespace {
@@ -14,20 +14,14 @@ const std::filesystem::path shipped = std::filesystem::path(INTAGLIO_SOURCE_DIR)
 
 class TemplatesTest : public testing::Test {
  protected:
-  TemplatesTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-notices-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
-    std::filesystem::copy(shipped, folder_);
-  }
-  ~TemplatesTest() override { std::filesystem::remove_all(folder_); }
+  TemplatesTest() { std::filesystem::copy(shipped, folder_.path()); }
   /// Why the folder does not load with this file in it, after the folder's name.
   std::string refused_with(const std::string& name, const std::string& content) const {
     std::ofstream(folder_ / name, std::ios::trunc) << content;
-    const auto loaded = Templates::load(folder_);
-    return loaded ? "loaded" : loaded.error().detail.substr(folder_.string().size() + 1);
+    const auto loaded = Templates::load(folder_.path());
+    return loaded ? "loaded" : loaded.error().detail.substr(folder_.path().string().size() + 1);
   }
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
 };
 
 Values values_of(Kind kind) {
@@ -99,12 +93,12 @@ TEST_F(TemplatesTest, AFileOfAnotherFormStopsTheStart) {
   }
   EXPECT_NE(refused_with("revoked.el.txt", std::string(17000, 'x')), "loaded");
   std::filesystem::remove(folder_ / "revoked.el.txt");
-  EXPECT_FALSE(Templates::load(folder_));
+  EXPECT_FALSE(Templates::load(folder_.path()));
 }
 
 TEST_F(TemplatesTest, AValueIsTakenAsItIsAndBreaksNoLine) {
   ASSERT_EQ(refused_with("revoked.en.txt", "Subject: {{credential}}\n\n{{credential}}|{{at}}"), "loaded");
-  const auto templates = Templates::load(folder_);
+  const auto templates = Templates::load(folder_.path());
   auto values = values_of(Kind::revoked);
   values["credential"] = "{{at}}";
   const auto text = templates->render(Kind::revoked, "en", values);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/test_support.h"
 #include "crypto/jose/jws.h"
 #include "crypto/signer.h"
 #include "json/json.h"
@@ -16,11 +17,7 @@
 /// What unit tests and fuzz targets of the SSA's rooms stand on; no part of any process.
 namespace intaglio::oauth::test {
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) panic(result.error().detail.c_str());
-  return std::move(*result);
-}
+using intaglio::test::must;
 
 /// A database in a folder of its own, which goes with it.
 class TemporaryDatabase {

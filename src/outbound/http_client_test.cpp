@@ -17,26 +17,17 @@ namespace {
 /// Answers each connection with the next of its answers, and keeps what it was asked. The last answer is for all that follow.
 class TestServer {
  public:
-  explicit TestServer(std::vector<std::string> answers) : answers_(std::move(answers)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    void* generic = &address;
-    socklen_t length = sizeof address;
-    if (::bind(listener_, static_cast<sockaddr*>(generic), length) != 0 || ::listen(listener_, 8) != 0) panic("no listener");
-    ::getsockname(listener_, static_cast<sockaddr*>(generic), &length);
-    port_ = ntohs(address.sin_port);
+  explicit TestServer(std::vector<std::string> answers) : answers_(std::move(answers)) {
     thread_ = std::thread([this] { run(); });
   }
   ~TestServer() {
-    ::shutdown(listener_, SHUT_RDWR);
+    listener_.stop();
     thread_.join();
-    ::close(listener_);
   }
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
 
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const { return listener_.address(); }
   [[nodiscard]] std::string url(std::string_view path) const { return "http://" + address() + std::string(path); }
   [[nodiscard]] std::string asked() const {
     const std::lock_guard lock(mutex_);
@@ -49,7 +40,7 @@ class TestServer {
 
  private:
   void run() {
-    for (int peer = ::accept(listener_, nullptr, nullptr); peer >= 0; peer = ::accept(listener_, nullptr, nullptr)) {
+    for (int peer = listener_.accept(); peer >= 0; peer = listener_.accept()) {
       {
         const std::lock_guard lock(mutex_);
         ++connections_;
@@ -79,8 +70,7 @@ class TestServer {
   }
 
   std::vector<std::string> answers_;
-  int listener_;
-  std::uint16_t port_ = 0;
+  test::Listener listener_;
   mutable std::mutex mutex_;
   std::string asked_;
   unsigned connections_ = 0;

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/test_support.h"
 #include "outbound/test_support.h"
 
 namespace intaglio::outbound {
@@ -22,31 +22,22 @@ using Answers = std::map<std::string, std::string>;
 /// greets by the answer to "".
 class MailServer {
  public:
-  explicit MailServer(Answers answers = {}) : answers_(std::move(answers)), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    void* generic = &address;
-    socklen_t length = sizeof address;
-    if (::bind(listener_, static_cast<sockaddr*>(generic), length) != 0 || ::listen(listener_, 8) != 0) panic("no listener");
-    ::getsockname(listener_, static_cast<sockaddr*>(generic), &length);
-    port_ = ntohs(address.sin_port);
+  explicit MailServer(Answers answers = {}) : answers_(std::move(answers)) {
     thread_ = std::thread([this] {
-      for (int peer = ::accept(listener_, nullptr, nullptr); peer >= 0; peer = ::accept(listener_, nullptr, nullptr)) {
+      for (int peer = listener_.accept(); peer >= 0; peer = listener_.accept()) {
         serve(peer);
         ::close(peer);
       }
     });
   }
   ~MailServer() {
-    ::shutdown(listener_, SHUT_RDWR);
+    listener_.stop();
     thread_.join();
-    ::close(listener_);
   }
   MailServer(const MailServer&) = delete;
   MailServer& operator=(const MailServer&) = delete;
 
-  [[nodiscard]] std::string url() const { return "smtp://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url() const { return "smtp://" + listener_.address(); }
   /// Everything that was said to it.
   [[nodiscard]] std::string heard() const {
     const std::lock_guard lock(mutex_);
@@ -84,8 +75,7 @@ class MailServer {
   }
 
   Answers answers_;
-  int listener_;
-  std::uint16_t port_ = 0;
+  test::Listener listener_;
   mutable std::mutex mutex_;
   std::string heard_;
   std::thread thread_;
@@ -108,18 +98,12 @@ Status send(const SmtpConfig& config, const Mail& what = mail) {
 
 class SmtpFiles : public testing::Test {
  protected:
-  SmtpFiles() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-smtp-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
-  }
-  ~SmtpFiles() override { std::filesystem::remove_all(folder_); }
   std::filesystem::path write(const std::string& name, const std::string& content, bool secret = true) const {
     std::ofstream(folder_ / name) << content;
     std::filesystem::permissions(folder_ / name, secret ? std::filesystem::perms(0600) : std::filesystem::perms(0644));
     return folder_ / name;
   }
-  std::filesystem::path folder_;
+  intaglio::test::TemporaryFolder folder_;
 };
 
 TEST(Smtp, HandsAMessageOver) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,9 +14,37 @@
 #include <vector>
 
 #include "base/panic.h"
+#include "base/test_support.h"
 
-/// For the unit tests of this room.
+/// For the unit tests of this room and of those that call out by it.
 namespace intaglio::outbound::test {
+
+/// A port of the loopback address that somebody listens on.
+class Listener {
+ public:
+  Listener() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    void* generic = &address;
+    socklen_t length = sizeof address;
+    if (::bind(socket_, static_cast<sockaddr*>(generic), length) != 0 || ::listen(socket_, 8) != 0) panic("no listener");
+    ::getsockname(socket_, static_cast<sockaddr*>(generic), &length);
+    port_ = ntohs(address.sin_port);
+  }
+  ~Listener() { ::close(socket_); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  /// The next who connects; negative once `stop` was called.
+  [[nodiscard]] int accept() const { return ::accept(socket_, nullptr, nullptr); }
+  void stop() const { ::shutdown(socket_, SHUT_RDWR); }
+  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  int socket_;
+  std::uint16_t port_ = 0;
+};
 
 /// `openssl s_server`, an independent TLS server, with a certificate for 127.0.0.1 of its own (server.crt); other.crt is another for the
 /// same name.
@@ -22,9 +52,6 @@ class TlsServer {
  public:
   /// With `options` of it; it says `greeting` to the first who connects.
   explicit TlsServer(std::vector<std::string> options, const std::string& greeting = {}) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-outbound-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
     make_certificate("server");
     make_certificate("other");
     start(std::move(options), greeting);
@@ -34,7 +61,6 @@ class TlsServer {
     ::waitpid(process_, nullptr, 0);
     ::close(output_);
     ::close(input_);
-    std::filesystem::remove_all(folder_);
   }
   TlsServer(const TlsServer&) = delete;
   TlsServer& operator=(const TlsServer&) = delete;
@@ -79,7 +105,7 @@ class TlsServer {
     port_ = said.substr(said.rfind(':') + 1);
     port_.pop_back();
   }
-  std::filesystem::path folder_;
+  intaglio::test::TemporaryFolder folder_;
   pid_t process_ = -1;
   int output_ = -1;
   int input_ = -1;

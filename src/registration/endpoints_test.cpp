@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/test_support.h"
 #include "crypto/certificate.h"
 #include "crypto/der.h"
 #include "crypto/digest.h"
@@ -19,11 +20,7 @@
 namespace intaglio::registration {
 namespace {
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) panic(result.error().detail.c_str());
-  return std::move(*result);
-}
+using test::must;
 
 /// What an operator's TLS certificate looks like to the server: any certificate, verified by the listener before.
 Bytes some_certificate() {
@@ -148,9 +145,6 @@ class FakeAuthority final : public CertificationAuthority {
 class RegistrationTest : public testing::Test {
  protected:
   RegistrationTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-ra-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
     database_ = must(storage::test::open_database(folder_ / "ra.db"));
     if (!database_->migrate(migrations()) || !database_->migrate(audit::Log::migrations())) panic("the tables were not made");
     log_ = must(audit::Log::open({"intaglio/ssa/test", folder_ / "audit", folder_ / "anchor"}, *database_, key_, clock_));
@@ -167,8 +161,6 @@ class RegistrationTest : public testing::Test {
     codes_.reset();
     log_.reset();
     database_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
   }
 
   /// Everything of this room behind one router, with this policy.
@@ -270,7 +262,7 @@ class RegistrationTest : public testing::Test {
     EXPECT_EQ(must(json::parse(answer.body)).at("error"), error);
   }
 
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
   const Bytes certificate_ = some_certificate();
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(from_unix_seconds(1795171200));
   std::shared_ptr<crypto::SoftwareKey> key_ = must(crypto::SoftwareKey::generate());

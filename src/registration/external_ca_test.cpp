@@ -4,6 +4,7 @@
 
 #include <mutex>
 
+#include "base/test_support.h"
 #include "crypto/cmp/test_responder.h"
 #include "crypto/jose/jws.h"
 #include "http/server.h"
@@ -15,11 +16,7 @@ namespace {
 namespace der = crypto::der;
 using crypto::testing::CmpResponder;
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) panic(result.error().detail.c_str());
-  return std::move(*result);
-}
+using test::must;
 
 // Body types (RFC 4210, 5.1.2).
 constexpr int certificate_confirmation = 24, revocation_request = 11, poll_request = 25;
@@ -70,9 +67,6 @@ Bytes make_list(const crypto::testing::CmpIdentity& issuer, const std::vector<By
 class ExternalCaTest : public testing::Test {
  protected:
   ExternalCaTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-ca-test-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
     database_ = must(storage::test::open_database(folder_ / "ra.db"));
     if (!database_->migrate(migrations())) panic("the tables were not made");
     http::ListenerConfig listener;
@@ -107,8 +101,6 @@ class ExternalCaTest : public testing::Test {
     unsettled_.reset();
     failing_.reset();
     database_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
   }
 
   /// As a process that starts: what stands in the database is all that it knows.
@@ -186,7 +178,7 @@ class ExternalCaTest : public testing::Test {
   }
 
   CmpResponder responder_;
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(from_unix_seconds(CmpResponder::start));
   std::shared_ptr<crypto::SoftwareKey> operator_key_ = must(crypto::SoftwareKey::generate()),
                                        sam_key_ = must(crypto::SoftwareKey::generate()), key_ = must(crypto::SoftwareKey::generate()),

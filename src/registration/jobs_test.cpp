@@ -1,10 +1,10 @@
 #include "registration/jobs.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 
+#include "base/test_support.h"
 #include "crypto/signer.h"
 #include "json/json.h"
 #include "notice/testing.h"
@@ -15,14 +15,7 @@
 namespace intaglio::registration {
 namespace {
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result) panic(result.error().detail.c_str());
-  return std::move(*result);
-}
-void must(const Status& status) {
-  if (!status) panic(status.error().detail.c_str());
-}
+using test::must;
 
 class Silent final : public notice::Notifier {
  public:
@@ -34,16 +27,10 @@ constexpr auto day = std::chrono::hours(24);
 class JobsTest : public testing::Test {
  protected:
   JobsTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "intaglio-jobs-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) panic("no temporary folder");
-    folder_ = pattern;
     open();
     must(outbox_->record_contact(ada_, {"ada@example.gr", "", "en"}, "ra-1"));
   }
-  ~JobsTest() override {
-    close();
-    std::filesystem::remove_all(folder_);
-  }
+  ~JobsTest() override { close(); }
   void open() {
     database_ = must(storage::test::open_database(folder_ / "ssa.db"));
     for (const auto* series : {&migrations(), &audit::Log::migrations()}) must(database_->migrate(*series));
@@ -96,7 +83,7 @@ class JobsTest : public testing::Test {
   }
 
   const SignerId ada_ = must(SignerId::parse("ada"));
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(from_unix_seconds(1795849500));
   std::shared_ptr<crypto::Signer> log_key_ = must(crypto::SoftwareKey::generate());
   std::shared_ptr<storage::Database> database_;
@@ -139,6 +126,27 @@ TEST_F(JobsTest, TellNothingOfWhatIsEndedAlreadyOrSignsNoMore) {
   stand("key-2", EnrolmentState::revoked);
   must(jobs_->run_due());
   EXPECT_EQ(queued(), "certificate_issued 2;revoked 1;");
+}
+
+TEST_F(JobsTest, TellTheOthersWhenOneContactDoesNotOpen) {
+  const auto bob = must(SignerId::parse("bob"));
+  must(outbox_->record_contact(bob, {"bob@example.gr", "", "en"}, "ra-1"));
+  const auto ends = clock_->now() + 3 * day;
+  stand("key-1", EnrolmentState::key_certified, ends);
+  must(enrolments_->change({bob, must(KeyId::parse("key-2")), EnrolmentState::key_certified, "test", {}, {}, ends}));
+  const auto shift = [&](const std::string& by) {
+    must(database_->write([&](storage::Transaction& transaction) -> Status {
+      const auto changed = transaction.execute("UPDATE notice_contacts SET version = version " + by + " WHERE id = 'ada'", {});
+      return changed ? Status() : Status(changed.error());
+    }));
+  };
+  shift("+ 1");
+  must(jobs_->run_due());
+  EXPECT_EQ(queued(), "certificate_ends_7 1;certificate_issued 2;");
+  shift("- 1");
+  clock_->advance(day);
+  must(jobs_->run_due());
+  EXPECT_EQ(queued(), "certificate_ends_7 2;certificate_issued 2;") << "once it opens again";
 }
 
 TEST_F(JobsTest, RunOnceADayAndOutliveTheProcess) {

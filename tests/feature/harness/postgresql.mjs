@@ -9,6 +9,21 @@ import { setTimeout as pause } from 'node:timers/promises';
 const tools = '/usr/lib/postgresql/15/bin';
 const tries = 300;
 
+/** What a node refuses with while its database is away. */
+export const isAway = ({ refusal }) => ['storage_unavailable', 'audit_unavailable', 'busy'].includes(refusal);
+
+/** Asks again until the database is there: who lost it looks for it after a pause of its own (audit/log.cpp). */
+export async function served(act) {
+  for (let tried = 0; ; tried += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isAway(error) || tried === tries) throw error;
+      await pause(100);
+    }
+  }
+}
+
 export class Postgresql {
   static async start() {
     const server = Postgresql.#inNewFolder();

@@ -1,10 +1,9 @@
 // TC-4, TC-5: the network between a node and the database fails at a commit. What became of it is settled, and nothing is signed twice.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseProxy } from '../harness/database_proxy.mjs';
 import { Nodes } from '../harness/nodes.mjs';
-import { Postgresql } from '../harness/postgresql.mjs';
+import { Postgresql, isAway, served } from '../harness/postgresql.mjs';
 import { documentsOf, signerOf } from '../harness/signer.mjs';
 
 /** What the transaction runs that reserves an occurrence, and the one that records its outcome. */
@@ -38,18 +37,6 @@ describe('a node whose network to the database fails at a commit', () => {
   };
   const calls = async () => (await sams.a.signatures()) + (await sams.b.signatures());
   const open = () => Number(server.ask('SELECT count(*) FROM open_reservations'));
-  const isAway = ({ refusal }) => ['storage_unavailable', 'audit_unavailable', 'busy'].includes(refusal);
-  /** Who lost the database looks again after a pause of its own. */
-  const served = async (act) => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await act();
-      } catch (error) {
-        if (!isAway(error) || tries === 100) throw error;
-        await pause(100);
-      }
-    }
-  };
   /** Signs on b, whose network fails at this commit and is mended at once. */
   const signWithFailure = async (request, failure) => {
     const failed = network.failAtCommit(failure);

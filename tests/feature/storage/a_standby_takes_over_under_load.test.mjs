@@ -1,10 +1,9 @@
 // TC-5, TC-14: the server of three nodes is lost under load and its synchronous standby is promoted. What was given stands, and nothing is signed twice.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseProxy } from '../harness/database_proxy.mjs';
 import { Nodes } from '../harness/nodes.mjs';
-import { Postgresql } from '../harness/postgresql.mjs';
+import { Postgresql, isAway, served } from '../harness/postgresql.mjs';
 import { documentsOf, signerOf } from '../harness/signer.mjs';
 
 const names = ['a', 'b', 'c'];
@@ -38,17 +37,6 @@ describe('three nodes whose server is lost under load', () => {
     return documents.map(({ digest }) => ({ sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [digest] }));
   };
   const calls = async () => (await Promise.all(names.map((name) => sams[name].signatures()))).reduce((sum, one) => sum + one, 0);
-  const isAway = ({ refusal }) => ['storage_unavailable', 'audit_unavailable', 'busy'].includes(refusal);
-  const served = async (act) => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await act();
-      } catch (error) {
-        if (!isAway(error) || tries === 300) throw error;
-        await pause(100);
-      }
-    }
-  };
 
   it('signs once what is asked of all three at the same time', async () => {
     const earlier = await calls();

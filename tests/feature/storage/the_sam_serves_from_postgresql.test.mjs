@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
-import { Postgresql } from '../harness/postgresql.mjs';
+import { Postgresql, isAway, served } from '../harness/postgresql.mjs';
 import { Sam } from '../harness/sam.mjs';
 import { documentsOf, signerOf } from '../harness/signer.mjs';
 import { run, System, withoutLimits } from '../harness/system.mjs';
@@ -35,18 +34,6 @@ describe('a SAM whose database stands on PostgreSQL', () => {
     return { sad, key: alice.credential, suite: 'ecdsa-sha256', digests: [documents[0].digest] };
   };
 
-  const isAway = ({ refusal }) => ['storage_unavailable', 'audit_unavailable'].includes(refusal);
-  /** The audit log looks again after a pause of its own whether it can be written (audit/log.cpp). */
-  const served = async (act) => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await act();
-      } catch (error) {
-        if (!isAway(error) || tries === 100) throw error;
-        await pause(100);
-      }
-    }
-  };
 
   it('signs, and keeps there what it must not forget', async () => {
     const [signed] = await sam.sign(await approved('on a server'));
