@@ -7,6 +7,7 @@
 #include "crypto/certificate.h"
 #include "crypto/digest.h"
 #include "registration/enrolment_view.h"
+#include "registration/refusal.h"
 
 namespace intaglio::registration {
 namespace {
@@ -17,11 +18,6 @@ using http::Request;
 using http::Response;
 
 constexpr std::size_t max_reason_length = 64;
-
-Response refuse(const Request& request, const Error& error) {
-  log::refusal("registration.refused", error, {{"request", request.request_id}, {"path", request.path}});
-  return http::error_answer(error);
-}
 
 Response json_of(const json::Value& body) { return http::json_answer(json::encode(body)); }
 

@@ -2,8 +2,8 @@
 
 #include <charconv>
 
-#include "base/log.h"
 #include "json/json.h"
+#include "registration/refusal.h"
 
 namespace intaglio::registration {
 namespace {
@@ -13,11 +13,6 @@ using http::Response;
 
 constexpr std::size_t max_page = 100;
 constexpr std::size_t max_days = 3660;
-
-Response refuse(const Request& request, const Error& error) {
-  log::refusal("registration.refused", error, {{"request", request.request_id}, {"path", request.path}});
-  return http::error_answer(error);
-}
 
 json::Value line_of(const Enrolment& line) {
   json::Value shown{{"state", name_of(line.state)}, {"since", format_utc(line.since)}, {"next", next_step_of(line.state)}};

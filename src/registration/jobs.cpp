@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "crypto/certificate.h"
 #include "json/json.h"
+#include "registration/refusal.h"
 
 namespace intaglio::registration {
 namespace {
@@ -34,11 +35,6 @@ json::Value shown(const Jobs::State& state) {
     job["found"] = state.found;
   }
   return job;
-}
-
-Response refuse(const Request& request, const Error& error) {
-  log::refusal("registration.refused", error, {{"request", request.request_id}, {"path", request.path}});
-  return http::error_answer(error);
 }
 
 /// Who opened the door: nobody signs that a job is to run, since it runs by itself in the end.
