@@ -47,6 +47,7 @@ std::string caller_of(const Request& request) {
 
 Result<std::vector<Jobs::State>> Jobs::list() {
   std::vector<State> states;
+  states.reserve(jobs.size());
   for (const auto& job : jobs) states.push_back({std::string(notice::name_of(job.kind)), std::nullopt, 0});
   const auto read = database_->read([&](storage::Reader& reader) -> Status {
     return reader.query("SELECT name, ran, found FROM registration_jobs", {}, [&](const storage::Row& row) {
