@@ -7,6 +7,7 @@ Table::Table(std::shared_ptr<const Sealer> sealer, std::string_view name, Rollba
       name_(name),
       rollback_(rollback),
       select_("SELECT version, record FROM " + std::string(name) + " WHERE id = ?1"),
+      select_version_("SELECT version FROM " + std::string(name) + " WHERE id = ?1"),
       insert_("INSERT INTO " + std::string(name) + " (id, version, record) VALUES (?1, 1, ?2)"),
       update_("UPDATE " + std::string(name) + " SET version = ?3, record = ?4 WHERE id = ?1 AND version = ?2") {}
 
@@ -27,10 +28,20 @@ Result<std::optional<Record>> Table::find_in_snapshot(storage::Reader& reader, s
 Result<std::optional<Record>> Table::find(storage::Transaction& transaction, std::string_view id) const {
   auto found = find_in_snapshot(transaction, id);
   if (!found) return found;
-  if (rollback_ == Rollback::tolerated) return found;
-  const auto version = *found ? (*found)->version : 0;
-  if (auto latest = sealer_->versions().meet(transaction, name_, as_bytes(id), version); !latest) return latest.error();
+  if (auto latest = meet(transaction, id, *found ? (*found)->version : 0); !latest) return latest.error();
   return found;
+}
+
+Result<std::uint64_t> Table::latest_version(storage::Transaction& transaction, std::string_view id) const {
+  auto found = transaction.query_one<std::int64_t>(select_version_, {id}, [](const storage::Row& row) { return row.integer(0); });
+  if (!found) return found.error();
+  const auto version = static_cast<std::uint64_t>(found->value_or(0));
+  if (auto latest = meet(transaction, id, version); !latest) return latest.error();
+  return version;
+}
+
+Status Table::meet(storage::Transaction& transaction, std::string_view id, std::uint64_t version) const {
+  return rollback_ == Rollback::tolerated ? Status() : sealer_->versions().meet(transaction, name_, as_bytes(id), version);
 }
 
 Status Table::check_latest(std::string_view id, std::uint64_t version) const {

@@ -30,6 +30,9 @@ class Table {
   [[nodiscard]] Result<std::optional<Record>> find_in_snapshot(storage::Reader& reader, std::string_view id) const;
   /// The latest; with Rollback::refused it is refused (`storage_unavailable`) when it was put back or removed (Versions).
   [[nodiscard]] Result<std::optional<Record>> find(storage::Transaction& transaction, std::string_view id) const;
+  /// The version that `find` would give, 0 when there is no row, refused as there; the record itself is not opened: for one that is large
+  /// and is in memory as of a version.
+  [[nodiscard]] Result<std::uint64_t> latest_version(storage::Transaction& transaction, std::string_view id) const;
   /// Version 1; `conflict` when the id exists; with Rollback::refused as `find` when the id has existed.
   Status insert(storage::Transaction& transaction, std::string_view id, ByteView content) const;
   /// `conflict` when the row is no longer of this version; with Rollback::refused as `find` when that version is not the latest.
@@ -40,7 +43,8 @@ class Table {
   std::string_view name_;
   Rollback rollback_;
   [[nodiscard]] Status check_latest(std::string_view id, std::uint64_t version) const;
-  std::string select_, insert_, update_;
+  [[nodiscard]] Status meet(storage::Transaction& transaction, std::string_view id, std::uint64_t version) const;
+  std::string select_, select_version_, insert_, update_;
 };
 
 }  // namespace intaglio::sealed

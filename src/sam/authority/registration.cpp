@@ -47,7 +47,7 @@ Status check_released(const Core& core, storage::Transaction& transaction, const
   if (record.certificates.empty()) return Error{ErrorCode::conflict, "the key has no certificate"};
   auto certificate = crypto::Certificate::parse_der(record.certificates.front());
   if (!certificate) return certificate.error();
-  if (auto fresh = core.revocations->refresh(transaction, core.sealer, *certificate); !fresh) return fresh;
+  if (auto fresh = core.revocations->refresh(transaction, core.sealer, certificate->issuer_der()); !fresh) return fresh;
   if (refused_by("sam.resume.hold", !core.revocations->clears(*certificate)))
     return Error{ErrorCode::conflict, "the certificate is on hold"};
   return {};
@@ -67,7 +67,7 @@ Status check_certificate(Core& core, storage::Transaction& transaction, const Si
     return refuse(path.error().detail);
   if (refused_by("sam.bind.issuer", !core.revocations->knows_issuer(leaf)))
     return refuse("its issuer is no CA of the policy: no list that revokes it would be taken");
-  if (auto fresh = core.revocations->refresh(transaction, core.sealer, leaf); !fresh) return fresh;
+  if (auto fresh = core.revocations->refresh(transaction, core.sealer, leaf.issuer_der()); !fresh) return fresh;
   if (refused_by("sam.bind.crl", core.revocations->contains(leaf))) return refuse("the certificate is revoked");
   if (auto policy = core.policy.algorithms().may_certify(key->algorithm(), now); refused_by("sam.bind.algorithm-policy", !policy))
     return policy;
@@ -357,8 +357,7 @@ Status put_revocation_data(Core& core, ByteView crl) {
   auto written = core.database.write([&](storage::Transaction& transaction) -> Status {
     const auto news = core.revocations->take(transaction, core.sealer, *list);
     if (!news) return news.error();
-    if (!*news) return {};
-    for (const auto& revoked : list->revoked) {
+    for (const auto& revoked : *news) {
       auto stored = core.keys.with_certificate(transaction, list->issuer_der, revoked.serial_hex);
       if (!stored) return stored.error();
       if (!*stored) continue;

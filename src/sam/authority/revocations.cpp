@@ -1,6 +1,7 @@
 #include "sam/authority/revocations.h"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 
 #include "base/check.h"
@@ -9,54 +10,74 @@
 namespace intaglio::sam {
 namespace {
 
-using Serials = std::set<std::string, std::less<>>;
-
 constexpr std::size_t max_serial_octets = 32;  // RFC 5280 allows 20; what parses is kept
-
-/// What is sealed of an issuer: number and end of its newest list, and what it names.
-struct Known {
-  std::uint64_t number;
-  std::uint64_t next_update;
-  Serials serials;
-};
 
 sealed::Table state_table(const std::shared_ptr<const sealed::Sealer>& sealer) { return {sealer, "sam_state", sealed::Rollback::refused}; }
 std::string record_name(ByteView issuer_der) { return "crl-" + encode_base64url(crypto::sha256(issuer_der)); }
 
-Result<Bytes> encode(const Known& known) {
+Status append_serials(Bytes& out, const std::vector<std::string>& serials) {
+  append_field(out, std::uint64_t{serials.size()});
+  for (const auto& serial : serials) {
+    const auto octets = parse_hex(serial);
+    if (!octets || octets->size() > max_serial_octets) return Error{ErrorCode::invalid_request, "a serial number of no length that can be"};
+    append_field(out, *octets);
+  }
+  return {};
+}
+
+/// In order, each once, as `append_serials` was given them.
+std::optional<std::vector<std::string>> read_serials(FieldReader& in) {
+  const auto count = in.number();
+  if (!count) return std::nullopt;
+  std::vector<std::string> serials;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    const auto octets = in.bytes(max_serial_octets);
+    if (!octets) return std::nullopt;
+    auto serial = encode_hex(*octets);
+    if (!serials.empty() && serial <= serials.back()) return std::nullopt;
+    serials.push_back(std::move(serial));
+  }
+  return serials;
+}
+
+bool is_among(const std::vector<std::string>& serials, std::string_view serial) {
+  return std::binary_search(serials.begin(), serials.end(), serial, std::less<>());
+}
+
+void put_in_order(std::vector<std::string>& serials) {
+  std::sort(serials.begin(), serials.end());
+  serials.erase(std::unique(serials.begin(), serials.end()), serials.end());
+}
+
+}  // namespace
+
+Result<Bytes> Revocations::encode(const Known& known) {
   Bytes out;
   append_field(out, known.number);
   append_field(out, known.next_update);
-  append_field(out, std::uint64_t{known.serials.size()});
-  for (const auto& serial : known.serials) {
-    auto octets = parse_hex(serial);
-    if (!octets || octets->size() > max_serial_octets) return Error{ErrorCode::invalid_request, "a serial number of no length that can be"};
-    append_field(out, *octets);
+  for (const auto* serials : {&known.serials, &known.holds}) {
+    if (auto appended = append_serials(out, *serials); !appended) return appended.error();
   }
   return out;
 }
 
-Result<Known> parse(ByteView encoded) {
+Result<Revocations::Known> Revocations::parse(ByteView encoded) {
   const Error malformed{ErrorCode::storage_unavailable, "the record of a revocation list is malformed"};
   FieldReader in(encoded);
   const auto number = in.number();
   const auto next_update = in.number();
   if (!number || !next_update) return malformed;
-  Known known{*number, *next_update, {}};
-  // A record of before serials were kept ends here: the next list fills it.
-  if (in.end()) return known;
-  const auto count = in.number();
-  if (!count) return malformed;
-  for (std::uint64_t i = 0; i < *count; ++i) {
-    const auto serial = in.bytes(max_serial_octets);
-    if (!serial) return malformed;
-    known.serials.insert(known.serials.end(), encode_hex(*serial));
+  Known known{*number, *next_update, {}, {}};
+  for (auto* serials : {&known.serials, &known.holds}) {
+    // A record of before serials, or holds, were kept ends here: the next list fills it.
+    if (in.end()) return known;
+    auto read = read_serials(in);
+    if (!read) return malformed;
+    *serials = *std::move(read);
   }
   if (!in.end()) return malformed;
   return known;
 }
-
-}  // namespace
 
 Status Revocations::load(storage::Database& database, const std::shared_ptr<const sealed::Sealer>& sealer, const Policy& policy) {
   const auto begun = steady_();
@@ -115,23 +136,34 @@ std::set<Bytes> Revocations::issuers_above(const Bytes& issuer_der) const {
 }
 
 Status Revocations::read(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der) {
-  auto record = state_table(sealer).find(transaction, record_name(issuer_der));
+  const auto state = state_table(sealer);
+  const auto name = record_name(issuer_der);
+  const auto version = state.latest_version(transaction, name);
+  if (!version) return version.error();
+  if (*version == 0) return {};
+  {
+    const std::shared_lock lock(mutex_);
+    const auto before = lists_.find(issuer_der);
+    if (before != lists_.end() && before->second.version == *version) return {};
+  }
+  const auto record = state.find(transaction, name);
   if (!record) return record.error();
-  if (!*record) return {};
+  if (!*record) return Error{ErrorCode::storage_unavailable, "the record of a revocation list went within a transaction"};
   auto known = parse((*record)->content.reveal());
   if (!known) return known.error();
   const std::unique_lock lock(mutex_);
   const auto before = lists_.find(issuer_der);
   const bool overtaken = before == lists_.end() || known->number >= before->second.number;
-  if (refused_by("sam.crl.overtaken", overtaken)) lists_.insert_or_assign(issuer_der, List{known->number, std::move(known->serials)});
+  if (refused_by("sam.crl.overtaken", overtaken))
+    lists_.insert_or_assign(issuer_der, List{known->number, std::move(known->serials), (*record)->version});
   return {};
 }
 
 Status Revocations::refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
-                            const crypto::Certificate& certificate) {
+                            const Bytes& issuer_der) {
   const auto issuers = [&] {
     const std::shared_lock lock(mutex_);
-    return issuers_above(certificate.issuer_der());
+    return issuers_above(issuer_der);
   }();
   for (const auto& issuer : issuers) {
     if (auto done = read(transaction, sealer, issuer); refused_by("sam.crl.fresh", !done)) return done;
@@ -139,35 +171,50 @@ Status Revocations::refresh(storage::Transaction& transaction, const std::shared
   return {};
 }
 
-Result<bool> Revocations::take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
-                               const crypto::RevocationList& list) {
+Result<std::vector<crypto::RevokedCertificate>> Revocations::take(storage::Transaction& transaction,
+                                                                  const std::shared_ptr<const sealed::Sealer>& sealer,
+                                                                  const crypto::RevocationList& list) {
   const auto state = state_table(sealer);
   const auto name = record_name(list.issuer_der);
-  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}};
-  for (const auto& revoked : list.revoked) known.serials.insert(revoked.serial_hex);
+  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}, {}};
+  known.serials.reserve(list.revoked.size());
+  for (const auto& revoked : list.revoked) {
+    known.serials.push_back(revoked.serial_hex);
+    if (revoked.reason == crypto::RevocationReason::certificate_hold) known.holds.push_back(revoked.serial_hex);
+  }
+  put_in_order(known.serials);
+  put_in_order(known.holds);
   const auto encoded = encode(known);
   if (!encoded) return encoded.error();
-  auto earlier = state.find(transaction, name);
+  const auto earlier = state.find(transaction, name);
   if (!earlier) return earlier.error();
+  Known before{0, 0, {}, {}};
   if (*earlier) {
-    const auto before = parse((*earlier)->content.reveal());
-    if (!before) return before.error();
-    if (refused_by("sam.crl.number", known.number < before->number)) return Error{ErrorCode::replayed, "a newer list is known"};
+    auto parsed = parse((*earlier)->content.reveal());
+    if (!parsed) return parsed.error();
+    before = *std::move(parsed);
+    if (refused_by("sam.crl.number", known.number < before.number)) return Error{ErrorCode::replayed, "a newer list is known"};
   }
   {
+    // Whether this transaction commits is not known yet: the version is learnt with the next look.
     const std::unique_lock lock(mutex_);
-    lists_.insert_or_assign(list.issuer_der, List{known.number, std::move(known.serials)});
+    lists_.insert_or_assign(list.issuer_der, List{known.number, std::move(known.serials), 0});
   }
+  std::vector<crypto::RevokedCertificate> news;
   // The SSA repeats the list in force: the same again costs no write.
-  if (*earlier && as_text((*earlier)->content.reveal()) == as_text(*encoded)) return false;
+  if (*earlier && as_text((*earlier)->content.reveal()) == as_text(*encoded)) return news;
   auto kept = *earlier ? state.update(transaction, name, (*earlier)->version, *encoded) : state.insert(transaction, name, *encoded);
   if (!kept) return kept.error();
-  return true;
+  for (const auto& revoked : list.revoked) {
+    const bool held = revoked.reason == crypto::RevocationReason::certificate_hold;
+    if (!is_among(before.serials, revoked.serial_hex) || is_among(before.holds, revoked.serial_hex) != held) news.push_back(revoked);
+  }
+  return news;
 }
 
 bool Revocations::names(ByteView issuer_der, std::string_view serial_hex) const {
   const auto found = lists_.find(to_bytes(issuer_der));
-  return found != lists_.end() && found->second.serials.contains(serial_hex);
+  return found != lists_.end() && is_among(found->second.serials, serial_hex);
 }
 
 bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) const {

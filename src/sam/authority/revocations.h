@@ -40,13 +40,14 @@ class Revocations {
 
   /// Within a transaction, for what gives a certificate force: reads what is sealed now of its issuer and of each anchor above that one, which
   /// another node may have taken since `load`. Refused as a sealed record is, and nothing may be decided then.
-  Status refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
-                 const crypto::Certificate& certificate);
+  Status refresh(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der);
 
-  /// Within a transaction: takes a list that was verified, in memory too, before anything else is signed; false when it is the one that
-  /// is known. `replayed` when a newer one is.
-  [[nodiscard]] Result<bool> take(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer,
-                                  const crypto::RevocationList& list);
+  /// Within a transaction: takes a list that was verified, in memory too, before anything else is signed. Gives the entries that the list of
+  /// before did not name, or named as a hold that is none now, or the reverse: the others were dealt with when they were new, and a list
+  /// may be long. `replayed` when a newer list is known.
+  [[nodiscard]] Result<std::vector<crypto::RevokedCertificate>> take(storage::Transaction& transaction,
+                                                                     const std::shared_ptr<const sealed::Sealer>& sealer,
+                                                                     const crypto::RevocationList& list);
 
   /// Whether the newest list of its issuer is known and does not name it: a hold of before is over for the issuer.
   [[nodiscard]] bool clears(const crypto::Certificate& certificate) const;
@@ -68,10 +69,21 @@ class Revocations {
   /// What is sealed of an issuer, into memory; a later list that is there stays.
   Status read(storage::Transaction& transaction, const std::shared_ptr<const sealed::Sealer>& sealer, const Bytes& issuer_der);
 
+  using Serials = std::vector<std::string>;  ///< hex, in order: a hundred thousand cost little memory and are read at once
   struct List {
     std::uint64_t number;
-    std::set<std::string, std::less<>> serials;
+    Serials serials;
+    std::uint64_t version;  ///< of the sealed record that says so; 0: not known to have been committed
   };
+  /// What is sealed of an issuer: its newest list.
+  struct Known {
+    std::uint64_t number;
+    std::uint64_t next_update;
+    Serials serials;
+    Serials holds;  ///< those of them that may come back
+  };
+  [[nodiscard]] static Result<Bytes> encode(const Known& known);
+  [[nodiscard]] static Result<Known> parse(ByteView encoded);
   using SteadyTime = std::chrono::steady_clock::time_point;
   Steady steady_;
   std::atomic<bool> failed_ = false;  ///< the last load

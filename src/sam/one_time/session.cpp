@@ -261,7 +261,7 @@ Result<std::string> OneTimeSession::authorise(const std::vector<crypto::Certific
     if (!key) return key.error();
     if (refused_by("sam.one-time.generated", !*key || (*key)->record.state != custody::KeyState::generated))
       return Error{ErrorCode::credential_disabled, "the key was ended meanwhile"};
-    if (auto fresh = core_.revocations->refresh(write, core_.sealer, chain.front()); !fresh) return fresh;
+    if (auto fresh = core_.revocations->refresh(write, core_.sealer, chain.front().issuer_der()); !fresh) return fresh;
     if (refused_by("sam.one-time.crl", core_.revocations->contains(chain.front()))) return refuse_certificate("the certificate is revoked");
     (*key)->record.state = custody::KeyState::assigned;
     (*key)->record.certificates.clear();
