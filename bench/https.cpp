@@ -43,11 +43,15 @@ std::size_t content_length(std::string_view head) {
 
 }  // namespace
 
-std::shared_ptr<ssl_ctx_st> HttpsConnection::make_context(const std::string& ca_file) {
+std::shared_ptr<ssl_ctx_st> HttpsConnection::make_context(const std::string& ca_file, const Identity& identity) {
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   if (SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr) != 1) fail("https: no CA file");
+  if (identity.certificate.empty()) return context;
+  if (SSL_CTX_use_certificate_chain_file(context.get(), identity.certificate.c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context.get(), identity.key.c_str(), SSL_FILETYPE_PEM) != 1)
+    fail("https: no certificate and key of the client");
   return context;
 }
 

@@ -20,7 +20,11 @@ class HttpsConnection {
   /// Sends one whole request; the view of the answer's body holds until the next call. Ends the program for any status but 200.
   std::string_view exchange(std::string_view request);
 
-  [[nodiscard]] static std::shared_ptr<ssl_ctx_st> make_context(const std::string& ca_file);
+  /// Files, PEM; both empty: the client shows no certificate.
+  struct Identity {
+    std::string certificate, key;
+  };
+  [[nodiscard]] static std::shared_ptr<ssl_ctx_st> make_context(const std::string& ca_file, const Identity& identity);
 
  private:
   std::unique_ptr<ssl_st, void (*)(ssl_st*)> tls_;

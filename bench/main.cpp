@@ -15,7 +15,7 @@ constexpr std::string_view usage =
     "       intaglio-bench limits module=FILE folder=DIRECTORY seconds=N, then lines \"KEY CLIENTS\" on standard input\n"
     "       intaglio-bench tsa port=N root=FILE clients=1,8,32 seconds=N\n"
     "       intaglio-bench status port=N issuer=FILE certificate=FILE clients=1,8,32 seconds=N\n"
-    "       intaglio-bench wire|https|messages name=NAME plan=FILE clients=N seconds=N batch=N";
+    "       intaglio-bench wire|https|posts name=NAME plan=FILE clients=N seconds=N batch=N";
 
 class Arguments {
  public:
@@ -89,8 +89,8 @@ int main(int count, char** words) {
     measure_wire(options);
   } else if (stage == "https") {
     measure_https(options);
-  } else if (stage == "messages") {
-    measure_messages(options);
+  } else if (stage == "posts") {
+    measure_posts(options);
   } else {
     fail(usage);
   }

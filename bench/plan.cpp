@@ -25,6 +25,8 @@ Plan Plan::read(const std::filesystem::path& file) {
   Plan plan;
   plan.https_port = object.value("httpsPort", std::uint16_t{0});
   plan.ca_file = object.value("caFile", "");
+  plan.certificate_file = object.value("certificateFile", "");
+  plan.key_file = object.value("keyFile", "");
   plan.access_token = object.value("accessToken", "");
   plan.client_id = object.value("clientId", "");
   plan.sign_algo = object.value("signAlgo", "");
@@ -39,7 +41,8 @@ Plan Plan::read(const std::filesystem::path& file) {
     auto key = must("key", crypto::PublicKey::parse_spki(must("key", parse_base64(one.value("spki", "")))));
     plan.authorisations.push_back({one.value("credential", ""), one.value("sad", ""), std::move(digests), std::move(key)});
   }
-  for (const auto& list : object.at("messages")) plan.messages.push_back(list.get<std::vector<std::string>>());
+  plan.path = object.value("path", "");
+  for (const auto& list : object.at("bodies")) plan.bodies.push_back(list.get<std::vector<std::string>>());
   return plan;
 }
 

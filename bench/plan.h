@@ -31,11 +31,13 @@ class Plan {
 
   std::uint16_t https_port = 0;
   std::string ca_file, access_token, client_id;
+  std::string certificate_file, key_file;  ///< of the TLS client, PEM; empty: none
   std::string sign_algo, sign_algo_params;
   crypto::SignatureSuite suite = crypto::SignatureSuite::ecdsa_sha256;
   protocol::wire::ClientConfig sam;
   std::vector<Authorisation> authorisations;
-  std::vector<std::vector<std::string>> messages;  ///< SAP messages, a list for each signer, to be sent in its order
+  std::string path;  ///< where `bodies` are posted
+  std::vector<std::vector<std::string>> bodies;  ///< JSON, a list for each signer, to be sent in its order
 
  private:
   std::unique_ptr<std::atomic<std::size_t>> given_ = std::make_unique<std::atomic<std::size_t>>(0);

@@ -63,7 +63,7 @@ void measure_wire(const RemoteOptions& options) {
 
 void measure_https(const RemoteOptions& options) {
   auto plan = Plan::read(options.plan);
-  const auto context = HttpsConnection::make_context(plan.ca_file);
+  const auto context = HttpsConnection::make_context(plan.ca_file, {});
   measure({options.name, options.clients, options.seconds}, [&](unsigned) -> Call {
     struct Client {
       Client(ssl_ctx_st* tls, const Plan& work) : plan(work), connection(tls, work.https_port) {}
@@ -87,19 +87,19 @@ void measure_https(const RemoteOptions& options) {
   });
 }
 
-void measure_messages(const RemoteOptions& options) {
+void measure_posts(const RemoteOptions& options) {
   const auto plan = Plan::read(options.plan);
-  const auto context = HttpsConnection::make_context(plan.ca_file);
+  const auto context = HttpsConnection::make_context(plan.ca_file, {plan.certificate_file, plan.key_file});
   measure({options.name, options.clients, options.seconds}, [&](unsigned client) -> Call {
     // A signer's messages keep their order: each one-time code must be later than the last.
     auto mine = std::make_shared<std::vector<const std::string*>>();
-    for (std::size_t signer = client; signer < plan.messages.size(); signer += options.clients) {
-      for (const auto& message : plan.messages[signer]) mine->push_back(&message);
+    for (std::size_t signer = client; signer < plan.bodies.size(); signer += options.clients) {
+      for (const auto& body : plan.bodies[signer]) mine->push_back(&body);
     }
     return [&, mine, connection = std::make_shared<HttpsConnection>(context.get(), plan.https_port),
             next = std::size_t{0}]() mutable -> unsigned {
       if (next == mine->size()) return 0;
-      (void)connection->exchange(post(plan, "/sic/v1/messages", R"({"message":")" + *(*mine)[next++] + R"("})"));
+      (void)connection->exchange(post(plan, plan.path, *(*mine)[next++]));
       return 1;
     };
   });

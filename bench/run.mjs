@@ -20,6 +20,9 @@ const { Client, signAlgorithms } = await import('../tests/feature/harness/client
 const { Officer } = await import('../tests/feature/harness/officer.mjs');
 const { Signer, identityOf } = await import('../tests/feature/harness/signer.mjs');
 const { totp } = await import('../tests/feature/harness/protocol.mjs');
+const { IdentityProvider, oneTimePolicy } = await import('../tests/feature/harness/identity.mjs');
+const { Conversation, Person } = await import('../tests/feature/harness/one_time.mjs');
+const { identityOf: nameOf } = await import('../tools/identity-provider/provider.mjs');
 const { drawPlot } = await import('./plot.mjs');
 
 const cores = availableParallelism();
@@ -31,6 +34,9 @@ const batch = 100;
 const listLength = 600;
 const otpSeconds = 30;
 const pinSigners = options.quick ? 24 : 64;
+const sessionLevels = [1, 8];
+/** Of sessions with a one-time key and of certificates: each is prepared, and a session must be used within a minute. */
+const preparedFor = (clients) => (options.quick ? 100 : 250) * (clients === 1 ? 1 : 3);
 const keys = [
   { name: 'rsa3072-pss', algorithm: 'rsa3072', suite: 'rsa-pss-sha256', signers: 8 },
   { name: 'p256', algorithm: 'p256', suite: 'ecdsa-sha256', signers: options.quick ? 12 : 32 },
@@ -97,13 +103,15 @@ function cpuOf(pid) {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
 
-/** The profiles `bench` and `bench-wrapped`: long lists, long authorisations, no velocity limits; only the test flavour takes them. */
-function benchPolicy(document) {
+/** The profiles `bench` and `bench-wrapped`: long lists, long authorisations, no velocity limits; only the test flavour takes them. Beside them `one-time`. */
+const benchPolicy = (provider) => (document) => {
   const bench = { ...document.profiles[0], name: 'bench', max_documents: 640, sad_seconds: 3600, per_minute: 0, per_day: 0 };
-  document.profiles.push(bench, { ...bench, name: 'bench-wrapped', custody: 'wrapped' });
+  const oneTime = oneTimePolicy(provider)();
+  document.profiles.push(bench, { ...bench, name: 'bench-wrapped', custody: 'wrapped' }, ...oneTime.profiles);
+  document.identity_providers = oneTime.identity_providers;
   // What policy must ask for where custody is wrapped; `argon2` of bench/raw.cpp costs the same.
   document.argon2 = { memory_kib: 65536, passes: 3 };
-}
+};
 
 async function inTurns(list, width, act) {
   const waiting = list.map((value, index) => [value, index]);
@@ -130,8 +138,9 @@ class Bench {
     const bench = new Bench();
     // Without the test flavour's clock file, which is read whenever a service asks for the time: what is shipped has none.
     const realClock = { INTAGLIO_TEST_CLOCK: undefined };
+    bench.provider = await IdentityProvider.start();
     bench.system = await System.start({
-      folder: options.folder, policy: benchPolicy, environment: { sam: realClock, pki: realClock, ssa: realClock },
+      folder: options.folder, policy: benchPolicy(bench.provider), environment: { sam: realClock, pki: realClock, ssa: realClock },
       configure: { ssa: (text) => text.replace(/^max_sad_seconds = \d+/m, 'max_sad_seconds = 3600') },
     });
     bench.limits = Limits.start();
@@ -166,7 +175,7 @@ class Bench {
     writeFileSync(file, JSON.stringify({
       httpsPort: system.ports.ssa_public, caFile: system.path('tls/ca.pem'), accessToken: this.client.token, clientId: this.client.id, signAlgo, signAlgoParams,
       suite: key.suite, samPort: system.ports.sam, samCertificate: system.path('tls/ssa-sam.cert.pem'), samKey: system.path('tls/ssa-sam.key.pem'), samPin,
-      authorisations: [], messages: [], ...work,
+      authorisations: [], path: '/sic/v1/messages', bodies: [], ...work,
     }), { mode: 0o600 });
     return file;
   }
@@ -221,11 +230,41 @@ class Bench {
   /** SAP messages that only wait to be sent, one a signer. */
   async messages(clients) {
     const key = keys.at(-1);
-    const messages = await inTurns(await this.fresh(key, pinSigners), 4, async (signer) => {
+    const bodies = await inTurns(await this.fresh(key, pinSigners), 4, async (signer) => {
       const documents = [{ digest: randomBytes(32), label: 'x' }];
-      return [(await signer.prepare({ credential: signer.keys[key.name].credential, documents })).message];
+      return [JSON.stringify({ message: (await signer.prepare({ credential: signer.keys[key.name].credential, documents })).message })];
     });
-    await this.cell('messages', `pin.c${clients}`, this.plan(key, { messages }), clients, { time: otpSeconds });
+    await this.cell('posts', `pin.c${clients}`, this.plan(key, { bodies }), clients, { time: otpSeconds });
+  }
+
+  /** SAP messages that begin a session with a one-time key: people who have signed in for one document each. */
+  async sessions(clients) {
+    return inTurns(Array.from({ length: preparedFor(clients) }), 4, async (_, index) => {
+      const person = new Person(this.client, this.provider, `person-${index}`);
+      const opened = await person.open([{ digest: randomBytes(32), label: 'x' }]);
+      const token = await this.provider.sign({ sub: person.name, nonce: person.sessionOf(opened), ...nameOf(person.name) });
+      return person.message(opened, token);
+    });
+  }
+
+  /** From the SAP message to the signature: identity, key, certificate, signature, destruction. */
+  async oneTime(clients) {
+    const bodies = (await this.sessions(clients)).map((message) => [JSON.stringify({ message })]);
+    await this.cell('posts', `one-time.p256.c${clients}`, this.plan(keys.at(-1), { bodies }), clients, { time: otpSeconds });
+  }
+
+  /** Short-term certificates, asked for as the SSA asks the certification authority. */
+  async certificates(clients) {
+    const bodies = await inTurns(await this.sessions(clients), 4, async (message) => {
+      const session = await Conversation.begin(this.system, message);
+      session.end();
+      return [JSON.stringify({ keyAssertion: session.assertion, csr: session.csr.toString('base64') })];
+    });
+    const { system } = this;
+    const file = this.plan(keys.at(-1), {
+      bodies, path: '/pki/v1/short-term-certificates', httpsPort: system.ports.pki_internal, certificateFile: system.path('tls/ssa-pki.cert.pem'), keyFile: system.path('tls/ssa-pki.key.pem'),
+    });
+    await this.cell('posts', `certificate.p256.c${clients}`, file, clients, { time: otpSeconds });
   }
 }
 
@@ -255,6 +294,8 @@ async function measureServices() {
       for (const stage of ['wire', 'https']) for (const clients of levels) await bench.sign(stage, key, clients);
     }
     for (const clients of [1, 8]) await bench.messages(clients);
+    for (const clients of sessionLevels) await bench.oneTime(clients);
+    for (const clients of sessionLevels) await bench.certificates(clients);
     await bench.timestamps();
     await bench.status();
     say(`${bench.signers.length} signers were enrolled`);
@@ -265,6 +306,7 @@ async function measureServices() {
     throw error;
   } finally {
     bench.limits.stop();
+    await bench.provider.stop();
     await bench.system.stop();
   }
 }
@@ -304,7 +346,7 @@ function makeReport() {
   for (const [name, cell] of cells) {
     add(`${name}.ops`, cell.rate, '1/s');
     for (const share of ['p50', 'p95', 'p99']) add(`${name}.${share}`, cell[share], 'us');
-    if (!/^(wire|e2e|room|tsa|ocsp\.)/.test(name)) continue;
+    if (!/^(wire|e2e|room|tsa|certificate|ocsp\.)/.test(name)) continue;
     const limit = limitOf(name);
     if (!name.startsWith('room')) add(`${name}.effective_ops`, cell.effectiveRate, '1/s');
     add(`${name}.limit_beside`, limit, '1/s');

@@ -60,7 +60,7 @@ struct RemoteOptions {
 void measure_wire(const RemoteOptions& options);
 /// signatures/signHash over HTTPS; each client's last answer is verified with the certificate's key.
 void measure_https(const RemoteOptions& options);
-/// Prepared SAP messages over HTTPS: the PIN path.
-void measure_messages(const RemoteOptions& options);
+/// Requests that were prepared, over HTTPS: SAP messages (the PIN path, sessions with a one-time key), requests for certificates.
+void measure_posts(const RemoteOptions& options);
 
 }  // namespace intaglio::bench
