@@ -11,6 +11,7 @@
 #include "ceremony.h"
 #include "crypto/jose/jws.h"
 #include "keys.h"
+#include "pki/state.h"
 
 namespace intaglio::apps::pki {
 namespace {
@@ -20,6 +21,7 @@ namespace ca = intaglio::pki;
 constexpr std::size_t secret_pool_bytes = std::size_t{1} << 20U;
 constexpr std::size_t max_file_bytes = 256 * 1024;
 constexpr std::chrono::seconds grace{5};
+constexpr std::string_view version = "0.1.0";
 
 struct Arguments {
   Ceremony ceremony;
@@ -81,6 +83,21 @@ Status record(audit::Log& log, const Settings& settings, audit::EventType type, 
   return entry ? Status() : Status(entry.error());
 }
 
+/// What this process shows of itself on the listener of its figures.
+struct Watch {
+  Watch(const Settings& settings, const ca::Service& service, const ca::Environment& environment, UnixTime root_list_end)
+      : state(service, environment, root_list_end) {
+    metrics.add(metrics::process_figures("intaglio-pki", std::string(version)));
+    metrics.add(metrics::certificate_figures("internal", settings.internal_listener.certificate_chain_file));
+    metrics.add([this] { return state.figures(); });
+    metrics.add_routes(router);
+    state.add_routes(router);
+  }
+  ca::State state;
+  metrics::Metrics metrics;
+  http::Router router;
+};
+
 Status serve(const Settings& settings) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -126,14 +143,26 @@ Status serve(const Settings& settings) {
       !done) {
     return done;
   }
-  auto service = ca::Service::open(std::move(*config), std::move(*issuer), *ocsp_signer, {**database, **log, clock});
+  const auto root_list = crypto::parse_crl(config->publications.root_list);
+  if (!root_list) return root_list.error();
+  const ca::Environment environment{**database, **log, clock};
+  auto service = ca::Service::open(std::move(*config), std::move(*issuer), *ocsp_signer, environment);
   if (!service) return service.error();
+  Watch watch(settings, **service, environment, root_list->next_update);
+  (*service)->observe_with(watch.metrics.observer("internal"), watch.metrics.observer("public"));
   auto internal = http::Server::start(settings.internal_listener, (*service)->internal_handler());
   if (!internal) return internal.error();
   auto open = http::Server::start(settings.public_listener, (*service)->public_handler());
   if (!open) return open.error();
+  std::unique_ptr<http::Server> figures;
+  if (settings.metrics_listener) {
+    auto listening = http::Server::start(*settings.metrics_listener, watch.router.handler());
+    if (!listening) return listening.error();
+    figures = *std::move(listening);
+  }
   log::info("ready", {{"internal_port", std::to_string((*internal)->port())},
                       {"public_port", std::to_string((*open)->port())},
+                      {"metrics_port", figures ? std::to_string(figures->port()) : "none"},
                       {"issuer", issuing->subject()},
                       {"token", (*token)->description()}});
 
@@ -142,6 +171,7 @@ Status serve(const Settings& settings) {
   log::info("stopping");
   (*internal)->stop(grace);
   (*open)->stop(grace);
+  if (figures) figures->stop(grace);
   service->reset();
   if (auto done = record(**log, settings, audit::EventType::process_stopped, {}); !done) return done;
   auto checkpoint = (*log)->checkpoint_now();
@@ -172,7 +202,7 @@ int main(int argc, char** argv) {
   intaglio::apps::pki::Arguments arguments;
   auto& ceremony = arguments.ceremony;
   CLI::App app{"intaglio-pki: the certification authority, its revocation list, its OCSP responder and its time-stamping authority."};
-  app.set_version_flag("--version", "intaglio-pki 0.1.0");
+  app.set_version_flag("--version", "intaglio-pki " + std::string(intaglio::apps::pki::version));
   app.add_option("--config", ceremony.config, "configuration file (deploy/examples/pki.toml)");
   app.add_flag("--check-config", arguments.check_config, "read the configuration, say what is wrong, and end");
   app.add_flag("--describe-config", arguments.describe_config, "print every configuration key with its meaning");

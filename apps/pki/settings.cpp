@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "metrics/metrics.h"
 #include "pki/ca/extensions.h"
 
 namespace intaglio::apps::pki {
@@ -199,6 +200,7 @@ Settings read(config::Document& document) {
   settings.internal_listener =
       read_listener(document, "internal", "/pki/v1/*: mutual TLS 1.3, for the registration authority.", 8445, true);
   settings.public_listener = read_listener(document, "public", "CRL, CA certificates, OCSP and time-stamps: plain HTTP.", 8446, false);
+  settings.metrics_listener = metrics::read_listener(document, 9465);
   return settings;
 }
 

@@ -51,6 +51,7 @@ struct Settings {
   };
   std::optional<TimeStamping> time_stamping;
   http::ListenerConfig internal_listener, public_listener;
+  std::optional<http::ListenerConfig> metrics_listener;  ///< none: no figures are shown
   std::string effective;  ///< canonical text, for the digest in the audit log
 };
 

@@ -74,16 +74,7 @@ void read_listeners(config::Document& document, Settings& settings) {
     }
   }
 
-  auto figures =
-      document.section("metrics", "/metrics for a collector and /health/* for who watches this node: plain HTTP on this host alone.");
-  const auto address = figures.text("address", "Loopback address to listen on; empty: no figures are shown.", "");
-  const auto port = figures.port("port", "Port; 0 lets the system choose.", 9464);
-  if (address.empty()) return;
-  if (auto made = metrics::listener_on(address, port)) {
-    settings.metrics_listener = *std::move(made);
-  } else {
-    figures.refuse("address", made.error().detail);
-  }
+  settings.metrics_listener = metrics::read_listener(document, 9464);
 }
 
 /// After [service] and [sam], which the pages must agree with.

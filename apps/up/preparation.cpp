@@ -135,7 +135,8 @@ class Preparation {
                             {"operators.spki", toml_text(operator_spki_)},
                             {"internal.port", toml_number(ports_.pki_internal)},
                             {"internal.client_ca", toml_text("../tls/internal-ca.pem")},
-                            {"public.port", toml_number(ports_.pki_public)}};
+                            {"public.port", toml_number(ports_.pki_public)},
+                            {"metrics.port", toml_number(0)}};
     if (auto written = fill("pki.toml", settings, "config/pki.toml"); !written) return written;
     const std::string root = folder_.at("config/pki-root.toml").string(), issuing = folder_.at("config/pki.toml").string();
     const auto pki = places_.binaries / "intaglio-pki";

@@ -122,4 +122,16 @@ Result<http::ListenerConfig> listener_on(const std::string& address, std::uint16
   return listener;
 }
 
+std::optional<http::ListenerConfig> read_listener(config::Document& document, std::uint16_t port) {
+  auto section =
+      document.section("metrics", "/metrics for a collector and /health/* for who watches this node: plain HTTP on this host alone.");
+  const auto address = section.text("address", "Loopback address to listen on; empty: no figures are shown.", "");
+  const auto taken = section.port("port", "Port; 0 lets the system choose.", port);
+  if (address.empty()) return std::nullopt;
+  auto listener = listener_on(address, taken);
+  if (listener) return *std::move(listener);
+  section.refuse("address", listener.error().detail);
+  return std::nullopt;
+}
+
 }  // namespace intaglio::metrics

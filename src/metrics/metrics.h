@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "config/document.h"
 #include "http/routes.h"
 
 namespace intaglio::metrics {
@@ -48,6 +50,8 @@ class Metrics {
 /// Plain HTTP with few connections: refused (`configuration`) for an address that is no loopback address, since nothing asks who reads. A
 /// collector elsewhere comes through an agent of its own on this host.
 [[nodiscard]] Result<http::ListenerConfig> listener_on(const std::string& address, std::uint16_t port);
+/// The section [metrics]: nothing when it is not there or its address is empty; what is wrong is refused in the document.
+[[nodiscard]] std::optional<http::ListenerConfig> read_listener(config::Document& document, std::uint16_t port);
 /// Start, processor time, memory and descriptors of this process, under the names that every collector knows; what was built.
 [[nodiscard]] Source process_figures(const std::string& program, const std::string& version);
 /// When the first certificate of a PEM file ends, read anew at each scrape: an alarm rings before it does.

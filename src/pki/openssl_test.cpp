@@ -60,7 +60,7 @@ class OpenSsl : public ::testing::TestWithParam<crypto::KeyAlgorithm> {
   void write_list() {
     const auto made = publisher->issue();
     ASSERT_TRUE(made) << made.error().detail;
-    write("issuing.der", as_text(publisher->current()->der));
+    write("issuing.der", as_text((*publisher->current())->der));
     ASSERT_EQ(run("openssl crl -inform DER -in " + at("issuing.der") + " -out " + at("issuing.crl")).status, 0);
   }
   std::string at(const std::string& name) { return (folder / name).string(); }

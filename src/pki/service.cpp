@@ -48,8 +48,8 @@ Result<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
-/// For how long caches may keep what was made at `made` and holds from then on (RFC 5019, 6.2).
-void add_caching(http::Response& response, std::chrono::seconds age, UnixTime made, UnixTime now) {
+/// For how long caches may keep what was made at `made` and holds from then on (RFC 5019, 6.2); `tag` names it.
+void add_caching(http::Response& response, std::chrono::seconds age, UnixTime made, UnixTime now, std::string_view tag) {
   if (age <= std::chrono::seconds(0)) {
     response.headers.emplace_back("Cache-Control", "no-store");
     return;
@@ -57,7 +57,25 @@ void add_caching(http::Response& response, std::chrono::seconds age, UnixTime ma
   response.headers.emplace_back("Cache-Control", "max-age=" + std::to_string(age.count()) + ", public, no-transform, must-revalidate");
   response.headers.emplace_back("Last-Modified", http::http_date(unix_seconds(made)));
   response.headers.emplace_back("Expires", http::http_date(unix_seconds(now + age)));
-  response.headers.emplace_back("ETag", '"' + encode_hex(crypto::sha256(as_bytes(response.body))) + '"');
+  response.headers.emplace_back("ETag", '"' + std::string(tag) + '"');
+}
+
+/// RFC 9110, 13.1.2: whether a client says that it has what this tag names. A comma is never within a tag of ours.
+bool has_already(const http::Request& request, std::string_view tag) {
+  const auto header = request.headers.find("if-none-match");
+  if (header == request.headers.end()) return false;
+  std::string_view rest = header->second;
+  while (!rest.empty()) {
+    const auto comma = std::min(rest.find(','), rest.size());
+    auto one = rest.substr(0, comma);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one.starts_with("W/")) one.remove_prefix(2);
+    if (one == "*" || (one.size() == tag.size() + 2 && one.starts_with('"') && one.ends_with('"') && one.substr(1, tag.size()) == tag))
+      return true;
+  }
+  return false;
 }
 
 std::string certificates_json(const std::vector<const crypto::Certificate*>& chain) {
@@ -126,6 +144,22 @@ Status Service::open_time_stamping(TimeStampingRole role, bool qualified) {
   return {};
 }
 
+void Service::observe_with(http::Observer internal, http::Observer open) {
+  internal_.observe_with(std::move(internal));
+  public_.observe_with(std::move(open));
+}
+
+Service::Standing Service::standing() const {
+  Standing standing{.list = std::nullopt,
+                    .issuing_end = authority_->issuer().certificate.not_after(),
+                    .responder_end = responder_->certificate().not_after(),
+                    .time_stamping_end = std::nullopt,
+                    .preproduced = responder_->preproduced()};
+  if (const auto list = publisher_->current()) standing.list = Standing::List{(*list)->number, (*list)->next_update};
+  if (time_stamping_) standing.time_stamping_end = time_stamping_->key_end();
+  return standing;
+}
+
 bool Service::renew_answers() {
   const std::lock_guard one_at_a_time(tend_mutex_);
   auto more = responder_->renew(answers_at_once);
@@ -168,9 +202,9 @@ void Service::route() {
   internal_.add("GET", "/pki/v1/crl", Access::peer_certificate, plain([this](const http::Request&) { return list_for_peers(); }));
 
   public_.add("GET", "/crl/issuing.crl", Access::anonymous,
-              plain([this](const http::Request&) { return published_list(&StoredList::der); }));
+              plain([this](const http::Request& request) { return published_list(request, &StoredList::der, &CurrentList::tag); }));
   public_.add("GET", "/crl/issuing-delta.crl", Access::anonymous,
-              plain([this](const http::Request&) { return published_list(&StoredList::delta); }));
+              plain([this](const http::Request& request) { return published_list(request, &StoredList::delta, &CurrentList::delta_tag); }));
   public_.add("GET", "/crl/root.crl", Access::anonymous,
               plain([this](const http::Request&) { return binary_answer(publications_.root_list, "application/pkix-crl"); }));
   public_.add("GET", "/ca/issuing.cer", Access::anonymous, plain([this](const http::Request&) {
@@ -241,18 +275,24 @@ http::Response Service::change_status(const http::Request& request, StatusChange
 
 http::Response Service::list_for_peers() const {
   auto list = publisher_->current();
-  return list ? http::json_answer(list_json(list->der)) : http::error_answer(list.error());
+  return list ? http::json_answer(list_json((*list)->der)) : http::error_answer(list.error());
 }
 
-http::Response Service::published_list(Bytes StoredList::*list) const {
-  auto current = publisher_->current();
-  if (!current) return http::error_answer(current.error());
-  const Bytes& der = (*current).*list;
-  if (der.empty()) return http::error_answer(Error{ErrorCode::not_found, "no delta lists are made"});
-  http::Response response = binary_answer(der, "application/pkix-crl");
+http::Response Service::published_list(const http::Request& request, Bytes StoredList::*list, std::string CurrentList::*tag) const {
+  const auto found = publisher_->current();
+  if (!found) return http::error_answer(found.error());
+  const CurrentList& current = **found;
+  if ((current.*list).empty()) return http::error_answer(Error{ErrorCode::not_found, "no delta lists are made"});
+  http::Response response;
+  if (has_already(request, current.*tag)) {
+    response.status = 304;
+  } else {
+    response = binary_answer(current.*list, "application/pkix-crl");
+  }
   // A list that is replaced at once when something is revoked is kept no longer than the next one is away, and never for long.
   const UnixTime now = environment_.clock->now();
-  add_caching(response, std::min<std::chrono::seconds>(ocsp_cache_, publisher_->due(*current) - now), current->this_update, now);
+  add_caching(response, std::min<std::chrono::seconds>(ocsp_cache_, publisher_->due(current) - now), current.this_update, now,
+              current.*tag);
   return response;
 }
 
@@ -270,7 +310,7 @@ http::Response Service::ocsp_get(const http::Request&, const http::PathParameter
   const UnixTime now = environment_.clock->now();
   // Not up to nextUpdate, as RFC 5019, 6.2 would allow: so long does a cache hide a revocation.
   const auto age = reply.window ? std::min(ocsp_cache_, reply.window->next_update - now) : std::chrono::seconds(0);
-  add_caching(response, age, reply.window ? reply.window->this_update : now, now);
+  add_caching(response, age, reply.window ? reply.window->this_update : now, now, encode_hex(crypto::sha256(reply.der)));
   return response;
 }
 

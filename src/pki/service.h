@@ -50,6 +50,22 @@ class Service {
   [[nodiscard]] http::Handler internal_handler() const { return internal_.handler(); }
   /// /crl, /ca, /ocsp, and /tsa when that role is on: for everybody.
   [[nodiscard]] http::Handler public_handler() const { return public_.handler(); }
+  /// Learns of each answer of both surfaces. Before they serve.
+  void observe_with(http::Observer internal, http::Observer open);
+
+  /// What is in force now.
+  struct Standing {
+    struct List {
+      std::uint64_t number;
+      UnixTime next_update;
+    };
+    std::optional<List> list;
+    UnixTime issuing_end, responder_end;        ///< of their certificates
+    std::optional<UnixTime> time_stamping_end;  ///< of the unit's key, which ends before its certificate
+    std::size_t preproduced;
+  };
+  [[nodiscard]] Standing standing() const;
+
   /// Whatever is due: list, responder's certificate, a batch of OCSP answers, old request ids. The thread calls it; tests do too. Gives
   /// whether more answers are due at once.
   bool tend();
@@ -64,7 +80,7 @@ class Service {
   using StatusChange = Result<std::string> (Authority::*)(std::string_view operator_request);
   [[nodiscard]] http::Response change_status(const http::Request& request, StatusChange change);
   [[nodiscard]] http::Response list_for_peers() const;
-  [[nodiscard]] http::Response published_list(Bytes StoredList::*list) const;
+  [[nodiscard]] http::Response published_list(const http::Request& request, Bytes StoredList::*list, std::string CurrentList::*tag) const;
   Status open_time_stamping(TimeStampingRole role, bool qualified);
   [[nodiscard]] http::Response time_stamp(const http::Request& request);
   [[nodiscard]] http::Response ocsp(ByteView request);

@@ -206,6 +206,38 @@ TEST_F(PreparedSurface, LetsCachesKeepAListForAWhile) {
   EXPECT_EQ(header(get("/crl/issuing.crl"), "Cache-Control").substr(0, 11), "max-age=10,") << "not longer than the next list is away";
 }
 
+TEST_F(PreparedSurface, SendsAListOnceToWhoSaysThatHeHasIt) {
+  while (service->tend()) {}
+  const auto ask = [&](const std::string& path, const std::string& has) {
+    auto question = request("GET", path);
+    question.headers["if-none-match"] = has;
+    return service->public_handler()(question);
+  };
+  for (const std::string path : {"/crl/issuing.crl", "/crl/issuing-delta.crl"}) {
+    const auto list = get(path);
+    ASSERT_EQ(list.status, 200U);
+    const auto tag = header(list, "ETag");
+    for (const auto& has : {tag, "W/" + tag, "\"another\" , " + tag, std::string("*")}) {
+      const auto answer = ask(path, has);
+      EXPECT_EQ(answer.status, 304U) << has;
+      EXPECT_EQ(answer.body, "");
+      EXPECT_EQ(header(answer, "ETag"), tag);
+      EXPECT_EQ(header(answer, "Cache-Control"), header(list, "Cache-Control"));
+    }
+    const auto bare = tag.substr(1, tag.size() - 2);
+    for (const auto& has :
+         {std::string(), std::string("\"another\""), bare, tag.substr(1), tag.substr(0, tag.size() - 1), std::string(",")}) {
+      const auto answer = ask(path, has);
+      EXPECT_EQ(answer.status, 200U) << has;
+      EXPECT_EQ(answer.body, list.body);
+    }
+  }
+  const auto before = header(get("/crl/issuing.crl"), "ETag");
+  pki.clock->advance(std::chrono::hours(2));
+  service->tend();
+  EXPECT_EQ(ask("/crl/issuing.crl", before).status, 200U) << "there is a new one";
+}
+
 TEST_F(ServiceSurface, SaysThatThereAreNoDeltaListsWhereNoneAreMade) { EXPECT_EQ(get("/crl/issuing-delta.crl").status, 404U); }
 
 class TimeStampSurface : public ServiceSurface {

@@ -1,6 +1,7 @@
 #include "ssa/node_state.h"
 
 #include "json/json.h"
+#include "metrics/health.h"
 
 namespace intaglio::ssa {
 namespace {
@@ -100,15 +101,7 @@ std::string NodeState::json() const {
 }
 
 void NodeState::add_routes(http::Router& router) const {
-  const auto add = [&](std::string_view path, std::function<http::Response()> answer) {
-    router.add("GET", path, http::Access::anonymous,
-               [answer = std::move(answer)](const http::Request&, const http::PathParameters&) { return answer(); });
-  };
-  add("/health/alive", [] { return http::json_answer(R"({"status":"alive"})"); });
-  add("/health/ready", [this] {
-    return look().serving() ? http::json_answer(R"({"status":"ready"})") : http::json_answer(R"({"status":"refusing"})", 503);
-  });
-  add("/health/state", [this] { return http::json_answer(json()); });
+  metrics::add_health_routes(router, {[this] { return look().serving(); }, [this] { return json(); }});
 }
 
 }  // namespace intaglio::ssa

@@ -5,20 +5,25 @@
 
 namespace intaglio::pki {
 
+CurrentList::CurrentList(StoredList stored)
+    : StoredList(std::move(stored)),
+      tag(encode_hex(crypto::sha256(der))),
+      delta_tag(delta.empty() ? std::string() : encode_hex(crypto::sha256(delta))) {}
+
 Result<std::unique_ptr<Publisher>> Publisher::open(PublisherConfig config, const Issuer& issuer, Environment environment) {
   std::unique_ptr<Publisher> publisher(new Publisher(std::move(config), issuer, std::move(environment)));
+  std::optional<StoredList> current;
   auto read = publisher->environment_.database.read([&](storage::Reader& reader) -> Status {
     auto latest = latest_list(reader);
     if (!latest) return latest.error();
-    publisher->current_ = std::move(*latest);
+    current = std::move(*latest);
     return {};
   });
   if (!read) return read.error();
-  auto& current = publisher->current_;
-  if (!current) return publisher;
   // After a change of the issuing key the old list is not the new authority's.
-  if (!crypto::verify_crl(current->der, issuer.certificate)) current.reset();
-  if (current && !publisher->makes_deltas()) current->delta.clear();
+  if (!current || !crypto::verify_crl(current->der, issuer.certificate)) return publisher;
+  if (!publisher->makes_deltas()) current->delta.clear();
+  publisher->current_ = std::make_shared<const CurrentList>(*std::move(current));
   return publisher;
 }
 
@@ -98,11 +103,11 @@ Result<Bytes> Publisher::issue() {
     return {};
   });
   if (!stored) return stored.error();
-  Bytes der = list.der;
+  auto made = std::make_shared<const CurrentList>(std::move(list));
   const std::lock_guard lock(mutex_);
   // Of two lists made at the same time the later number stays.
-  if (!current_ || current_->number < list.number) current_ = std::move(list);
-  return der;
+  if (!current_ || current_->number < made->number) current_ = made;
+  return made->der;
 }
 
 Status Publisher::refresh() {
@@ -127,10 +132,10 @@ Status Publisher::refresh() {
   return {};
 }
 
-Result<StoredList> Publisher::current() const {
+Result<std::shared_ptr<const CurrentList>> Publisher::current() const {
   const std::lock_guard lock(mutex_);
   if (!current_) return Error{ErrorCode::not_found, "no revocation list was issued yet"};
-  return *current_;
+  return current_;
 }
 
 }  // namespace intaglio::pki

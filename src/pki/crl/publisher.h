@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <mutex>
 
 #include "pki/environment.h"
@@ -16,6 +17,12 @@ struct PublisherConfig {
   bool keep_expired = true;                      ///< what is revoked stays on the list after its certificate's end
 };
 
+/// A list in force, and how caches name its content: its SHA-256, hex.
+struct CurrentList : StoredList {
+  explicit CurrentList(StoredList stored);
+  std::string tag, delta_tag;  ///< `delta_tag` is empty when there is no delta list
+};
+
 /// The current revocation list of the issuing CA: a new one, with the next number, at each change of status and on time. Beside it,
 /// where they are made, the delta list of the same number: it continues the oldest complete list that is in force, so that who holds
 /// any list in force needs the delta list alone (RFC 5280, 5.2.4).
@@ -29,7 +36,7 @@ class Publisher {
   /// A new list when there is none, the interval is over, or a change of status is not on it yet (its own issue() failed).
   Status refresh();
   /// not_found before the first list.
-  [[nodiscard]] Result<StoredList> current() const;
+  [[nodiscard]] Result<std::shared_ptr<const CurrentList>> current() const;
   /// When the current list is replaced at the latest.
   [[nodiscard]] UnixTime due(const StoredList& list) const { return list.this_update + config_.interval; }
 
@@ -44,7 +51,7 @@ class Publisher {
   const Issuer& issuer_;
   Environment environment_;
   mutable std::mutex mutex_;
-  std::optional<StoredList> current_;
+  std::shared_ptr<const CurrentList> current_;  ///< shared with those who send it: a list may be megabytes long
 };
 
 }  // namespace intaglio::pki

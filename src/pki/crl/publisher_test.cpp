@@ -16,7 +16,7 @@ class Lists : public ::testing::Test {
   std::unique_ptr<Publisher> open() {
     return std::move(*Publisher::open({std::chrono::hours(24), std::chrono::hours(1)}, *pki.issuing, pki.environment()));
   }
-  crypto::RevocationList current() { return *crypto::parse_crl(publisher->current()->der); }
+  crypto::RevocationList current() { return *crypto::parse_crl((*publisher->current())->der); }
   crypto::Certificate revoked(const std::string& reason) {
     const Material material = pki.good();
     auto certificate = pki.issued(material);
@@ -30,7 +30,7 @@ class Lists : public ::testing::Test {
 TEST_F(Lists, VerifyUnderTheIssuerAndStateTheirNextUpdate) {
   EXPECT_EQ(publisher->current().error().code, ErrorCode::not_found);
   ASSERT_TRUE(publisher->issue());
-  EXPECT_TRUE(crypto::verify_crl(publisher->current()->der, pki.issuing->certificate));
+  EXPECT_TRUE(crypto::verify_crl((*publisher->current())->der, pki.issuing->certificate));
   EXPECT_EQ(current().number, 1U);
   EXPECT_EQ(current().next_update - current().this_update, std::chrono::hours(24));
   EXPECT_TRUE(current().revoked.empty());
@@ -79,7 +79,7 @@ class DeltaLists : public Lists {
     ASSERT_TRUE(publisher->refresh());
   }
   crypto::DeltaRevocationList delta() {
-    const Bytes der = publisher->current()->delta;
+    const Bytes der = (*publisher->current())->delta;
     EXPECT_TRUE(crypto::verify_crl(der, pki.issuing->certificate));
     EXPECT_FALSE(crypto::parse_crl(der)) << "a delta list is not taken for a complete one";
     return *crypto::parse_delta_crl(der);
@@ -146,13 +146,13 @@ TEST_F(DeltaLists, KeepTheMomentOfAHoldThatBecomesARevocation) {
 
 TEST_F(DeltaLists, AreStillThereAfterARestartAndAuditedWithTheirDigests) {
   const auto number = current().number;
-  const Bytes before = publisher->current()->delta;
+  const Bytes before = (*publisher->current())->delta;
   reopen();
   EXPECT_EQ(current().number, number);
-  EXPECT_EQ(publisher->current()->delta, before);
+  EXPECT_EQ((*publisher->current())->delta, before);
   EXPECT_NE(pki.events().find(encode_base64url(crypto::sha256(before))), std::string::npos);
   publisher = open();
-  EXPECT_TRUE(publisher->current()->delta.empty()) << "the configuration makes none any more";
+  EXPECT_TRUE((*publisher->current())->delta.empty()) << "the configuration makes none any more";
 }
 
 TEST_F(DeltaLists, DoNotContinueAListThatHasEnded) {

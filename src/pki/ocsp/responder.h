@@ -58,6 +58,7 @@ class Responder {
                                                                std::shared_ptr<const crypto::Signer> signer, Environment environment);
   /// After a renewal.
   void use_certificate(crypto::Certificate certificate);
+  [[nodiscard]] crypto::Certificate certificate() const;
   /// Always a whole OCSPResponse, DER: a refusal is one of OcspFailure, which is not signed.
   [[nodiscard]] OcspReply reply(ByteView request);
   [[nodiscard]] Bytes answer(ByteView request) { return reply(request).der; }
@@ -77,7 +78,6 @@ class Responder {
   };
   Responder(ResponderConfig config, const Issuer& issuer, crypto::Certificate certificate, std::shared_ptr<const crypto::Signer> signer,
             std::array<Bytes, ocsp_id_forms.size()> issuer_parts, Environment environment);
-  [[nodiscard]] crypto::Certificate certificate() const;
   [[nodiscard]] Result<Moment> moment() const;
   [[nodiscard]] std::optional<ShelfKey> shelf_key(const crypto::OcspRequest& request) const;
   [[nodiscard]] Bytes certificate_id(const ShelfKey& key) const;

@@ -22,6 +22,8 @@ class TimeStamping {
   [[nodiscard]] Bytes answer(ByteView request);
   /// Whether the clock can be trusted to the accuracy that tokens state; a change of that is audited (EN 319 421, 7.7.2).
   [[nodiscard]] Status watch_clock();
+  /// When the unit's key signs no more.
+  [[nodiscard]] UnixTime key_end() const noexcept { return key_end_; }
 
  private:
   TimeStamping(TimestampPolicy policy, const Issuer& issuer, crypto::Certificate unit, UnixTime key_end,

@@ -16,10 +16,10 @@ describe('figures of a node', () => {
   });
   after(() => system?.stop());
 
-  const read = (path) => send(`http://127.0.0.1:${system.services.ssa.event('ready').metrics_port}${path}`);
+  const read = (path, service = 'ssa') => send(`http://127.0.0.1:${system.services[service].event('ready').metrics_port}${path}`);
   /** The value of one line: name, with its labels as they are written. */
-  const figure = async (name) => {
-    const line = (await read('/metrics')).text.split('\n').find((one) => one.startsWith(`${name} `));
+  const figure = async (name, service) => {
+    const line = (await read('/metrics', service)).text.split('\n').find((one) => one.startsWith(`${name} `));
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   };
   const signed = (status) => figure(`intaglio_http_requests_total{listener="public",route="/csc/v2/signatures/signHash",status="${status}"}`);
@@ -43,15 +43,31 @@ describe('figures of a node', () => {
 
   it('are each explained to who watches them', async () => {
     const page = readFileSync(path.join(repository, 'docs/operate/figures.md'), 'utf8');
-    const names = (await read('/metrics')).text.match(/^# TYPE (intaglio_\w+)/gm).map((line) => line.slice('# TYPE '.length));
-    assert.ok(names.length > 10);
-    for (const name of names) assert.ok(page.includes(`\`${name}\``), name);
+    for (const service of ['ssa', 'pki']) {
+      const names = (await read('/metrics', service)).text.match(/^# TYPE (intaglio_\w+)/gm).map((line) => line.slice('# TYPE '.length));
+      assert.ok(names.length > 10, service);
+      for (const name of names) assert.ok(page.includes(`\`${name}\``), name);
+    }
   });
 
   it('tell when each TLS certificate ends', async () => {
     for (const listener of ['public', 'registration', 'sam']) {
       assert.ok(await figure(`intaglio_tls_certificate_end_seconds{listener="${listener}"}`) > Date.now() / 1000, listener);
     }
+  });
+
+  it('of the PKI tell what was asked of it, and when what it publishes ends', async () => {
+    const asked = () => figure('intaglio_http_requests_total{listener="public",route="/crl/issuing.crl",status="200"}', 'pki');
+    const before = await asked() ?? 0;
+    assert.equal((await send(`${system.pkiUrl}/crl/issuing.crl`)).status, 200);
+    assert.equal(await asked(), before + 1);
+    assert.ok(await figure('intaglio_http_requests_total{listener="internal",route="/pki/v1/certificates",status="200"}', 'pki') >= 1);
+    assert.deepEqual((await read('/health/state', 'pki')).json, { state: 'serving', clock: true, audit: true, list: true, responder: true });
+    assert.equal((await read('/health/ready', 'pki')).status, 200);
+    for (const name of ['revocation_list_end_seconds{list="issuing"}', 'revocation_list_end_seconds{list="root"}', 'certificate_end_seconds{certificate="issuing"}']) {
+      assert.ok(await figure(`intaglio_pki_${name}`, 'pki') > Date.now() / 1000, name);
+    }
+    for (const path of ['/metrics', '/health/state']) assert.equal((await send(`${system.pkiUrl}${path}`)).status, 404);
   });
 
   it('are not shown on the listener of the public', async () => {
