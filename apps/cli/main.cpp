@@ -434,6 +434,13 @@ void add_admin(CLI::App& program, const Clock& clock) {
   const auto [approver, approval] = add_step("approve", "Show a proposal of somebody else, and approve it", approve);
   approver->add_flag("--yes", approval->yes, "do not ask: for scripts");
   add_step("execute", "Let an approved proposal take effect", execute);
+  auto restoring = std::make_shared<RestoreOptions>();
+  auto* restore =
+      add("approve-restore", "Show what a database of a backup lacks, and approve that it is served from; offline", restoring->admin_file);
+  restore->add_option("--statement", restoring->statement, "what intaglio-sam --restore-statement wrote")->required()->type_name("FILE");
+  restore->add_option("--out", restoring->out, "where the approval goes")->required()->type_name("FILE");
+  restore->add_flag("--yes", restoring->yes, "do not ask: for scripts");
+  restore->callback([restoring, &clock] { chosen = [=, &clock] { return approve_restore(*restoring, clock); }; });
 }
 
 void add_ra(CLI::App& program, const Clock& clock) {

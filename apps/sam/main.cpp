@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "audit/node_logs.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -21,6 +22,7 @@
 #include "protocol/wire.h"
 #include "sam/authorise/kept_approval.h"
 #include "sam/management/management.h"
+#include "sam/restore/restore.h"
 #include "sam/service.h"
 #include "settings.h"
 #include "storage/node.h"
@@ -43,6 +45,8 @@ struct Arguments {
   bool check_config = false, describe_config = false, initialise = false, join = false, probe = false, quick = false;
   std::string policy, privileged_users, public_keys_file;
   std::string approval, approval_file;
+  std::string backup, restore_statement, restore, restore_policy;
+  std::vector<std::string> restore_approvals;
 };
 
 /// What every mode but the description needs, in the order in which it may be opened.
@@ -56,8 +60,9 @@ struct Opened {
   std::unique_ptr<audit::Log> log;
 };
 
-/// What a start may make: nothing, the service keys of a new SAM, or what a further node has of its own.
-enum class Make { nothing, sam, node };
+/// What a start may make: nothing, the service keys of a new SAM, or what a further node has of its own. A restore opens no log: the
+/// database contradicts it.
+enum class Make { nothing, sam, node, restored };
 
 /// Before the node has anything: its versions begin empty, and one that has lived would forget what it knows.
 Status check_node_is_new(storage::Database& database) {
@@ -128,6 +133,7 @@ Result<Opened> open_all(Settings settings, Make make) {
   opened.settings.audit.entry_mac = [sealer = opened.sealer.get()](ByteView running) {
     return sealer->blind_index("audit_entries", "running", running);
   };
+  if (make == Make::restored) return opened;
   auto log = audit::Log::open(opened.settings.audit, *opened.database, opened.keys->checkpoint, opened.clock);
   if (!log) return log.error();
   opened.log = std::move(*log);
@@ -275,6 +281,94 @@ Status export_approval(const Arguments& arguments, Settings settings) {
   return write_file_durably(arguments.approval_file, approval->content.reveal(), 0600);
 }
 
+constexpr std::size_t max_statement_bytes = std::size_t{64} << 10U;
+constexpr std::size_t max_approval_bytes = std::size_t{8} << 10U;
+
+/// A copy of the database beside a SAM that serves. It says nothing that the database does not: what is secret in it is sealed.
+Status back_up(const Arguments& arguments, const Settings& settings) {
+  if (settings.postgresql)
+    return Error{ErrorCode::unsupported, "the database stands on PostgreSQL: its own tools make the copy (docs/operate/backup.md)"};
+  if (auto copied = storage::back_up_sqlite(settings.database, arguments.backup); !copied) return copied;
+  auto copy = storage::open_sqlite_read_only(arguments.backup);
+  if (!copy) return copy.error();
+  std::int64_t entries = 0;
+  auto counted = (*copy)->read([&](storage::Reader& reader) {
+    return reader.query("SELECT idx FROM audit_entries ORDER BY idx DESC LIMIT 1", {}, [&](const storage::Row& row) {
+      entries = row.integer(0) + 1;
+      return false;
+    });
+  });
+  if (!counted) return counted;
+  std::printf("%s\n", json::encode({{"backup", arguments.backup}, {"entries", entries}}).c_str());
+  return {};
+}
+
+Result<intaglio::sam::Restore> read_restore(const Arguments& arguments, const Opened& opened) {
+  if (opened.settings.postgresql) {
+    auto nodes = audit::nodes_with_a_log(*opened.database);
+    if (!nodes) return nodes.error();
+    // What one node alone knew of the others' records would come back: their versions stand beside their own anchors.
+    if (refused_by("sam.restore.one-node", nodes->size() > 1))
+      return Error{
+          ErrorCode::unsupported,
+          "several nodes share this database; it is brought back with its write-ahead log, up to its end (docs/operate/backup.md)"};
+  }
+  std::optional<Bytes> policy;
+  if (!arguments.restore_policy.empty()) {
+    auto document = read_file(arguments.restore_policy, max_policy_bytes);
+    if (!document) return document.error();
+    policy = std::move(*document);
+  }
+  auto log = opened.settings.audit;
+  return intaglio::sam::Restore::read({.node = opened.settings.node,
+                                       .name = opened.settings.name,
+                                       .clock = opened.clock,
+                                       .database = *opened.database,
+                                       .sealer = opened.sealer,
+                                       .log = std::move(log),
+                                       .checkpoint_key = opened.keys->checkpoint},
+                                      policy);
+}
+
+/// What two persons have to approve before a database that was brought back is served from.
+Status write_restore_statement(const Arguments& arguments, Settings settings) {
+  settings.token.alone = true;
+  auto opened = open_all(std::move(settings), Make::restored);
+  if (!opened) return opened.error();
+  auto restore = read_restore(arguments, *opened);
+  if (!restore) return restore.error();
+  auto finished = restore->finish_what_was_begun();
+  if (!finished) return finished.error();
+  if (*finished) {
+    std::printf("a restore that was cut off is finished: start the SAM\n");
+    return {};
+  }
+  auto statement = restore->make_statement();
+  if (!statement) return statement.error();
+  return write_file_durably(arguments.restore_statement, as_bytes(*statement), 0644);
+}
+
+Status restore_database(const Arguments& arguments, Settings settings) {
+  auto statement = read_file(arguments.restore, max_statement_bytes);
+  if (!statement) return statement.error();
+  std::vector<std::string> approvals;
+  for (const auto& path : arguments.restore_approvals) {
+    auto approval = read_file(path, max_approval_bytes);
+    if (!approval) return approval.error();
+    std::string text(as_text(*approval));
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    approvals.push_back(std::move(text));
+  }
+  settings.token.alone = true;
+  auto opened = open_all(std::move(settings), Make::restored);
+  if (!opened) return opened.error();
+  auto restore = read_restore(arguments, *opened);
+  if (!restore) return restore.error();
+  if (auto done = restore->perform(as_text(*statement), approvals); !done) return done;
+  std::printf("restored: start the SAM\n");
+  return {};
+}
+
 /// Does something from time to time on a thread of its own: a token that hangs must keep neither the main thread from its signals nor the
 /// reading of revocation lists from its time.
 class Regularly {
@@ -339,10 +433,14 @@ Status serve(Settings settings) {
   if (auto checked = check_tokens(*tokens); !checked) return checked;
   const sealed::Table state(opened->sealer, "sam_state", sealed::Rollback::refused);
   std::optional<sealed::Record> policy_document;
+  intaglio::sam::Restored restored;
   auto loaded = opened->database->write([&](storage::Transaction& transaction) -> Status {
     auto record = state.find(transaction, policy_record);
     if (!record) return record.error();
     policy_document = std::move(*record);
+    auto last = intaglio::sam::load_restored(state, transaction);
+    if (!last) return last.error();
+    restored = std::move(*last);
     return {};
   });
   if (!loaded) return loaded;
@@ -384,7 +482,8 @@ Status serve(Settings settings) {
                                  .sap_keys = sap_keys,
                                  .identity_key = opened->keys->identity,
                                  .sad_key = opened->keys->sad,
-                                 .one_time_vault = one_time_vault ? &*one_time_vault : nullptr};
+                                 .one_time_vault = one_time_vault ? &*one_time_vault : nullptr,
+                                 .restored = std::move(restored)};
   auto sam = std::make_shared<intaglio::sam::Sam>(
       core, intaglio::sam::Surroundings{.token_facts = [tokens = *tokens] { return token_facts(tokens); },
                                         .token_signer_signatures = [tokens = *tokens] { return signer_signatures(tokens); },
@@ -452,6 +551,9 @@ Status run(const Arguments& arguments) {
   if (arguments.join) return join(std::move(*settings));
   if (arguments.probe) return print_probe(std::move(*settings), arguments.quick);
   if (!arguments.approval.empty()) return export_approval(arguments, std::move(*settings));
+  if (!arguments.backup.empty()) return back_up(arguments, *settings);
+  if (!arguments.restore_statement.empty()) return write_restore_statement(arguments, std::move(*settings));
+  if (!arguments.restore.empty()) return restore_database(arguments, std::move(*settings));
   return serve(std::move(*settings));
 }
 
@@ -481,6 +583,19 @@ int main(int argc, char** argv) {
                                   "for it; while the SAM does not run");
   auto* approval_file = app.add_option("--approval-file", arguments.approval_file, "where --export-approval writes it")->needs(approval);
   approval->needs(approval_file);
+  app.add_option("--backup", arguments.backup, "write a copy of the database to this new file, while the SAM serves (SQLite)");
+  auto* statement =
+      app.add_option("--restore-statement", arguments.restore_statement,
+                     "after the database was brought back from a backup: write what is to be approved to this file, or finish a "
+                     "restore that was cut off (docs/operate/backup.md)");
+  auto* restore = app.add_option("--restore", arguments.restore, "statement that two persons approved: let the SAM serve from the backup");
+  restore->excludes(statement);
+  auto* approvals = app.add_option("--restore-approvals", arguments.restore_approvals,
+                                   "with --restore: what `intaglio admin approve-restore` wrote for each of the two")
+                        ->needs(restore);
+  restore->needs(approvals);
+  app.add_option("--restore-policy", arguments.restore_policy,
+                 "with either: the policy document in force, where another one was installed after the backup");
   CLI11_PARSE(app, argc, argv);
   if (!arguments.describe_config && config->count() == 0) {
     std::fprintf(stderr, "intaglio-sam: --config FILE is needed; see --help\n");

@@ -118,6 +118,13 @@ constexpr auto kinds = std::to_array<Kind>({
     {EventType::notice_delivered, "notice.delivered", {"notice", "kind", "channel", "tries"}, {}},
     {EventType::notice_given_up, "notice.given_up", {"notice", "kind", "channel", "tries", "reason"}, {}},
     {EventType::job_ran, "job.ran", {"job", "found"}, {}},
+    {EventType::database_restored,
+     "database.restored",
+     {"statement", "approved_by", "database_entries", "known_entries", "anchored_entries", "rows_behind", "rows_gone", "epoch"},
+     {}},
+    {EventType::entry_lost, "entry.lost", {}, {}},
+    {EventType::factors_voided, "factors.voided", {"reason", "keys"}, {}},
+    {EventType::factors_locked, "factors.locked", {"reason", "until"}, {}},
 });
 
 constexpr bool in_order() {
@@ -126,7 +133,7 @@ constexpr bool in_order() {
   }
   return true;
 }
-static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::job_ran) + 1);
+static_assert(in_order() && kinds.size() == static_cast<std::size_t>(EventType::factors_locked) + 1);
 
 const Kind& kind_of(EventType type) noexcept {
   const auto at = static_cast<std::size_t>(type);

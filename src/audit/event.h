@@ -67,6 +67,10 @@ enum class EventType {
   notice_delivered,
   notice_given_up,
   job_ran,
+  database_restored,
+  entry_lost,
+  factors_voided,
+  factors_locked,
 };
 [[nodiscard]] std::string_view name_of(EventType type) noexcept;  ///< "signature.made"
 

@@ -9,6 +9,7 @@
 
 #include "audit/detail/integrator.h"
 #include "audit/detail/receipt.h"
+#include "audit/remains.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "json/json.h"
@@ -70,6 +71,7 @@ struct Core {
   std::vector<Head> pending;   ///< what was appended since; the end of it may have been rolled back
 
   std::unique_ptr<detail::Anchor> anchor;
+  bool restoring = false;      ///< the anchor stays where it is
   std::atomic<std::uint64_t> size = 0;
 
   mutable std::mutex faults_mutex;
@@ -87,6 +89,11 @@ struct Core {
   bool work_waits = false;
 
   Status open();
+  Status open_for_restore();
+  /// Appends what stands, after `before`; the leaf.
+  [[nodiscard]] Result<detail::Hash> put(storage::Transaction& transaction, const Head& before, Bytes event);
+  Status replay(storage::Transaction& transaction, const Remains& remains);
+  Status end_restore();
   Status catch_up(storage::Reader& reader, const Head& anchored, Head& head) const;
   Status check_head(const Head& head);
   [[nodiscard]] Result<EntryReference> append(storage::Transaction& transaction, const Event& event);
@@ -134,7 +141,7 @@ Status Core::catch_up(storage::Reader& reader, const Head& anchored, Head& head)
     return unavailable("the first " + std::to_string(anchored.size) +
                        " entries are not those that the anchor vouches for; the database has " + std::to_string(head.size) +
                        ". It is older than what this log has seen, or another one: bring its newest copy back, and let no node serve from "
-                       "this one (docs/operate/README.md, backup of a SAM)");
+                       "this one (docs/operate/backup.md)");
   }
   Head reached = anchored;
   Status linked;
@@ -180,16 +187,66 @@ Result<EntryReference> Core::append(storage::Transaction& transaction, const Eve
   }
   const auto text = canonical(event, *clock, head->size);
   if (text.size() > detail::max_entry_size) return Error{ErrorCode::too_large, "audit: the event is too large"};
-  detail::Entry entry{head->size, to_bytes(text), {}, {}, {}};
+  auto leaf = put(transaction, *head, to_bytes(text));
+  if (!leaf) return leaf.error();
+  return EntryReference{config.origin, head->size, *leaf};
+}
+
+Result<detail::Hash> Core::put(storage::Transaction& transaction, const Head& before, Bytes event) {
+  detail::Entry entry{before.size, std::move(event), {}, {}, {}};
   entry.leaf = detail::hash_of_leaf(entry.event);
-  entry.running = detail::next_running(head->running, entry.leaf);
+  entry.running = detail::next_running(before.running, entry.leaf);
   if (config.entry_mac) entry.mac = config.entry_mac(entry.running);
   if (auto inserted = detail::insert_entry(transaction, entry); !inserted) {
     note(Part::storage, inserted.error());
     return unavailable(inserted.error());
   }
   pending.push_back({entry.index + 1, entry.running});
-  return EntryReference{config.origin, entry.index, entry.leaf};
+  return entry.leaf;
+}
+
+Status Core::open_for_restore() {
+  Head head{};
+  auto read = database.read([&](storage::Reader& reader) -> Status {
+    auto found = detail::read_head(reader, empty);
+    if (!found) return found.error();
+    head = *found;
+    return {};
+  });
+  if (!read) return unavailable(read.error());
+  auto opened = detail::Anchor::open(config.anchor, std::nullopt);
+  if (!opened) return opened.error();
+  anchor = std::move(*opened);
+  committed = head;
+  size = head.size;
+  restoring = true;
+  return {};
+}
+
+Status Core::replay(storage::Transaction& transaction, const Remains& remains) {
+  Head reached = committed;
+  auto replayed = remains.each_missing([&](std::string_view event) -> Status {
+    auto leaf = put(transaction, reached, to_bytes(event));
+    if (!leaf) return leaf.error();
+    reached = pending.back();
+    return {};
+  });
+  if (!replayed) return replayed;
+  for (auto lost = remains.lost(); lost > 0; --lost) {
+    auto filled = append(
+        transaction,
+        Event{.type = EventType::entry_lost, .actor = "restore", .subject = config.origin, .outcome = Outcome::failed, .fields = {}});
+    if (!filled) return filled.error();
+  }
+  return {};
+}
+
+Status Core::end_restore() {
+  if (auto stored = anchor->store(committed); !stored) return stored;
+  restoring = false;
+  size = committed.size;
+  if (auto ready = integrator.open(); !ready) return unavailable(ready.error());
+  return integrate();
 }
 
 /// After the commit and before its callers are released.
@@ -213,6 +270,7 @@ Status Core::committed_hook() {
   }
   pending.clear();
   committed = head;
+  if (restoring) return {};
   fault_point("audit.before_anchor");
   if (auto stored = anchor->store(head); !stored) {
     note(Part::anchor, stored.error());
@@ -317,18 +375,38 @@ struct Log::State {
   std::thread thread;
 };
 
+namespace {
+
+void attach(const std::shared_ptr<Core>& core) {
+  core->database.on_commit([weak = std::weak_ptr(core)]() -> Status {
+    const auto alive = weak.lock();
+    return alive ? alive->committed_hook() : Status();
+  });
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Log>> Log::open(LogConfig config, storage::Database& database, std::shared_ptr<const crypto::Signer> signer,
                                        std::shared_ptr<const Clock> clock) {
   auto core = std::make_shared<Core>(std::move(config), database, std::move(signer), std::move(clock));
   if (auto opened = core->open(); !opened) return opened.error();
-  database.on_commit([weak = std::weak_ptr(core)]() -> Status {
-    const auto alive = weak.lock();
-    return alive ? alive->committed_hook() : Status();
-  });
+  attach(core);
   core->work_waits = true;
   auto state = std::make_unique<State>(State{core, std::thread([core] { core->serve(); })});
   return std::unique_ptr<Log>(new Log(std::move(state)));
 }
+
+Result<std::unique_ptr<Log>> Log::open_for_restore(LogConfig config, storage::Database& database,
+                                                   std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clock> clock) {
+  auto core = std::make_shared<Core>(std::move(config), database, std::move(signer), std::move(clock));
+  if (auto opened = core->open_for_restore(); !opened) return opened.error();
+  attach(core);
+  return std::unique_ptr<Log>(new Log(std::make_unique<State>(State{core, {}})));
+}
+
+Status Log::replay(storage::Transaction& transaction, const Remains& remains) { return state_->core->replay(transaction, remains); }
+
+Status Log::end_restore() { return state_->core->end_restore(); }
 
 Log::Log(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
@@ -339,6 +417,7 @@ Log::~Log() {
     core.stopping = true;
   }
   core.wake.notify_all();
+  if (!state_->thread.joinable()) return;
   state_->thread.join();
   if (auto done = core.integrate(); !done) log::refusal("audit.integration_failed", done.error());
 }

@@ -43,6 +43,8 @@ struct LogConfig {
   std::function<Bytes(ByteView)> entry_mac{};
 };
 
+class Remains;
+
 /// The append-only log of one node. Entries are appended inside the caller's transaction; the running hash is in the
 /// anchor before any outcome of that commit is released (it registers the database's commit hook); the tree, its tiles
 /// and a checkpoint signed with `signer` follow within a second on a thread of its own. Starts in constant time.
@@ -50,7 +52,18 @@ class Log {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Log>> open(LogConfig config, storage::Database& database,
                                                          std::shared_ptr<const crypto::Signer> signer, std::shared_ptr<const Clock> clock);
+  /// Over a database that was brought back from a backup (audit/remains.h), for the time of its restore: the anchor is neither asked nor
+  /// moved, and nothing is integrated, before `end_restore`. Who is cut off before that has changed nothing that a start believes.
+  [[nodiscard]] static Result<std::unique_ptr<Log>> open_for_restore(LogConfig config, storage::Database& database,
+                                                                     std::shared_ptr<const crypto::Signer> signer,
+                                                                     std::shared_ptr<const Clock> clock);
   ~Log();
+
+  /// Puts the entries back that the tiles hold, and an `entry.lost` in the place of each that nobody has, so that no index which was given
+  /// out ever names another event. Before anything else is appended.
+  Status replay(storage::Transaction& transaction, const Remains& remains);
+  /// Once the restore is durable: from here on the anchor vouches for the log as it is now. Integrates it.
+  Status end_restore();
 
   /// Inside a transaction of the same database. Never fails silently: a refusal must end the caller's transaction.
   [[nodiscard]] Result<EntryReference> append(storage::Transaction& transaction, const Event& event);

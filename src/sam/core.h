@@ -13,6 +13,7 @@
 #include "sam/authority/revocations.h"
 #include "sam/factors/factors.h"
 #include "sam/policy/policy.h"
+#include "sam/restore/restored.h"
 #include "sam/sap/keys.h"
 #include "sealed/table.h"
 #include "storage/database.h"
@@ -38,6 +39,10 @@ struct Core {
   std::shared_ptr<const crypto::Signer> identity_key, sad_key;
   custody::KeyVault* one_time_vault = nullptr;  ///< null where no profile has one-time custody
   std::shared_ptr<Revocations> revocations = std::make_shared<Revocations>();  ///< filled at start
+  Restored restored{};  ///< the last restore
+
+  /// Of every ticket, SAD and grant: another policy can end them all, and each restore does (TC-8).
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return policy.epoch() + restored.epochs; }
 
   /// Refuses whatever must not happen without a trustworthy clock, a log that takes entries, and the revocation lists of all nodes (TC-10).
   [[nodiscard]] Status ready() const;

@@ -8,7 +8,7 @@ Table::Table(std::shared_ptr<const Sealer> sealer, std::string_view name, Rollba
       rollback_(rollback),
       select_("SELECT version, record FROM " + std::string(name) + " WHERE id = ?1"),
       select_version_("SELECT version FROM " + std::string(name) + " WHERE id = ?1"),
-      insert_("INSERT INTO " + std::string(name) + " (id, version, record) VALUES (?1, 1, ?2)"),
+      insert_("INSERT INTO " + std::string(name) + " (id, version, record) VALUES (?1, ?2, ?3)"),
       update_("UPDATE " + std::string(name) + " SET version = ?3, record = ?4 WHERE id = ?1 AND version = ?2") {}
 
 Result<std::optional<Record>> Table::find_in_snapshot(storage::Reader& reader, std::string_view id) const {
@@ -51,11 +51,12 @@ Status Table::check_latest(std::string_view id, std::uint64_t version) const {
 Status Table::insert(storage::Transaction& transaction, std::string_view id, ByteView content) const {
   // A record that was removed behind our back does not begin anew; the same id twice is the statement's conflict.
   if (auto read = find(transaction, id); !read) return read.error();
-  auto sealed = sealer_->seal(name_, as_bytes(id), 1, content);
+  const auto first = rollback_ == Rollback::refused ? sealer_->versions().first_version(name_, as_bytes(id)) : 1;
+  auto sealed = sealer_->seal(name_, as_bytes(id), first, content);
   if (!sealed) return sealed.error();
-  auto changed = transaction.execute(insert_, {id, ByteView(*sealed)});
+  auto changed = transaction.execute(insert_, {id, static_cast<std::int64_t>(first), ByteView(*sealed)});
   if (!changed) return changed.error();
-  if (rollback_ == Rollback::refused) sealer_->versions().note(transaction, name_, as_bytes(id), 1);
+  if (rollback_ == Rollback::refused) sealer_->versions().note(transaction, name_, as_bytes(id), first);
   return {};
 }
 

@@ -33,7 +33,7 @@ class Table {
   /// The version that `find` would give, 0 when there is no row, refused as there; the record itself is not opened: for one that is large
   /// and is in memory as of a version.
   [[nodiscard]] Result<std::uint64_t> latest_version(storage::Transaction& transaction, std::string_view id) const;
-  /// Version 1; `conflict` when the id exists; with Rollback::refused as `find` when the id has existed.
+  /// Version 1, or later than a record of this id that a restore gave up; `conflict` when the id exists; with Rollback::refused as `find` when the id has existed.
   Status insert(storage::Transaction& transaction, std::string_view id, ByteView content) const;
   /// `conflict` when the row is no longer of this version; with Rollback::refused as `find` when that version is not the latest.
   Status update(storage::Transaction& transaction, std::string_view id, std::uint64_t version, ByteView content) const;

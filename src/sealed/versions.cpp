@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -28,7 +29,10 @@ Error failed(std::string_view what, const std::filesystem::path& path) {
   return {ErrorCode::storage_unavailable, "sealed: cannot " + std::string(what) + ' ' + path.string() + ": " + std::strerror(errno)};
 }
 
-std::uint64_t version_of(ByteView entry) {
+/// The highest bit of an entry's version says that the record was given up.
+constexpr std::uint64_t given_up_bit = std::uint64_t{1} << 63U;
+
+std::uint64_t marked_version_of(ByteView entry) {
   std::uint64_t version = 0;
   for (std::size_t at = 0; at < version_size; ++at) version = version << 8U | entry[name_size + at];
   return version;
@@ -77,7 +81,8 @@ Versions::Name Versions::name_of(std::string_view table, ByteView id) const {
   return name;
 }
 
-void Versions::append_entry(Bytes& out, const Name& name, std::uint64_t version) const {
+void Versions::append_entry(Bytes& out, const Name& name, const Reached& reached) const {
+  const auto version = reached.version | (reached.given_up ? given_up_bit : 0);
   Bytes content(name.begin(), name.end());
   for (unsigned shift = 64; shift > 0; shift -= 8) content.push_back(static_cast<std::uint8_t>(version >> (shift - 8)));
   Bytes message;
@@ -104,11 +109,13 @@ Status Versions::load() {
     const auto entry = ByteView(*content).subspan(good, entry_size);
     Name name{};
     std::copy_n(entry.begin(), name.size(), name.begin());
+    const auto marked = marked_version_of(entry);
+    const Reached told{marked & ~given_up_bit, (marked & given_up_bit) != 0};
     Bytes expected;
-    append_entry(expected, name, version_of(entry));
+    append_entry(expected, name, told);
     if (refused_by("sealed.versions-entry", !same_secret(expected, entry))) break;
     auto& reached = reached_[name];
-    reached = std::max(reached, version_of(entry));
+    reached = std::max(reached, told);
   }
   if (refused_by("sealed.versions-damaged", content->size() - good > max_torn)) return damaged;
   if (good != content->size())
@@ -122,7 +129,7 @@ Status Versions::load() {
 Status Versions::rewrite() {
   Bytes content = to_bytes(magic);
   content.reserve(magic.size() + reached_.size() * entry_size);
-  for (const auto& [name, version] : reached_) append_entry(content, name, version);
+  for (const auto& [name, reached] : reached_) append_entry(content, name, reached);
   if (auto written = write_file_durably(path_, content, 0600); !written) return written;
   length_ = content.size();
   return reopen();
@@ -140,12 +147,52 @@ Status Versions::check(std::string_view table, ByteView id, std::uint64_t versio
   const std::lock_guard lock(mutex_);
   const auto found = reached_.find(name);
   if (found == reached_.end()) return {};
-  if (refused_by("sealed.versions-rollback", version < found->second)) {
+  const auto& reached = found->second;
+  const auto refused = [&] {
     return Error{ErrorCode::storage_unavailable, "sealed record refused: table " + std::string(table) + ": " +
                                                      (version == 0 ? "removed" : "put back to version " + std::to_string(version)) +
-                                                     ", it has been of version " + std::to_string(found->second)};
+                                                     ", it has been of version " + std::to_string(reached.version)};
+  };
+  if (reached.given_up) {
+    if (refused_by("sealed.versions-given-up", version != 0 && version <= reached.version)) return refused();
+    return {};
   }
+  if (refused_by("sealed.versions-rollback", version < reached.version)) return refused();
   return {};
+}
+
+std::uint64_t Versions::reached(std::string_view table, ByteView id) const {
+  const auto name = name_of(table, id);
+  const std::lock_guard lock(mutex_);
+  const auto found = reached_.find(name);
+  return found == reached_.end() ? 0 : found->second.version;
+}
+
+std::uint64_t Versions::first_version(std::string_view table, ByteView id) const { return reached(table, id) + 1; }
+
+std::vector<Versions::Name> Versions::absent(std::span<const Record> present) const {
+  std::unordered_set<Name, Hash> there;
+  for (const auto& record : present) there.insert(name_of(record.table, record.id));
+  std::vector<Name> names;
+  for (const auto& [name, reached] : reached_) {
+    if (!reached.given_up && !there.contains(name)) names.push_back(name);
+  }
+  return names;
+}
+
+std::size_t Versions::count_absent(std::span<const Record> present) const {
+  const std::lock_guard lock(mutex_);
+  return absent(present).size();
+}
+
+void Versions::give_up(storage::Transaction& transaction, std::span<const Record> present) {
+  const std::lock_guard lock(mutex_);
+  auto lost = absent(present);
+  for (const auto& name : lost) reached_[name].given_up = true;
+  transaction.after_commit([this, names = std::move(lost)] {
+    const std::lock_guard writing(mutex_);
+    for (const auto& name : names) append_entry(pending_, name, {reached_[name].version, true});
+  });
 }
 
 Status Versions::meet(storage::Transaction& transaction, std::string_view table, ByteView id, std::uint64_t version) {
@@ -154,7 +201,7 @@ Status Versions::meet(storage::Transaction& transaction, std::string_view table,
     const auto name = name_of(table, id);
     const std::lock_guard lock(mutex_);
     const auto found = reached_.find(name);
-    return version > (found == reached_.end() ? 0 : found->second);
+    return version > (found == reached_.end() ? 0 : found->second.version);
   }();
   if (later) note(transaction, table, id, version);
   return {};
@@ -164,8 +211,8 @@ void Versions::note(storage::Transaction& transaction, std::string_view table, B
   transaction.after_commit([this, name = name_of(table, id), version] {
     const std::lock_guard lock(mutex_);
     auto& reached = reached_[name];
-    reached = std::max(reached, version);
-    append_entry(pending_, name, version);
+    reached = std::max(reached, Reached{version});
+    append_entry(pending_, name, Reached{version});
   });
 }
 

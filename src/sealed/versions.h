@@ -5,8 +5,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "storage/database.h"
 
@@ -15,7 +17,8 @@ namespace intaglio::sealed {
 /// Which version each rollback-sensitive record has reached (TC-8): failure counters, one-time code steps, keys and their tombstones,
 /// the policy. Kept in a file outside the database, on another disk, so that whoever owns the database can neither put an earlier row
 /// back nor remove one, whether the SAM serves or not. The file is written after each commit that changed such a record and before
-/// any caller of that commit is released; after a crash the database may be ahead of it, never behind.
+/// any caller of that commit is released; after a crash the database may be ahead of it, never behind. Only a restore that two persons
+/// approved (`give_up`) lets a record begin anew.
 class Versions {
  public:
   /// Authenticates an entry, so that a damaged one is not believed. 32 bytes.
@@ -40,15 +43,37 @@ class Versions {
   void note(storage::Transaction& transaction, std::string_view table, ByteView id, std::uint64_t version);
   [[nodiscard]] std::size_t size() const;
 
+  /// Which version a record is known to have reached; 0: it is not known.
+  [[nodiscard]] std::uint64_t reached(std::string_view table, ByteView id) const;
+  /// The version of a row that is made now: 1, or the one after the last of a record that was given up.
+  [[nodiscard]] std::uint64_t first_version(std::string_view table, ByteView id) const;
+
+  struct Record {
+    std::string_view table;
+    ByteView id;
+  };
+  /// How many records are known that are none of these, and were not given up.
+  [[nodiscard]] std::size_t count_absent(std::span<const Record> present) const;
+  /// In a restore: what is known and is none of these has no row any more. It may be made anew, with a later version than it ever had;
+  /// no row of before counts again. In force at once for what the transaction does, for good once it is durable: who is refused the
+  /// commit must not go on with this object.
+  void give_up(storage::Transaction& transaction, std::span<const Record> present);
+
  private:
   using Name = std::array<std::uint8_t, 16>;
+  struct Reached {
+    std::uint64_t version = 0;
+    bool given_up = false;  ///< its row was lost; a later version begins anew
+    auto operator<=>(const Reached&) const = default;
+  };
   struct Hash {
     /// A name is the output of a MAC: any part of it is as good as a hash.
     std::size_t operator()(const Name& name) const noexcept;
   };
   Versions(std::filesystem::path path, Mac mac) : path_(std::move(path)), mac_(std::move(mac)) {}
   [[nodiscard]] Name name_of(std::string_view table, ByteView id) const;
-  void append_entry(Bytes& out, const Name& name, std::uint64_t version) const;
+  [[nodiscard]] std::vector<Name> absent(std::span<const Record> present) const;  ///< with the lock held
+  void append_entry(Bytes& out, const Name& name, const Reached& reached) const;
   Status load();
   Status rewrite();
   Status reopen();
@@ -58,7 +83,7 @@ class Versions {
   const Mac mac_;
   int descriptor_ = -1;
   mutable std::mutex mutex_;
-  std::unordered_map<Name, std::uint64_t, Hash> reached_;
+  std::unordered_map<Name, Reached, Hash> reached_;
   Bytes pending_;             ///< entries of commits that the file does not have yet
   std::uint64_t length_ = 0;  ///< of the file
 };

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <csignal>
 
 #include "base/file.h"
+#include "sealed/brought_back.h"
 #include "sealed/table.h"
 #include "sealed/testing.h"
 
@@ -273,6 +275,78 @@ TEST_F(VersionsTest, WritesItsFileAnewWhenMostOfItIsOvertaken) {
   update(1);
   EXPECT_EQ(std::filesystem::file_size(file()), magic + 2 * entry);
   put_row_back();
+  restart();
+  EXPECT_FALSE(decide());
+}
+
+/// What a backup of two versions ago holds, with what the file knows.
+TEST_F(VersionsTest, ADatabaseThatIsBroughtBackIsSurveyedAndBroughtForward) {
+  insert();
+  ASSERT_TRUE(write([&](storage::Transaction& transaction) { return things_->insert(transaction, "steady", to_bytes("the same")); }));
+  keep_row();
+  update(1);
+  update(2);
+  ASSERT_TRUE(write([&](storage::Transaction& transaction) { return things_->insert(transaction, "later", to_bytes("made since")); }));
+  put_row_back();
+  restart();
+
+  constexpr std::array<std::string_view, 1> tables{"things"};
+  std::optional<Survey> found;
+  ASSERT_TRUE(database_->read([&](storage::Reader& reader) -> Status {
+    auto read = survey(reader, sealer_->versions(), tables);
+    if (!read) return read.error();
+    found = std::move(*read);
+    return {};
+  }));
+  ASSERT_EQ(found->behind().size(), 1U);
+  EXPECT_EQ(found->behind().front()->id, "alice");
+  EXPECT_EQ(found->behind().front()->reached, 3U);
+  EXPECT_EQ(found->rows.size(), 2U);
+  EXPECT_EQ(found->absent, 1U);
+  ASSERT_TRUE(write([&](storage::Transaction& transaction) { return bring_forward(transaction, *sealer_, *found); }));
+
+  for (int start = 0; start < 2; ++start) {
+    const auto version = decide();
+    ASSERT_TRUE(version) << version.error().detail;
+    EXPECT_EQ(*version, 4U);
+    restart();
+  }
+  update(4);
+}
+
+TEST_F(VersionsTest, ARecordThatARestoreGaveUpBeginsAnewAndNoRowOfBeforeCounts) {
+  insert();
+  update(1);
+  keep_row();
+  as_administrator("DELETE FROM things");
+  EXPECT_FALSE(decide());
+  ASSERT_TRUE(write([&](storage::Transaction& transaction) -> Status {
+    sealer_->versions().give_up(transaction, {});
+    // In force for the rest of the transaction.
+    auto found = things_->find(transaction, "alice");
+    return found ? Status() : Status(found.error());
+  }));
+  restart();
+  ASSERT_TRUE(decide());
+  EXPECT_EQ(*decide(), 0U);
+  put_row_back();
+  EXPECT_FALSE(decide()) << "a row of before the restore was believed";
+  as_administrator("DELETE FROM things");
+  insert();
+  EXPECT_EQ(*decide(), 3U);
+  restart();
+  EXPECT_EQ(*decide(), 3U);
+  as_administrator("DELETE FROM things");
+  EXPECT_FALSE(decide()) << "what began anew was removed without notice";
+}
+
+TEST_F(VersionsTest, WhatARefusedTransactionGaveUpIsNotInTheFile) {
+  insert();
+  as_administrator("DELETE FROM things");
+  EXPECT_FALSE(write([&](storage::Transaction& transaction) -> Status {
+    sealer_->versions().give_up(transaction, {});
+    return Error{ErrorCode::conflict, "changed its mind"};
+  }));
   restart();
   EXPECT_FALSE(decide());
 }

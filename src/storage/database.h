@@ -95,6 +95,9 @@ class Database {
 /// For offline tools: reads beside a running owner, or a copy in a folder that cannot be written. `write` and `migrate` are refused
 /// (`unsupported`); refused (`not_found`) when the file does not exist.
 [[nodiscard]] Result<std::unique_ptr<Database>> open_sqlite_read_only(const std::filesystem::path& path);
+/// Writes a copy of the database, as one commit left it, to a new file of mode 0600, beside an owner that goes on writing; checks that it is
+/// sound. `conflict` when there is a file of that name.
+Status back_up_sqlite(const std::filesystem::path& database, const std::filesystem::path& copy);
 
 /// Where a database of PostgreSQL 15 or later is, and who we are there.
 struct PostgresqlAddress {

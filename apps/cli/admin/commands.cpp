@@ -125,6 +125,35 @@ Status approve(const ProposalOptions& options, const Clock& clock) {
   return {};
 }
 
+Status approve_restore(const RestoreOptions& options, const Clock& clock) {
+  const std::string next = "docs/operate/backup.md shows how a restore goes";
+  auto settings = load_admin_settings(options.admin_file);
+  if (!settings) return settings.error();
+  auto content = read_file(options.statement, max_payload_file);
+  if (!content) return because(content.error(), "--statement", next);
+  auto statement = json::parse(as_text(*content));
+  if (!statement) return because(statement.error(), "--statement " + options.statement.string(), next);
+  auto sam = json::text_member(*statement, "sam", 128);
+  // The SAM takes an approval by this digest: what was not shown here would be another statement.
+  if (refused_by("admin.restore.canonical", json::encode(*statement) != as_text(*content)))
+    return problem(ErrorCode::invalid_request, "the statement is not as a SAM writes it", "copy the file again, unchanged");
+  if (!sam || *sam != settings->sam_name)
+    return problem(ErrorCode::not_authorised, "the statement is of another SAM than the one that you administrate", "do not approve it");
+  show(*statement);
+  if (!options.yes) {
+    auto answer = ask_line("Let the SAM serve from this backup? Type yes: ");
+    if (!answer) return answer.error();
+    if (*answer != "yes") return problem(ErrorCode::not_authorised, "not approved", "nothing was changed");
+  }
+  auto approval = crypto::make_jws(
+      *settings->key, "intaglio-restore+jwt", settings->user_id,
+      json::encode({{"sam", *sam}, {"statement", encode_base64url(crypto::sha256(*content))}, {"iat", unix_seconds(clock.now())}}));
+  if (!approval) return because(approval.error(), "signing the approval", next);
+  if (auto written = write_file_durably(options.out, as_bytes(*approval), 0644); !written) return because(written.error(), "--out", next);
+  say("approved: " + encode_base64url(crypto::sha256(*content)));
+  return {};
+}
+
 Status show_proposal(const ProposalOptions& options, const Clock& clock) {
   auto settings = load_admin_settings(options.admin_file);
   if (!settings) return settings.error();

@@ -24,6 +24,13 @@ struct ProposalOptions {
 Status show_proposal(const ProposalOptions& options, const Clock& clock);
 /// `intaglio admin approve`: shows the same, asks, and names in the approval the digest of what was shown.
 Status approve(const ProposalOptions& options, const Clock& clock);
+struct RestoreOptions {
+  std::filesystem::path admin_file, statement, out;
+  bool yes = false;  ///< approve without a question: for scripts
+};
+/// `intaglio admin approve-restore`: shows what intaglio-sam --restore-statement wrote, asks, and signs the digest of what was shown.
+/// Offline: no SAM serves then.
+Status approve_restore(const RestoreOptions& options, const Clock& clock);
 /// `intaglio admin execute`
 Status execute(const ProposalOptions& options, const Clock& clock);
 

@@ -33,7 +33,7 @@ Result<protocol::Transaction> new_transaction(const Core& core, protocol::Purpos
   if (!nonce) return nonce.error();
   return protocol::Transaction{.purpose = purpose,
                                .nonce = std::move(*nonce),
-                               .epoch = core.policy.epoch(),
+                               .epoch = core.epoch(),
                                .expires = core.clock->now() + profile.ticket_lifetime,
                                .signer = {},
                                .key = {},

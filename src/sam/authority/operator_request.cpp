@@ -33,6 +33,8 @@ Result<OperatorRequest> verify_operator_request(const Core& core, std::string_vi
   const auto issued = from_unix_seconds(*iat);
   if (refused_by("sam.operator.fresh", issued > now + clock_tolerance || now > issued + request_lifetime))
     return refused("it is not of the last ten minutes");
+  if (refused_by("sam.operator.before-restore", core.restored.may_be_of_before(issued, clock_tolerance)))
+    return refused("it may have been used before the restore: make another one");
   return OperatorRequest{
       .by = by->id, .rid = std::move(*rid), .ends = issued + request_lifetime + clock_tolerance, .body = std::move(*body)};
 }

@@ -9,22 +9,29 @@ using audit::Event;
 using audit::EventType;
 using audit::Outcome;
 
-sealed::Table pending_keys(const Core& core) { return {core.sealer, "pending_keys", sealed::Rollback::tolerated}; }
+sealed::Table pending_keys(const std::shared_ptr<const sealed::Sealer>& sealer) {
+  return {sealer, "pending_keys", sealed::Rollback::tolerated};
+}
 
 Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why) {
+  const auto pending = pending_keys(core.sealer);
+  return void_key(KeyLedger{core.keys, core.sealed_keys, pending, core.log, core.node}, transaction, std::move(key), why);
+}
+
+Status void_key(const KeyLedger& ledger, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why) {
   key.record.state = custody::KeyState::destroyed;
   key.record.suspended_because.clear();
-  if (auto updated = core.keys.update(transaction, key); !updated) return updated;
+  if (auto updated = ledger.keys.update(transaction, key); !updated) return updated;
   // In wrapped custody the key is its row: it goes here, and what waits for the token is nothing.
-  if (auto gone = core.sealed_keys.destroy(transaction, key.record.id); !gone) return gone;
-  if (auto named = pending_keys(core).insert(transaction, key.record.id.text(), as_bytes(core.node)); !named) return named;
+  if (auto gone = ledger.sealed_keys.destroy(transaction, key.record.id); !gone) return gone;
+  if (auto named = ledger.pending_keys.insert(transaction, key.record.id.text(), as_bytes(ledger.node)); !named) return named;
   Event event{.type = EventType::key_voided,
               .actor = why.actor,
               .subject = key.record.id.text(),
               .outcome = Outcome::success,
               .fields = {{"reason", why.reason}}};
   event.fields.insert(event.fields.end(), why.references.begin(), why.references.end());
-  auto appended = core.log.append(transaction, event);
+  auto appended = ledger.log.append(transaction, event);
   return appended ? Status() : Status(appended.error());
 }
 
@@ -45,7 +52,7 @@ Result<std::vector<PendingKey>> own_pending_keys(Core& core) {
     });
     if (!listed) return listed;
     for (const auto& key : named) {
-      auto row = pending_keys(core).find_in_snapshot(reader, key.text());
+      auto row = pending_keys(core.sealer).find_in_snapshot(reader, key.text());
       if (!row) return row.error();
       if (!*row || as_text((*row)->content.reveal()) != core.node) continue;
       auto record = core.keys.find_in_snapshot(reader, key);

@@ -10,7 +10,16 @@ struct VoidingReason {
   std::string actor, reason;
   std::vector<std::pair<std::string, std::string>> references;  ///< more fields of the audit entry
 };
+/// What the end of a key is written in.
+struct KeyLedger {
+  const custody::KeyStore& keys;
+  const custody::SealedKeyStore& sealed_keys;
+  const sealed::Table& pending_keys;
+  audit::Log& log;
+  const std::string& node;  ///< that cares for what is left to do in the token
+};
 /// Within the transaction of the decision: the key is DESTROYED and is named to be destroyed in the token.
+Status void_key(const KeyLedger& ledger, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why);
 Status void_key(Core& core, storage::Transaction& transaction, custody::StoredKey key, const VoidingReason& why);
 
 /// Destroys in the token what was voided but for one-time keys, whatever an earlier try or start left. After a decision, at start and every half minute.
@@ -20,7 +29,8 @@ Status destroy_voided_keys(Core& core);
 Status void_authorisations(Core& core, storage::Transaction& transaction, const SignerId& signer);
 
 /// Keys that are being generated or wait for their destruction, sealed: id of the key, node that cares for it.
-[[nodiscard]] sealed::Table pending_keys(const Core& core);
+[[nodiscard]] sealed::Table pending_keys(const std::shared_ptr<const sealed::Sealer>& sealer);
+[[nodiscard]] inline sealed::Table pending_keys(const Core& core) { return pending_keys(core.sealer); }
 /// The keys that rows of `pending_keys` name and that this node sealed there, each with its record if it has one.
 struct PendingKey {
   KeyId key;

@@ -31,7 +31,8 @@ std::optional<Operation> question_of(std::string_view op) {
     case Operation::add_user:
     case Operation::change_roles:
     case Operation::resume_user:
-    case Operation::install_policy: return std::nullopt;
+    case Operation::install_policy:
+    case Operation::restore: return std::nullopt;
   }
   panic("an operation outside its enumeration");
 }
@@ -127,7 +128,7 @@ Status Management::admit(storage::Transaction& transaction, Call& call) {
   if (!request) return request.error();
   call.request = std::move(*request);
   if (auto meant = check_meant_for_us(*call.request, core_.name); !meant) return meant;
-  if (auto fresh = check_fresh(*call.request, call.now); !fresh) {
+  if (auto fresh = check_fresh(*call.request, core_.restored, call.now); !fresh) {
     call.differing_clock = true;
     return fresh;
   }

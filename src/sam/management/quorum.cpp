@@ -162,6 +162,7 @@ Result<std::string> Management::propose(storage::Transaction& transaction, Call&
   const auto& rule = rule_of(*operation);
   if (!needs_quorum(rule)) return invalid(*name + " needs no proposal: ask for it directly");
   if (auto allowed = may_execute(call.by->roles, rule); !allowed) return allowed.error();
+  if (*operation == Operation::restore) return invalid("a SAM that serves has nothing to restore: see docs/operate/backup.md");
   const auto* payload = json::member(call.request->body, "payload");
   if (payload == nullptr || !payload->is_object()) return invalid("payload must be an object");
   if (auto room = check_room_for_a_proposal(transaction, call); !room) return room.error();
@@ -241,6 +242,7 @@ Result<Management::Change> Management::plan(storage::Transaction& transaction, c
     case Operation::change_roles: done = change_roles(changed.users, *payload, event); break;
     case Operation::resume_user: done = resume_user(changed.users, *payload, call.now, event); break;
     case Operation::install_policy:
+    case Operation::restore:
     case Operation::show_status:
     case Operation::show_users:
     case Operation::show_policy:

@@ -31,9 +31,11 @@ Status check_meant_for_us(const ManagementRequest& request, std::string_view sam
   return {};
 }
 
-Status check_fresh(const ManagementRequest& request, UnixTime now) {
+Status check_fresh(const ManagementRequest& request, const Restored& restored, UnixTime now) {
   const bool fresh = request.issued <= now + management_clock_tolerance && now <= request.issued + management_request_lifetime;
   if (refused_by("sam.manage.fresh", !fresh)) return refused("the request is not of the last two minutes; compare the clocks");
+  if (refused_by("sam.manage.before-restore", restored.may_be_of_before(request.issued, management_clock_tolerance)))
+    return refused("the request may have been used before the restore: make another one, half a minute after it");
   return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "sam/restore/restored.h"
 #include "sam/roles/users.h"
 
 namespace intaglio::sam {
@@ -18,8 +19,8 @@ inline constexpr std::chrono::seconds management_clock_tolerance{30};
 [[nodiscard]] Result<ManagementRequest> verify_management_request(std::string_view compact, const PrivilegedUser& by);
 /// `not_authorised` unless it is meant for this SAM.
 [[nodiscard]] Status check_meant_for_us(const ManagementRequest& request, std::string_view sam);
-/// `not_authorised` unless it is of the last two minutes.
-[[nodiscard]] Status check_fresh(const ManagementRequest& request, UnixTime now);
+/// `not_authorised` unless it is of the last two minutes, and certainly none of before a restore.
+[[nodiscard]] Status check_fresh(const ManagementRequest& request, const Restored& restored, UnixTime now);
 /// `not_authorised` when the user, one of `users`, is suspended, locked, or idle (PrivilegedUsers::idle; SRG_M, login).
 [[nodiscard]] Status check_may_log_in(const PrivilegedUsers& users, const PrivilegedUser& user, std::chrono::hours max_idle, UnixTime now);
 

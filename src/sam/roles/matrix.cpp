@@ -54,6 +54,11 @@ std::span<const Rule> rules() {
        {administrator},
        {officer},
        "Another policy document; each node obeys it from its next start."},
+      {Operation::restore,
+       "restore",
+       {administrator},
+       {officer},
+       "A database of a backup is served from; offline, by a statement that both sign (docs/operate/backup.md)."},
   };
   return all;
 }

@@ -19,6 +19,7 @@ enum class Operation : std::uint8_t {
   change_roles,
   resume_user,
   install_policy,
+  restore,
 };
 
 /// Who executes an operation, and who must have agreed before (003, 4.5.1: an administrator executes, a security officer observes).

@@ -123,7 +123,7 @@ Result<protocol::Transaction> open_ticket(const Core& core, protocol::Purpose pu
   auto key = core.sealer->derive(ticket_key_purpose, *key_id);
   if (!key) return not_ours("the ticket names an unknown key");
   // The epoch of this SAM is part of what authenticates: a ticket of before a restore opens nothing.
-  auto content = crypto::gcm_open(key->reveal(), view.subspan(12), ticket_context(purpose, core.policy.epoch(), *key_id));
+  auto content = crypto::gcm_open(key->reveal(), view.subspan(12), ticket_context(purpose, core.epoch(), *key_id));
   if (!content) return not_ours("the ticket is not authentic for this purpose and epoch");
   auto transaction = protocol::parse_transaction(content->reveal());
   if (!transaction) return not_ours("the ticket holds no transaction");

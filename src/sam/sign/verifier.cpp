@@ -73,8 +73,7 @@ Result<VerifiedRequest> Verifier::verify(const protocol::SignRequest& request) {
   const auto now = core_.clock->now();
   if (refused_by("sam.sad.expired", now >= authorisation.expires || now < authorisation.issued))
     return Error{ErrorCode::sad_expired, "the SAD is over"};
-  if (refused_by("sam.sad.epoch", transaction.epoch != core_.policy.epoch()))
-    return Error{ErrorCode::sad_invalid, "the SAD is of another epoch"};
+  if (refused_by("sam.sad.epoch", transaction.epoch != core_.epoch())) return Error{ErrorCode::sad_invalid, "the SAD is of another epoch"};
   if (refused_by("sam.sad.key", request.key.text() != transaction.key)) return Error{ErrorCode::sad_invalid, "the SAD is for another key"};
   if (refused_by("sam.sad.client", request.client_id != transaction.client_id))
     return Error{ErrorCode::sad_invalid, "the SAD is another client's"};

@@ -74,32 +74,33 @@ class FactorsTest : public ::testing::Test {
             {"per_day", 100},     {"keys_per_signer", 100}, {"keys_per_day", 100},   {"qualified", false}};
   }
   void use_profiles(const Value& profiles) {
+    auto policy = Policy::parse(json::encode(policy_document(profiles)));
+    ASSERT_TRUE(policy) << policy.error().detail;
+    policy_.emplace(std::move(*policy));
+    if (database_) open();
+  }
+  [[nodiscard]] Value policy_document(const Value& profiles) const {
     const Value suites = Value::array({{{"suite", "ecdsa-sha256"}, {"sign_until", "2030-12-31T23:59:59Z"}}});
     const Value keys = Value::array({{{"algorithm", "p256"},
                                       {"generate_until", "2030-12-31T23:59:59Z"},
                                       {"certify_until", "2030-12-31T23:59:59Z"},
                                       {"sign_until", "2030-12-31T23:59:59Z"}}});
-    const Value document = {
-        {"id", "test"},
-        {"demo", true},
-        {"epoch", 1},
-        {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
-        {"profiles", profiles},
-        {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})},
-        {"acts", Value::array({"typed-yes"})},
-        {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
-        {"activation", {{"tries", 5}, {"days", 7}}},
-        {"totp_issuer", "Test"},
-        {"argon2", argon2_},
-        {"signerpass", {{"least_bits", 60}}},
-        {"passkeys", passkey_rules_},
-        {"identity_providers", Value::array({provider_.document()})},
-        {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
-        {"ca_anchors", Value::array({encode_base64(certificate_)})}};
-    auto policy = Policy::parse(json::encode(document));
-    ASSERT_TRUE(policy) << policy.error().detail;
-    policy_.emplace(std::move(*policy));
-    if (database_) open();
+    return {{"id", "test"},
+            {"demo", true},
+            {"epoch", 1},
+            {"algorithms", {{"id", "test"}, {"keys", keys}, {"suites", suites}}},
+            {"profiles", profiles},
+            {"terms", Value::array({{{"id", "terms"}, {"version", "1"}, {"languages", Value::array({"en"})}}})},
+            {"acts", Value::array({"typed-yes"})},
+            {"lock", {{"failures", 3}, {"minutes", 15}, {"wide_failures", 30}}},
+            {"activation", {{"tries", 5}, {"days", 7}}},
+            {"totp_issuer", "Test"},
+            {"argon2", argon2_},
+            {"signerpass", {{"least_bits", 60}}},
+            {"passkeys", passkey_rules_},
+            {"identity_providers", Value::array({provider_.document()})},
+            {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
+            {"ca_anchors", Value::array({encode_base64(certificate_)})}};
   }
 
   /// A record as an enrolment leaves it.

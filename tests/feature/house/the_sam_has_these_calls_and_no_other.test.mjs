@@ -22,6 +22,7 @@ const managed = {
   'privileged user creation': ['add-user'],
   'privileged user maintenance': ['change-roles', 'suspend-user', 'resume-user'],
   'SAM maintenance': ['install-policy'],
+  'backup and restore, which the listener refuses: it is done offline': ['restore'],
   'reading, which changes nothing': ['show-status', 'show-users', 'show-policy', 'show-proposals', 'show-proposal', 'read-audit'],
 };
 const sorted = (table) => Object.values(table).flat().sort();

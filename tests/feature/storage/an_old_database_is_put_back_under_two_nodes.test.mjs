@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Nodes } from '../harness/nodes.mjs';
 import { documentsOf, signerOf } from '../harness/signer.mjs';
+import { runAside } from '../harness/system.mjs';
 
 describe('a database of before under two nodes', () => {
   let nodes, server, system, alice, request, first, unused;
@@ -67,6 +68,13 @@ describe('a database of before under two nodes', () => {
     }
     const verified = await nodes.verify(...names);
     assert.notEqual(verified.status, 0, verified.stdout);
+  });
+
+  it('is not made fit to be served from by a restore of one node, which does not know what the others knew', async () => {
+    const { program, words, environment } = system.command(nodes.service('a'), '--restore-statement', system.path('statement.json'));
+    const refused = await runAside(program, words, { environment });
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /several nodes share this database/);
   });
 
   it('is gone with the newest copy: what was used is used, and what was approved is signed', async () => {
