@@ -352,6 +352,7 @@ Status restore_database(const Arguments& arguments, Settings settings) {
   auto statement = read_file(arguments.restore, max_statement_bytes);
   if (!statement) return statement.error();
   std::vector<std::string> approvals;
+  approvals.reserve(arguments.restore_approvals.size());
   for (const auto& path : arguments.restore_approvals) {
     auto approval = read_file(path, max_approval_bytes);
     if (!approval) return approval.error();

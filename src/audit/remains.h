@@ -30,7 +30,7 @@ class Remains {
   Status each_missing(const std::function<Status(std::string_view event)>& each) const;
 
  private:
-  Remains(const LogConfig& config) : config_(config) {}
+  explicit Remains(const LogConfig& config) : config_(config) {}
   friend class Log;
   LogConfig config_;
   std::uint64_t database_ = 0, tiles_ = 0, anchored_ = 0;

@@ -163,6 +163,7 @@ TEST_F(RemainsTest, WhatNobodyHasAnyMoreKeepsItsPlaceInTheLog) {
   ASSERT_TRUE(database_->read([&](storage::Reader& reader) -> Status {
     auto selected = log_->select(reader, {.from = 8});
     if (!selected) return selected.error();
+    types.reserve(selected->events.size());
     for (const auto& event : selected->events) types.push_back(*json::text_member(*json::parse(event), "type"));
     return {};
   }));
