@@ -260,16 +260,22 @@ Status serve(Settings settings) {
   const auto recorder = std::make_shared<const registration::Recorder>(enrolments, requests);
   const auto ask_timestamp = timestamp_authority(settings);
   if (!ask_timestamp) return ask_timestamp.error();
-  intaglio::ssa::Service service(settings.service, {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
-                                                    [requests, recorder](const protocol::KeyGenerated& key, const SignerId& signer) {
-                                                      auto kept = requests->keep(key, signer);
-                                                      if (kept) recorder->key_made(signer, key.key);
-                                                      return kept;
-                                                    },
-                                                    [authority = opened->authority](std::string_view assertion, ByteView csr) {
-                                                      return authority->issue_short_term(assertion, csr);
-                                                    },
-                                                    grants, authorization, *ask_timestamp, news_for(recorder, occasions)});
+  std::shared_ptr<const intaglio::ssa::signer::IdentityProvider> identity_provider;
+  if (settings.identity_provider) {
+    auto provider = open_identity_provider(*settings.identity_provider, opened->clock);
+    if (!provider) return provider.error();
+    identity_provider = std::move(*provider);
+  }
+  intaglio::ssa::Service service(
+      settings.service,
+      {opened->sam, opened->database, opened->clock, registered, access_tokens, token_endpoint,
+       [requests, recorder](const protocol::KeyGenerated& key, const SignerId& signer) {
+         auto kept = requests->keep(key, signer);
+         if (kept) recorder->key_made(signer, key.key);
+         return kept;
+       },
+       [authority = opened->authority](std::string_view assertion, ByteView csr) { return authority->issue_short_term(assertion, csr); },
+       grants, authorization, *ask_timestamp, news_for(recorder, occasions), identity_provider});
   const auto credential_changed = [&service](const KeyId& key) { service.credential_changed(key); };
   registration::Endpoints endpoints({opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder,
                                      opened->clock, settings.second_person, opened->outbox});

@@ -332,6 +332,11 @@ Settings read(config::Document& document, bool described) {
   if (!page.empty() && (!page.starts_with("https://") || page.size() == 8 || page.find_first_of("# \"\\") != std::string::npos)) {
     authorization.refuse("approval_page", "must be an https address without a fragment");
   }
+  if (root.has("identity_provider") || described) {
+    settings.identity_provider = read_identity_provider(document, page, described);
+    settings.pages.identity_issuer = settings.identity_provider->provider.issuer;
+    settings.pages.identity_address = settings.identity_provider->provider.authorization_endpoint;
+  }
   settings.service.description.with_codes = !page.empty();
   settings.service.description.with_timestamps = !settings.timestamp_url.empty();
   auto csc = document.section("csc", "The CSC API.");

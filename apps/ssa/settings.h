@@ -10,6 +10,7 @@
 #include "config/document.h"
 #include "external_ca.h"
 #include "http/server.h"
+#include "identity_provider.h"
 #include "notices.h"
 #include "oauth/client.h"
 #include "outbound/http_client.h"
@@ -45,6 +46,7 @@ struct Settings {
   std::string timestamp_url;  ///< empty: signatures/timestamp is not offered
   outbound::HttpClientConfig timestamp;
   std::optional<NoticeSettings> notices;  ///< none: signers are told nothing
+  std::optional<IdentityProviderSettings> identity_provider;  ///< none: pages send nobody to sign in
   std::string approval_page;  ///< empty: authorization codes are not offered
   std::chrono::seconds access_token_life, max_assertion_life, next_token_key;
   std::vector<oauth::Client> clients;

@@ -28,18 +28,17 @@ Result<Value> read_document(const std::filesystem::path& path) {
   return document;
 }
 
-/// What a page can ask for; an identity provider sends its person elsewhere.
-bool is_for_pages(const Value& combination) {
-  return std::all_of(combination.begin(), combination.end(),
-                     [](const Value& factor) { return factor == "pin" || factor == "totp" || factor == "passkey"; });
+/// What a page can ask for; with an ID token where the site knows the provider to which it sends its signers.
+bool is_for_pages(const Value& combination, bool identities) {
+  return std::all_of(combination.begin(), combination.end(), [&](const Value& factor) { return identities || factor != "id-token"; });
 }
 
 /// The combinations of factors of a profile that a page can ask for.
-Value combinations_of(const Value& factors) {
+Value combinations_of(const Value& factors, bool identities) {
   const bool one = factors.is_array() && !factors.empty() && factors.front().is_string();
   auto offered = Value::array();
   for (const auto& combination : one ? Value::array({factors}) : factors) {
-    if (is_for_pages(combination)) offered.push_back(combination);
+    if (is_for_pages(combination, identities)) offered.push_back(combination);
   }
   return offered;
 }
@@ -60,7 +59,7 @@ Result<Value> make_site(const RunFolder& folder, const Ports& ports, const Place
   for (const auto* name : {"failures", "minutes"}) (*site)["lock"][name] = policy->at("lock").at(name);
   (*site)["factors"] = Value::object();
   for (const auto& profile : policy->at("profiles")) {
-    auto offered = combinations_of(profile.at("factors"));
+    auto offered = combinations_of(profile.value("factors", Value::array()), site->contains("identity_provider"));
     if (!offered.empty()) (*site)["factors"][profile.value("name", "")] = std::move(offered);
   }
   if ((*site)["factors"].empty()) {

@@ -123,6 +123,19 @@ Result<std::string> AuthorizationEndpoint::begin(const PendingApproval& pending)
   return config_.approval_page + "#" + *handle;
 }
 
+Result<std::string> AuthorizationEndpoint::park(
+    std::string_view bearer, const std::function<Status(storage::Transaction& transaction, std::string_view handle)>& also) const {
+  std::string handle;
+  const auto parked = database_->write([&](storage::Transaction& transaction) -> Status {
+    auto made = pending_->park(transaction, bearer);
+    if (!made) return made.error();
+    handle = std::move(*made);
+    return also(transaction, handle);
+  });
+  if (!parked) return parked.error();
+  return handle;
+}
+
 Status AuthorizationEndpoint::finish(std::string_view bearer, const std::function<Status(storage::Transaction&)>& also) const {
   return database_->write([&](storage::Transaction& transaction) -> Status {
     if (auto finished = pending_->finish(transaction, bearer); !finished) return finished;

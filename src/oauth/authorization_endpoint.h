@@ -46,6 +46,10 @@ class AuthorizationEndpoint {
   /// Puts a request before its signer whose answer goes another way than a redirect (CSC API v2, 11.6): the page's address with the
   /// one-time handle. `busy`: too many wait.
   [[nodiscard]] Result<std::string> begin(const PendingApproval& pending) const;
+  /// The page of this bearer leaves the browser for a while: the one-time handle with which it comes back, after `also` was given it, in
+  /// one transaction. `not_found` when the approval had ended.
+  [[nodiscard]] Result<std::string> park(
+      std::string_view bearer, const std::function<Status(storage::Transaction& transaction, std::string_view handle)>& also) const;
   /// Ends such an approval, in one transaction with what `also` writes. `not_found` when it had ended.
   [[nodiscard]] Status finish(std::string_view bearer, const std::function<Status(storage::Transaction&)>& also) const;
 

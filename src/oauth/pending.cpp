@@ -136,6 +136,18 @@ Result<PendingApproval> PendingRequests::find(std::string_view bearer) const {
   return std::move(*pending);
 }
 
+Result<std::string> PendingRequests::park(storage::Transaction& transaction, std::string_view bearer) const {
+  auto handle = make_token();
+  if (!handle) return handle.error();
+  const auto handle_digest = crypto::sha256(as_bytes(*handle));
+  const auto bearer_digest = crypto::sha256(as_bytes(bearer));
+  const auto parked = transaction.execute("UPDATE oauth_approvals SET handle = ?2, bearer = NULL WHERE bearer = ?1",
+                                          {ByteView(bearer_digest), ByteView(handle_digest)});
+  if (!parked) return parked.error();
+  if (*parked != 1) return Error{ErrorCode::not_found, "the approval was finished"};
+  return handle;
+}
+
 Status PendingRequests::finish(storage::Transaction& transaction, std::string_view bearer) const {
   const auto digest = crypto::sha256(as_bytes(bearer));
   auto finished = transaction.execute("DELETE FROM oauth_approvals WHERE bearer = ?1", {ByteView(digest)});

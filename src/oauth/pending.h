@@ -42,6 +42,9 @@ class PendingRequests {
   [[nodiscard]] Result<Exchanged> exchange(std::string_view handle) const;
   /// `not_found`: no bearer of ours, finished or expired.
   [[nodiscard]] Result<PendingApproval> find(std::string_view bearer) const;
+  /// Its page leaves the browser for a while: a new one-time handle takes the place of the bearer. Part of the caller's transaction;
+  /// `not_found` when it had ended.
+  [[nodiscard]] Result<std::string> park(storage::Transaction& transaction, std::string_view bearer) const;
   /// Ends it; part of the caller's transaction. `not_found` when it had ended.
   [[nodiscard]] Status finish(storage::Transaction& transaction, std::string_view bearer) const;
 

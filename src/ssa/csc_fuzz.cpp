@@ -45,10 +45,25 @@ constexpr auto endpoints = std::to_array<Endpoint>({
     {"/csc/v1/credentials/list"},
     {"/csc/v1/credentials/info"},
     {"/csc/v1/signatures/signHash"},
+    {"/sic/v1/approvals/logins", Caller::page},
+    {"/sic/v1/approvals/logins/codes", Caller::page},
 });
 
 struct Target {
-  Target() { log::open("fuzz", "error"); }
+  Target() {
+    log::open("fuzz", "error");
+    ssa::signer::IdentityProviderConfig config;
+    config.issuer = "https://id.example";
+    config.authorization_endpoint = "https://id.example/auth";
+    world.identity_provider = std::make_shared<const ssa::signer::IdentityProvider>(
+        config, ssa::signer::ClientSecret{Secret(as_bytes("secret"))},
+        [](std::string_view, const outbound::HttpHeaders&, const outbound::HttpHeaders&) -> Result<outbound::HttpAnswer> {
+          return Error{ErrorCode::busy, "nobody answers"};
+        },
+        world.clock);
+    world.start();
+    page = new_page();
+  }
 
   /// A page that has opened nothing yet.
   [[nodiscard]] std::string new_page() const {
@@ -67,7 +82,7 @@ struct Target {
 
   ssa::test::World world;
   std::string client = "Bearer " + world.token("only-alice");
-  std::string page = new_page();
+  std::string page;
 };
 
 }  // namespace

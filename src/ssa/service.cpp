@@ -44,6 +44,9 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       approvals_(parts.authorization, interaction_, devices_),
       documents_(parts.authorization, interaction_, signing_,
                  signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, {}, {}, orphans_}),
+      identity_login_(parts.identity_provider ? std::make_unique<const signer::IdentityLogin>(parts.authorization, parts.identity_provider,
+                                                                                              parts.database, parts.clock)
+                                              : nullptr),
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
       v1_(config.description, credential_methods_, authorization_methods_, sign_hash_),
       timestamp_(parts.ask_timestamp_authority),
@@ -106,6 +109,11 @@ void Service::add_approval_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&, const Principal& who) { return approvals_.approve(q, who); });
   router.add("POST", "/sic/v1/approvals/refusals", Access::approval_bearer,
              [this](const Request& q, const PathParameters&, const Principal& who) { return approvals_.deny(q, who); });
+  if (!identity_login_) return;
+  router.add("POST", "/sic/v1/approvals/logins", Access::approval_bearer,
+             [this](const Request& q, const PathParameters&, const Principal&) { return identity_login_->begin(q); });
+  router.add("POST", "/sic/v1/approvals/logins/codes", Access::approval_bearer,
+             [this](const Request& q, const PathParameters&, const Principal&) { return identity_login_->finish(q); });
 }
 
 void Service::add_document_routes(http::Router& router) {

@@ -15,6 +15,7 @@
 #include "ssa/csc/v1_adapter.h"
 #include "ssa/signer/approvals.h"
 #include "ssa/signer/document_signing.h"
+#include "ssa/signer/identity_login.h"
 #include "ssa/signer/interaction.h"
 
 namespace intaglio::ssa {
@@ -42,6 +43,7 @@ struct ServiceParts {
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;  ///< nullptr: authorization codes are not offered
   csc::AskTimestampAuthority ask_timestamp_authority{};         ///< empty: signatures/timestamp is not offered
   signer::SignerNews news{};                                    ///< each may be empty
+  std::shared_ptr<const signer::IdentityProvider> identity_provider{};  ///< nullptr: pages send nobody to sign in
 };
 
 /// Everything behind the public listener, as one table of routes.
@@ -80,6 +82,7 @@ class Service {
   std::shared_ptr<const signer::DeviceApprovals> devices_;
   signer::Approvals approvals_;
   signer::DocumentSigning documents_;
+  std::unique_ptr<const signer::IdentityLogin> identity_login_;  ///< nullptr: there is no identity provider
   csc::CredentialAuthorization authorization_methods_;
   csc::V1Adapter v1_;
   csc::Timestamp timestamp_;

@@ -369,7 +369,12 @@ class World {
         std::make_shared<oauth::PendingRequests>(database.get(), clock), grants(), database.get());
     router = std::make_unique<http::Router>();
     service =
-        std::make_unique<Service>(config, ServiceParts{sam, database.get(), clock, clients, tokens, endpoint,
+        std::make_unique<Service>(config, ServiceParts{sam,
+                                                       database.get(),
+                                                       clock,
+                                                       clients,
+                                                       tokens,
+                                                       endpoint,
                                                        [this](const protocol::KeyGenerated& key, const SignerId& signer) -> Status {
                                                          if (hook_failure) return *hook_failure;
                                                          generated.push_back({key.key.text(), signer.text()});
@@ -380,7 +385,11 @@ class World {
                                                          certified.push_back(std::string(assertion) + " " + std::string(as_text(csr)));
                                                          return std::vector<Bytes>{to_bytes("leaf"), to_bytes("issuer")};
                                                        },
-                                                       grants(), authorization, ask_tsa});
+                                                       grants(),
+                                                       authorization,
+                                                       ask_tsa,
+                                                       {},
+                                                       identity_provider});
     service->add_routes(*router);
   }
 
@@ -487,6 +496,7 @@ class World {
   std::vector<std::string> certified;  ///< assertions and requests
   std::optional<Error> hook_failure;
   csc::AskTimestampAuthority ask_tsa;  ///< of the next start
+  std::shared_ptr<const signer::IdentityProvider> identity_provider;  ///< of the next start
 };
 
 }  // namespace intaglio::ssa::test

@@ -59,6 +59,16 @@ CREATE TABLE ssa_kept_answers (
   expires INTEGER NOT NULL
 );
 CREATE INDEX ssa_kept_answers_by_end ON ssa_kept_answers (expires);
+)sql"},
+                                                      {3, R"sql(
+CREATE TABLE ssa_identity_logins (
+  approval BLOB PRIMARY KEY,
+  handle BLOB NOT NULL,
+  state BLOB NOT NULL,
+  nonce TEXT NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX ssa_identity_logins_by_end ON ssa_identity_logins (expires);
 )sql"}};
   return series;
 }

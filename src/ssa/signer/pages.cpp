@@ -68,6 +68,20 @@ Result<std::string> read_text(const std::filesystem::path& path) {
   return std::string(as_text(*content));
 }
 
+/// Signers are sent to the provider that this service asks, and to no address beside it.
+Status check_identity_provider(const json::Value& site, const PagesConfig& config) {
+  const auto* provider = json::member(site, "identity_provider");
+  const auto is = [&](std::string_view name, const std::string& expected) {
+    const auto value = provider == nullptr ? Result<std::string>(std::string()) : json::text_member(*provider, name);
+    return value && *value == expected;
+  };
+  const bool same = is("issuer", config.identity_issuer) && is("authorization_endpoint", config.identity_address);
+  if (refused_by("ssa.pages.identity", !same)) {
+    return misconfigured("site.json: identity_provider is not the one of [identity_provider]");
+  }
+  return {};
+}
+
 /// A page that talked to another service, or sealed to another SAM, would be nobody's mistake but this file's.
 Status check_site(const std::string& text, const PagesConfig& config) {
   const auto site = json::parse(text, {.max_bytes = max_file_bytes});
@@ -82,7 +96,7 @@ Status check_site(const std::string& text, const PagesConfig& config) {
   if (refused_by("ssa.pages.sam", *thumbprint != config.identity_thumbprint)) {
     return misconfigured("site.json: sam_identity is not the key of identity_thumbprint in [sam]");
   }
-  return {};
+  return check_identity_provider(*site, config);
 }
 
 std::vector<std::pair<std::string, std::string>> headers_for(const std::string& api) {

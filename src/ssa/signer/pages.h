@@ -15,6 +15,7 @@ struct PagesConfig {
   std::string api;                  ///< origin that the pages call; nothing else may be called from them
   std::string identity_thumbprint;  ///< of the SAM (RFC 7638): the key that site.json pins must be this one
   std::string bundle_sha256;        ///< hex SHA-256 of SHA256SUMS; empty: any bundle
+  std::string identity_issuer{}, identity_address{};  ///< the provider at which signers sign in, and where; empty: none
 };
 
 /// The signer's pages as files in memory, for a listener of their own: an origin at which nothing else answers. Every answer forbids
@@ -22,7 +23,7 @@ struct PagesConfig {
 class Pages {
  public:
   /// Refused (`configuration`): a file is missing, has another digest than SHA256SUMS says or a kind that pages do not have, the bundle is
-  /// not the expected one, or site.json names another API or another SAM.
+  /// not the expected one, or site.json names another API, another SAM or another identity provider.
   [[nodiscard]] static Result<Pages> load(const PagesConfig& config);
 
   /// GET of each file, by its name; `x.html` by `x` as well.

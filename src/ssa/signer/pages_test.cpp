@@ -69,6 +69,28 @@ std::string header(const http::Response& answer, std::string_view name) {
   return "";
 }
 
+TEST_F(PagesTest, ASiteThatSendsSignersToAnotherProviderIsNotServed) {
+  constexpr std::string_view refused = "pages: site.json: identity_provider is not the one of [identity_provider]";
+  const json::Value provider{{"name", "X"}, {"issuer", "https://id.example"}, {"authorization_endpoint", "https://id.example/auth"}};
+  site["identity_provider"] = provider;
+  write_site();
+  EXPECT_EQ(refusal(), refused) << "of which the service knows nothing";
+  config.identity_issuer = "https://id.example";
+  config.identity_address = "https://id.example/auth";
+  EXPECT_EQ(refusal(), "");
+  for (const auto* name : {"issuer", "authorization_endpoint"}) {
+    for (const auto& value : {json::Value("https://evil.example"), json::Value(nullptr), json::Value(7)}) {
+      site["identity_provider"] = provider;
+      site["identity_provider"][name] = value;
+      write_site();
+      EXPECT_EQ(refusal(), refused) << name;
+    }
+  }
+  site.erase("identity_provider");
+  write_site();
+  EXPECT_EQ(refusal(), refused) << "of which the page knows nothing";
+}
+
 TEST_F(PagesTest, AreServedByNameWithTheirTypes) {
   EXPECT_EQ(get("/approve").body, "<p>approve</p>");
   EXPECT_EQ(get("/approve.html").content_type, "text/html;charset=UTF-8");
