@@ -2,6 +2,7 @@
 // asked, because the request says by login_hint who sits at the browser. A real provider asks them; everything else is the code flow as it is.
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
+import https from 'node:https';
 import { SignJWT, exportJWK, generateKeyPair, importJWK } from 'jose';
 import Provider from 'oidc-provider';
 
@@ -9,6 +10,7 @@ export const issuer = 'https://id.example.test';
 export const clientId = 'intaglio';
 export const level = 'http://eidas.europa.eu/LoA/high';
 const redirectUri = 'http://127.0.0.1/signed-in';
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 /** What stands before the provider would say: it is reached by https under the issuer's name. */
 const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': new URL(issuer).host };
 
@@ -31,10 +33,31 @@ export const policyOf = (key, changes = {}) => ({
   issuer, client_id: clientId, keys: [publicPart(key)], acr: [level], max_auth_seconds: 300, max_skew_seconds: 30, ...changes,
 });
 
+const escaped = (text) => text.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+/** What a person sees whom no request names: whoever he says he is. */
+const signInPage = (action, client) => `<!doctype html><html lang="en"><title>Example ID</title><h1>Sign in at Example ID</h1><p>for ${escaped(client)}</p>
+<form method="post" action="${escaped(action)}"><label>Person <input name="person" id="person" autocomplete="off"></label>
+<button name="act" value="in" id="sign-in">Sign in</button><button name="act" value="cancel" id="cancel">Cancel</button><button name="act" value="fail" id="fail">Fail</button></form></html>`;
+
+const bodyOf = async (request) => {
+  let text = '';
+  for await (const piece of request) if ((text += piece).length > 4096) throw new Error('too long');
+  return new URLSearchParams(text);
+};
+
 export class IdentityProvider {
-  /** `key` is a private JWK with kid and alg; people are all who are named. */
-  static async start({ key, port = 0 } = {}) {
+  /** `key` is a private JWK with kid and alg; people are all who are named. `tls`: {cert, key} of a second listener, for browsers. */
+  static async start({ key, port = 0, tls } = {}) {
     const provider = new IdentityProvider(key ?? await newSigningKey());
+    if (tls) {
+      provider.secure = https.createServer({ ...tls, minVersion: 'TLSv1.2' }, (request, response) => {
+        // By its own name and by its address alike it is the issuer.
+        Object.assign(request.headers, forwarded);
+        return provider.answer(request, response);
+      });
+      await new Promise((resolve, reject) => { provider.secure.once('error', reject).listen(0, '127.0.0.1', resolve); });
+      provider.securePort = provider.secure.address().port;
+    }
     await new Promise((resolve, reject) => {
       provider.server.once('error', reject).listen(port, '127.0.0.1', resolve);
     });
@@ -44,10 +67,20 @@ export class IdentityProvider {
 
   constructor(key) {
     this.key = key;
+    /** Codes that were asked for, in order. */
+    this.redeemed = [];
+    this.register();
+    this.server = createServer((request, response) => this.answer(request, response));
+  }
+
+  /** The one client: `redirectUri`, where its browsers come back, and how it proves itself: `publicKey` and `privateKey` (JWK; private_key_jwt), `secret` (client_secret_basic), or not at all. */
+  register(page) {
+    const { key } = this;
+    this.page = page;
     const oidc = new Provider(issuer, {
       clients: [{
-        client_id: clientId, application_type: 'native', redirect_uris: [redirectUri], response_types: ['code'], grant_types: ['authorization_code'],
-        token_endpoint_auth_method: 'none', id_token_signed_response_alg: key.alg, require_auth_time: true,
+        client_id: clientId, application_type: page ? 'web' : 'native', redirect_uris: page ? [page.redirectUri] : [redirectUri], response_types: ['code'], grant_types: ['authorization_code'],
+        ...authenticationOf(page), id_token_signed_response_alg: key.alg, require_auth_time: true,
       }],
       jwks: { keys: [key] },
       acrValues: [level],
@@ -69,16 +102,24 @@ export class IdentityProvider {
       interactions: { url: (context, interaction) => `/interaction/${interaction.uid}` },
     });
     oidc.proxy = true;
-    const answer = oidc.callback();
-    this.server = createServer((request, response) => {
-      if (!request.url.startsWith('/interaction/')) return answer(request, response);
-      return oidc.interactionDetails(request, response).then(
-        ({ prompt, params }) => oidc.interactionFinished(request, response, prompt.name === 'login'
-          ? { login: { accountId: params.login_hint, acr: level, amr: ['pwd', 'otp'], remember: false } }
-          : { consent: {} }),
-        (error) => response.writeHead(500).end(String(error)),
-      );
-    });
+    const serve = oidc.callback();
+    oidc.on('grant.success', ({ oidc: { params } }) => this.redeemed.push(params.code));
+    const signedIn = (accountId) => ({ login: { accountId, acr: level, amr: ['pwd', 'otp'], remember: false } });
+    const interact = async (request, response) => {
+      const { prompt, params } = await oidc.interactionDetails(request, response);
+      const finish = (result) => oidc.interactionFinished(request, response, result);
+      if (prompt.name !== 'login') return finish({ consent: {} });
+      if (params.login_hint) return finish(signedIn(params.login_hint));
+      if (request.method !== 'POST') return response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(signInPage(request.url, params.client_id));
+      const form = await bodyOf(request);
+      if (form.get('act') === 'cancel') return finish({ error: 'access_denied', error_description: 'the person left' });
+      if (form.get('act') === 'fail') return finish({ error: 'server_error', error_description: 'something broke' });
+      return finish(signedIn(form.get('person')));
+    };
+    this.answer = (request, response) => {
+      if (!request.url.startsWith('/interaction/')) return serve(request, response);
+      return interact(request, response).catch((error) => response.writeHead(500).end(String(error)));
+    };
   }
 
   /** What a policy document says of this provider. */
@@ -88,7 +129,7 @@ export class IdentityProvider {
 
   /** The person signs in for a transaction: the ID token that answers `nonce`. */
   signIn(person, nonce, scope) {
-    return signIn(this.port, person, nonce, scope);
+    return signIn(this.port, person, nonce, scope, this.page);
   }
 
   /** An ID token that nobody signed in for: the provider's key in the wrong hands, or a provider that errs. */
@@ -99,13 +140,32 @@ export class IdentityProvider {
   }
 
   async stop() {
+    this.secure?.closeAllConnections();
+    this.secure?.close();
     this.server.closeAllConnections();
     await new Promise((resolve) => { this.server.close(resolve); });
   }
 }
 
+/** How the provider knows its client. */
+function authenticationOf(page) {
+  if (page?.publicKey) return { token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: 'ES256', jwks: { keys: [page.publicKey] } };
+  if (page?.secret) return { token_endpoint_auth_method: 'client_secret_basic', client_secret: page.secret };
+  return { token_endpoint_auth_method: 'none' };
+}
+
+/** The same from the client's side: what is added to a token request, and its header. */
+async function proofOf({ privateKey, publicKey, secret } = {}) {
+  if (secret) return { headers: { authorization: `Basic ${Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64')}` } };
+  if (!privateKey) return { values: { client_id: clientId } };
+  const assertion = new SignJWT({ iss: clientId, sub: clientId, aud: issuer, jti: randomBytes(16).toString('hex') }).setIssuedAt().setExpirationTime('1m');
+  return { values: {
+    client_id: clientId, client_assertion_type: assertionType, client_assertion: await assertion.setProtectedHeader({ alg: 'ES256', kid: publicKey.kid }).sign(await importJWK(privateKey, 'ES256')),
+  } };
+}
+
 /** The code flow with PKCE (RFC 7636), as a signature application and its browser walk through it. */
-export async function signIn(port, person, nonce, scope = 'openid') {
+export async function signIn(port, person, nonce, scope = 'openid', page = { redirectUri }) {
   const base = `http://127.0.0.1:${port}`;
   const verifier = randomBytes(32).toString('base64url');
   const state = randomBytes(16).toString('base64url');
@@ -120,7 +180,7 @@ export async function signIn(port, person, nonce, scope = 'openid') {
     return answer;
   };
   const question = new URLSearchParams({
-    response_type: 'code', client_id: clientId, redirect_uri: redirectUri, scope, nonce, state, prompt: 'login', max_age: '0',
+    response_type: 'code', client_id: clientId, redirect_uri: page.redirectUri, scope, nonce, state, prompt: 'login', max_age: '0',
     acr_values: level, login_hint: person, code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256',
   });
   let location = `/auth?${question}`;
@@ -129,13 +189,14 @@ export async function signIn(port, person, nonce, scope = 'openid') {
     const next = answer.headers.get('location');
     if (!next) throw new Error(`the identity provider answered ${answer.status}: ${await answer.text()}`);
     const url = new URL(next, issuer);
-    if (!next.startsWith(redirectUri)) {
+    if (!next.startsWith(page.redirectUri)) {
       location = url.pathname + url.search;
       continue;
     }
     if (url.searchParams.get('state') !== state || url.searchParams.get('iss') !== issuer || !url.searchParams.get('code')) throw new Error(`signing in ended with ${next}`);
-    const body = new URLSearchParams({ grant_type: 'authorization_code', code: url.searchParams.get('code'), redirect_uri: redirectUri, client_id: clientId, code_verifier: verifier });
-    const tokens = await go('/token', { method: 'POST', body });
+    const { values = {}, headers = {} } = await proofOf(page);
+    const body = new URLSearchParams({ grant_type: 'authorization_code', code: url.searchParams.get('code'), redirect_uri: page.redirectUri, code_verifier: verifier, ...values });
+    const tokens = await go('/token', { method: 'POST', body, headers });
     if (!tokens.ok) throw new Error(`the token endpoint answered ${tokens.status}: ${await tokens.text()}`);
     return (await tokens.json()).id_token;
   }

@@ -1,10 +1,11 @@
 // The page on which a signer approves: it opens what the handle in its address names, shows it, and seals the decision to the SAM.
-import { forProvider, missingIn, now, readApproval, reasonOf, retryOf, seal, stops, type Approvable, type Stop } from './approval.ts';
-import { idleEnd, idleWarning, lastMinute, onInput, readSite, takeHandle } from './arrival.ts';
-import { Service } from './service.ts';
+import { forProvider, missingIn, nonceFor, now, readApproval, reasonOf, retryOf, seal, stops, type Approvable, type Stop } from './approval.ts';
+import { idleEnd, idleWarning, lastMinute, onInput, readSite, takeArrival } from './arrival.ts';
+import { answers, Changed, checkAddress, hasLeft, keepLeft, keeps, type Answer, type Left } from './identity.ts';
+import { Refusal, Service } from './service.ts';
 import type { Site } from './site.ts';
 import { catalogues, preferred, text, type Key } from './texts.ts';
-import { lockValues, say, setBusy, showForm, showGoingBack, showHeader, showLoading, showStop, type Combination, type Form } from './view.ts';
+import { say, setBusy, showForm, showGoingBack, showHeader, showLeaving, showLoading, showStop, siteValues, type Combination, type Entered, type Form } from './view.ts';
 
 /** What was opened, as long as it can be decided. */
 interface Opened extends Approvable {
@@ -14,29 +15,39 @@ interface Opened extends Approvable {
 class Page {
   #language = preferred(navigator.languages, Object.keys(catalogues));
   #provider = '';
-  #lock: Readonly<Record<string, string>> = {};
+  #values: Readonly<Record<string, string>> = {};
   #opened: Opened | undefined;
+  /** What the identity provider said of what was shown with the terms in this language; good for one message. */
+  #identity: { readonly token: string; readonly language: string } | undefined;
   #form: Form | undefined;
   #stop: readonly [Stop, Readonly<Record<string, string>>] | undefined;
   #busy = false;
+  #going = false;
   #chosen = 0;
   #lastInput = Date.now();
 
   async start(): Promise<void> {
     this.#header();
     showLoading(this.#language);
-    const handle = takeHandle();
+    const arrival = takeArrival();
+    let problem: Key | undefined;
     try {
       const site = await readSite();
       this.#provider = site.provider;
-      this.#lock = lockValues(site);
+      this.#values = siteValues(site);
       this.#header();
-      if (handle === '') return this.#end('no-handle');
-      this.#opened = await this.#open(site, handle);
+      if (arrival.kind === 'nothing') return this.#end('no-handle');
+      if (arrival.kind === 'foreign') return this.#end('foreign');
+      if (arrival.kind === 'left') {
+        if (arrival.left.expires <= now()) return this.#end('expired');
+        problem = await this.#return(site, arrival.left, arrival.answer);
+      } else {
+        this.#opened = await this.#open(site, arrival.handle);
+      }
     } catch (error) {
       return this.#end(...reasonOf(error));
     }
-    this.#show();
+    this.#show({ problem, accepted: arrival.kind === 'left' });
     setInterval(() => this.#watch(), 1000);
     onInput(() => { this.#lastInput = Date.now(); });
   }
@@ -45,13 +56,40 @@ class Page {
   leave(): void {
     this.#form?.wipe();
     this.#opened?.service.forget();
-    if (!this.#stop) this.#end('left');
+    if (!this.#stop && !this.#going) this.#end('left');
+  }
+
+  /** The browser kept the page while its signer was at the identity provider, and he came back without an answer: it begins anew. */
+  again(): void {
+    if (this.#going && hasLeft()) location.reload();
   }
 
   async #open(site: Site, handle: string): Promise<Opened> {
     const service = new Service(site.api);
     const { ticket, transaction: encoded, sapStatement } = await service.open(handle);
     return { service, ...await readApproval(site, ticket, encoded, sapStatement) };
+  }
+
+  /** From the identity provider, or from the way there: what is shown now is what was shown then. Gives what went wrong, if the signer may try again. */
+  async #return(site: Site, left: Left, answer: Answer | undefined): Promise<Key | undefined> {
+    const opened = await this.#open(site, left.handle);
+    if (await nonceFor(opened, left.language) !== left.nonce) throw new Changed();
+    this.#opened = opened;
+    this.#chosen = Math.max(0, opened.combinations.findIndex((combination) => combination.join('-') === left.combination));
+    if (left.language in catalogues) this.#language = left.language;
+    this.#header();
+    if (!answer) return undefined;
+    if ('declined' in answer) return answer.declined ? 'retryIdentityDeclined' : 'retryIdentityFailed';
+    if (answer.issuer !== undefined && answer.issuer !== site.identityProvider?.issuer) return 'retryIdentityFailed';
+    try {
+      const token = await opened.service.finishLogin({ handle: left.handle, state: left.state, ...answer });
+      if (!answers(token, left.nonce)) throw new Changed();
+      this.#identity = { token, language: left.language };
+      return undefined;
+    } catch (error) {
+      if (error instanceof Refusal && (error.reason === 'not-confirmed' || error.reason === 'no-answer' || error.reason === 'unavailable')) return 'retryIdentityFailed';
+      throw error;
+    }
   }
 
   #header(): void {
@@ -71,24 +109,25 @@ class Page {
     this.#form = undefined;
     this.#opened?.service.forget();
     this.#opened = undefined;
+    this.#identity = undefined;
     this.#busy = false;
     const [title, words] = stops[stop];
     const next = stop === 'told' ? 'nextDone' : forProvider.has(stop) ? 'nextClose' : 'next';
-    showStop(this.#language, title, words, next, { provider: this.#provider, ...this.#lock, ...values });
+    showStop(this.#language, title, words, next, { provider: this.#provider, ...this.#values, ...values });
   }
 
   #termsLanguage(site: Site): string {
-    return preferred([this.#language], Object.keys(site.terms.texts));
+    return this.#identity?.language ?? preferred([this.#language], Object.keys(site.terms.texts));
   }
 
   /** The form, anew; what is typed is typed again, and terms in another language are accepted again. */
-  #show({ problem, missing = [], accepted = false }: { problem?: Key; missing?: readonly (readonly [string, Key])[]; accepted?: boolean } = {}): void {
+  #show({ problem, missing = [], accepted = false }: { problem?: Key | undefined; missing?: readonly (readonly [string, Key])[]; accepted?: boolean } = {}): void {
     const opened = this.#opened;
     if (!opened) return;
     const { site, transaction, combinations, deviceThumbprint } = opened;
     this.#form = showForm({
       site, transaction, combinations, deviceThumbprint, language: this.#language, termsLanguage: this.#termsLanguage(site),
-      chosen: combinations[this.#chosen] ?? [], problem, missing,
+      chosen: combinations[this.#chosen] ?? [], identified: this.#identity !== undefined, problem, missing,
     }, {
       sign: () => void this.#sign(),
       decline: () => void this.#decline(),
@@ -117,12 +156,44 @@ class Page {
     if (this.#busy || !this.#opened || !entered) return;
     const missing = missingIn(entered);
     if (missing.length > 0) return this.#show({ missing, accepted: entered.accepted });
+    if (entered.leaves) return this.#goToProvider(this.#opened, entered);
     await this.#decide(entered.combination, async (opened) => {
-      const message = await seal(opened, entered, this.#termsLanguage(opened.site), () => say(text(this.#language, 'busyPasskey')));
+      const message = await seal(opened, entered, {
+        termsLanguage: this.#termsLanguage(opened.site), idToken: this.#identity?.token, askingPasskey: () => say(text(this.#language, 'busyPasskey')),
+      });
       this.#form?.wipe();
+      this.#identity = undefined;
       say(text(this.#language, 'busySigning'));
       return opened.service.approve(message);
     });
+  }
+
+  /** The signer confirms at the identity provider what stands here; the window goes there and comes back. */
+  async #goToProvider(opened: Opened, { combination }: Entered): Promise<void> {
+    const { identityProvider } = opened.site;
+    if (!identityProvider) return this.#end('another-provider');
+    if (!keeps()) return this.#show({ problem: 'retryIdentityStorage', accepted: true });
+    this.#busy = true;
+    setBusy(true);
+    try {
+      const language = this.#termsLanguage(opened.site);
+      const nonce = await nonceFor(opened, language);
+      const { address, handle } = await opened.service.beginLogin(nonce);
+      const state = checkAddress(address, identityProvider, nonce, location.origin + location.pathname);
+      if (this.#opened !== opened) return;
+      keepLeft({ handle, state, nonce, language, combination: combination.join('-'), expires: opened.transaction.expires });
+      this.#going = true;
+      this.#opened = undefined;
+      showLeaving(this.#language, identityProvider.name);
+      say(text(this.#language, 'goingToIdentity', { idp: identityProvider.name }));
+      location.assign(address);
+    } catch (error) {
+      if (this.#opened !== opened) return;
+      this.#busy = false;
+      setBusy(false);
+      if (error instanceof Refusal && error.reason === 'unavailable') this.#show({ problem: 'retryUnavailable', accepted: true });
+      else this.#end(...reasonOf(error));
+    }
   }
 
   async #decline(): Promise<void> {
@@ -161,4 +232,5 @@ class Page {
 
 const page = new Page();
 addEventListener('pagehide', () => page.leave());
+addEventListener('pageshow', ({ persisted }) => { if (persisted) page.again(); });
 void page.start();

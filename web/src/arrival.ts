@@ -1,4 +1,5 @@
 // What a page does first and all the time: it takes the handle out of the address, reads the site's word, and sees whether somebody is there.
+import { readArrival, takeLeft, type Arrival } from './identity.ts';
 import { parseSite, type Site } from './site.ts';
 
 /** Without input for so long the page ends, with a warning before; milliseconds. */
@@ -12,6 +13,13 @@ export function takeHandle(): string {
   const handle = location.hash.slice(1);
   history.replaceState(null, '', location.pathname);
   return handle;
+}
+
+/** The same where signers come back from their identity provider, too. */
+export function takeArrival(): Arrival {
+  const { search, hash } = location;
+  history.replaceState(null, '', location.pathname);
+  return readArrival(search, hash, takeLeft());
 }
 
 export async function readSite(): Promise<Site> {

@@ -7,7 +7,7 @@ export interface Opened {
 
 /** Why the service did not do it, in the few ways that differ for a signer. */
 export type Reason =
-  | 'link-used' | 'wrong-factor' | 'locked' | 'expired' | 'finished' | 'answered' | 'limit' | 'unavailable' | 'no-answer' | 'refused';
+  | 'link-used' | 'wrong-factor' | 'not-confirmed' | 'locked' | 'expired' | 'finished' | 'answered' | 'limit' | 'unavailable' | 'no-answer' | 'refused';
 
 export class Refusal extends Error {
   readonly reason: Reason;
@@ -31,6 +31,7 @@ function reasonOf(status: number, body: unknown): Reason {
   if (told === 'The transaction is expired') return 'expired';
   if (told === 'Invalid parameter ticket') return 'answered';
   if (told === 'Invalid parameter handle') return 'link-used';
+  if (told === 'Invalid parameter state' || told === 'The identity provider did not confirm the sign-in') return 'not-confirmed';
   return 'refused';
 }
 
@@ -76,6 +77,21 @@ export class Service {
 
   decline(): Promise<string | null> {
     return this.#decide('/sic/v1/approvals/refusals', {});
+  }
+
+  /** Where to sign in for this nonce. The bearer ends; the handle opens the approval again. */
+  async beginLogin(nonce: string): Promise<{ address: string; handle: string }> {
+    const { address, handle } = await this.#post('/sic/v1/approvals/logins', { nonce });
+    if (typeof address !== 'string' || typeof handle !== 'string') throw new Refusal('refused');
+    this.forget();
+    return { address, handle };
+  }
+
+  /** The ID token for the code that came back; asked for once. */
+  async finishLogin(login: { handle: string; state: string; code: string; issuer: string | undefined }): Promise<string> {
+    const { idToken } = await this.#post('/sic/v1/approvals/logins/codes', login);
+    if (typeof idToken !== 'string') throw new Refusal('refused');
+    return idToken;
   }
 
   /** Exchanges the handle of *sign a document*: with which key, certificates and suite will be signed. */

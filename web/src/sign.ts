@@ -13,7 +13,7 @@ import { Service } from './service.ts';
 import { showChoice, showDone, showLook, type LookedAt } from './sign_view.ts';
 import type { Site } from './site.ts';
 import { catalogues, preferred, text, type Key } from './texts.ts';
-import { lockValues, say, setBusy, showForm, showHeader, showLoading, showStop, type Form } from './view.ts';
+import { siteValues, say, setBusy, showForm, showHeader, showLoading, showStop, type Form } from './view.ts';
 
 /** A link lives 5 minutes. */
 const linkLife = 300;
@@ -64,7 +64,7 @@ class SignPage {
     try {
       const site = await readSite();
       this.#provider = site.provider;
-      this.#lock = lockValues(site);
+      this.#lock = siteValues(site);
       this.#header();
       if (handle === '') return this.#end('no-handle');
       this.#key = await this.#begin(site, handle);
@@ -168,7 +168,8 @@ class SignPage {
       const attributes = await signedAttributes(digest, key.chain[0]);
       const dtbsr = await digestOf(key.suite.hash, attributes);
       const { ticket, transaction: encoded, sapStatement } = await key.service.openDocument(base64url(dtbsr), chosen.file.name);
-      const approvable = await readApproval(key.site, ticket, encoded, sapStatement);
+      // Who goes to an identity provider leaves the document behind.
+      const approvable = await readApproval(key.site, ticket, encoded, sapStatement, (combination) => !combination.includes('id-token'));
       const { documents: [one, more], hash, suites, key: of, certificate } = approvable.transaction;
       if (!one || more || !same(one.digest, dtbsr) || one.label !== chosen.file.name) throw new Lie('another document');
       if (suites.join() !== String(key.suite.number) || `SHA-${[0, 256, 384, 512][hash] ?? 0}` !== key.suite.hash) throw new Lie('another suite');
@@ -193,7 +194,7 @@ class SignPage {
     const { site, transaction, combinations, deviceThumbprint } = opened;
     this.#form = showForm({
       site, transaction, combinations, deviceThumbprint, language: this.#language, termsLanguage: this.#termsLanguage(site),
-      chosen: combinations[this.#combination] ?? [], problem, missing,
+      chosen: combinations[this.#combination] ?? [], identified: false, problem, missing,
     }, {
       sign: () => void this.#sign(),
       decline: () => { if (!this.#busy) this.#end('declined'); },
@@ -226,7 +227,7 @@ class SignPage {
     this.#busy = true;
     setBusy(true);
     try {
-      const message = await seal(opened, entered, this.#termsLanguage(opened.site), () => say(text(this.#language, 'busyPasskey')));
+      const message = await seal(opened, entered, { termsLanguage: this.#termsLanguage(opened.site), askingPasskey: () => say(text(this.#language, 'busyPasskey')) });
       this.#form?.wipe();
       say(text(this.#language, 'busySigning'));
       const signed = await this.#complete(key, chosen, opened, await key.service.signDocument(message));

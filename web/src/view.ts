@@ -11,6 +11,9 @@ export type Combination = readonly FactorType[];
 export interface Entered {
   readonly combination: Combination;
   readonly accepted: boolean;
+  /** First to the identity provider: nothing else is asked for yet. */
+  readonly leaves: boolean;
+  /** Or the signerpass. */
   readonly pin: string;
   readonly totp: string;
 }
@@ -31,6 +34,8 @@ export interface Shown {
   /** Of the languages in which there are terms. */
   readonly termsLanguage: string;
   readonly chosen: Combination;
+  /** The signer is back from the identity provider. */
+  readonly identified: boolean;
   /** What went wrong before, if anything. */
   readonly problem: Key | undefined;
   /** What is missing in the form: the field's id and the text. */
@@ -43,7 +48,11 @@ export interface Acts {
   readonly choose: (combination: Combination) => void;
 }
 
-const choiceNames: Readonly<Record<string, Key>> = { 'pin totp': 'choosePinTotp', 'pin passkey': 'choosePinPasskey', passkey: 'choosePasskey' };
+const choiceNames: Readonly<Record<string, Key>> = {
+  'pin totp': 'choosePinTotp', 'pin passkey': 'choosePinPasskey', passkey: 'choosePasskey', 'pin id-token': 'choosePinIdentity',
+  'signerpass totp': 'chooseSignerpassTotp', 'signerpass passkey': 'chooseSignerpassPasskey', 'signerpass id-token': 'chooseSignerpassIdentity',
+};
+export const asksSecret = (combination: Combination): boolean => combination.includes('pin') || combination.includes('signerpass');
 /** From so many documents the list scrolls by itself. */
 const manyDocuments = 6;
 
@@ -85,7 +94,14 @@ export function showGoingBack(language: string): void {
   main().replaceChildren(element('p', {}, text(language, 'goingBack')));
 }
 
-export const lockValues = ({ lock }: Site): Readonly<Record<string, string>> => ({ failures: String(lock.failures), minutes: String(lock.minutes) });
+export function showLeaving(language: string, idp: string): void {
+  main().replaceChildren(element('p', {}, text(language, 'goingToIdentity', { idp })));
+}
+
+/** What texts say of the deployment. */
+export const siteValues = ({ lock, identityProvider }: Site): Readonly<Record<string, string>> => ({
+  failures: String(lock.failures), minutes: String(lock.minutes), idp: identityProvider?.name ?? '',
+});
 
 /** Eight digits at a time, as people compare them. */
 export const grouped = (octets: Uint8Array<ArrayBuffer>): HTMLElement =>
@@ -126,7 +142,7 @@ function alert({ site, problem, missing, language }: Shown): HTMLElement | undef
     return element('li', {}, link);
   });
   return element('div', { class: 'alert', role: 'alert', id: 'alert', tabindex: '-1' },
-    element('h2', {}, text(language, problem ? 'retryTitle' : 'fixTitle')), problem ? element('p', {}, text(language, problem, lockValues(site))) : element('ul', {}, ...list));
+    element('h2', {}, text(language, problem ? 'retryTitle' : 'fixTitle')), problem ? element('p', {}, text(language, problem, siteValues(site))) : element('ul', {}, ...list));
 }
 
 function field(shown: Shown, id: string, label: Key, help: Key | undefined, attributes: Readonly<Record<string, string>>): { box: HTMLElement; input: HTMLInputElement } {
@@ -142,18 +158,18 @@ function field(shown: Shown, id: string, label: Key, help: Key | undefined, attr
   return { box, input };
 }
 
-function choices({ combinations, chosen, language }: Shown, acts: Acts): HTMLElement | undefined {
-  if (combinations.length < 2) return undefined;
+function choices({ site, combinations, chosen, identified, language }: Shown, acts: Acts): HTMLElement | undefined {
+  if (combinations.length < 2 || identified) return undefined;
   return element('fieldset', {}, element('legend', {}, text(language, 'chooseFactors')), ...combinations.map((combination) => {
     const radio = element('input', { type: 'radio', name: 'factors', value: combination.join('-'), checked: combination === chosen });
     radio.addEventListener('change', () => acts.choose(combination));
     const name = choiceNames[combination.join(' ')];
-    return element('label', { class: 'choice' }, radio, element('span', {}, name ? text(language, name) : combination.join(', ')));
+    return element('label', { class: 'choice' }, radio, element('span', {}, name ? text(language, name, siteValues(site)) : combination.join(', ')));
   }));
 }
 
 export function showForm(shown: Shown, acts: Acts, accepted: boolean): Form {
-  const { site, transaction, language, termsLanguage, chosen } = shown;
+  const { site, transaction, language, termsLanguage, chosen, identified } = shown;
   const count = transaction.documents.length;
   const asked = text(language, count === 1 ? 'askOne' : 'askMany', { client: transaction.clientName, count: String(count) });
 
@@ -162,8 +178,10 @@ export function showForm(shown: Shown, acts: Acts, accepted: boolean): Form {
     type: 'checkbox', id: 'accept', checked: accepted, 'aria-required': 'true',
     ...(unaccepted ? { 'aria-invalid': 'true', 'aria-describedby': 'accept-complaint' } : {}),
   });
-  const pin = chosen.includes('pin') ? field(shown, 'pin', 'pin', undefined, { type: 'password', autocomplete: 'off', inputmode: 'text' }) : undefined;
-  const totp = chosen.includes('totp') ? field(shown, 'totp', 'totp', 'totpHelp', { type: 'text', autocomplete: 'one-time-code', inputmode: 'numeric' }) : undefined;
+  const byIdentity = chosen.includes('id-token');
+  const leaves = byIdentity && !identified;
+  const pin = asksSecret(chosen) && !leaves ? field(shown, 'pin', chosen.includes('pin') ? 'pin' : 'signerpass', undefined, { type: 'password', autocomplete: 'off', inputmode: 'text' }) : undefined;
+  const totp = chosen.includes('totp') && !leaves ? field(shown, 'totp', 'totp', 'totpHelp', { type: 'text', autocomplete: 'one-time-code', inputmode: 'numeric' }) : undefined;
 
   const form = element('form', { novalidate: true },
     element('h2', {}, text(language, 'termsTitle')),
@@ -172,11 +190,11 @@ export function showForm(shown: Shown, acts: Acts, accepted: boolean): Form {
     element('label', { class: 'choice' }, tick, element('span', {}, text(language, 'accept'))),
     unaccepted ? element('p', { class: 'complaint', id: 'accept-complaint' }, text(language, unaccepted)) : undefined,
     element('h2', {}, text(language, 'confirmTitle')),
-    choices(shown, acts), pin?.box, totp?.box,
+    choices(shown, acts), byIdentity ? element('p', {}, text(language, leaves ? 'identityNext' : 'identityDone', siteValues(site))) : undefined, pin?.box, totp?.box,
     chosen.includes('passkey') ? element('p', {}, text(language, 'passkeyHelp')) : undefined,
-    chosen.includes('pin') ? element('p', { class: 'help' }, text(language, 'sealed', { provider: site.provider })) : undefined,
+    pin ? element('p', { class: 'help' }, text(language, 'sealed', { provider: site.provider })) : undefined,
     element('div', { class: 'acts' },
-      element('button', { type: 'submit', class: 'main', id: 'sign' }, text(language, 'sign')), element('button', { type: 'button', id: 'decline' }, text(language, 'decline'))));
+      element('button', { type: 'submit', class: 'main', id: 'sign' }, text(language, leaves ? 'identitySign' : 'sign', siteValues(site))), element('button', { type: 'button', id: 'decline' }, text(language, 'decline'))));
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     acts.sign();
@@ -189,7 +207,7 @@ export function showForm(shown: Shown, acts: Acts, accepted: boolean): Form {
     element('h2', {}, text(language, 'meaningTitle')), element('p', {}, text(language, 'meaning')), details(shown), form,
   ].filter((part) => part !== undefined));
   return {
-    entered: () => ({ combination: chosen, accepted: tick.checked, pin: pin?.input.value ?? '', totp: totp?.input.value.replace(/\s/g, '') ?? '' }),
+    entered: () => ({ combination: chosen, accepted: tick.checked, leaves, pin: pin?.input.value ?? '', totp: totp?.input.value.replace(/\s/g, '') ?? '' }),
     wipe: () => { for (const input of [pin?.input, totp?.input]) if (input) input.value = ''; },
     focusAlert: () => document.getElementById('alert')?.focus(),
   };

@@ -5,7 +5,8 @@ import { describe, it } from 'node:test';
 import { parseSite } from '../src/site.ts';
 import { catalogues, preferred, text } from '../src/texts.ts';
 
-const example = () => JSON.parse(readFileSync(new URL('../../deploy/examples/site.json', import.meta.url), 'utf8'));
+const read = (name) => JSON.parse(readFileSync(new URL(`../../deploy/examples/${name}.json`, import.meta.url), 'utf8'));
+const example = () => read('site');
 
 describe('site.json', () => {
   it('is read as the example has it', () => {
@@ -15,7 +16,23 @@ describe('site.json', () => {
     assert.deepEqual(Object.keys(site.terms.texts), ['en', 'el']);
   });
 
+  it('is read with an identity provider as the example has it', () => {
+    const { identityProvider, factors } = parseSite(read('site-identity-provider'));
+    assert.deepEqual(identityProvider, { name: 'Example ID', issuer: 'https://id.example.test', authorizationEndpoint: 'https://id.example.test/auth' });
+    assert.deepEqual(factors['delegated-wrapped'], [['pin', 'id-token'], ['signerpass', 'id-token']]);
+    assert.equal(parseSite(example()).identityProvider, undefined);
+  });
+
+  const provider = (changes) => (site) => { site.identity_provider = { name: 'X', issuer: 'https://id.example', authorization_endpoint: 'https://id.example/auth', ...changes }; };
   const wrong = {
+    'an ID token without a provider': (site) => { site.factors = { p: [['pin', 'id-token']] }; },
+    'a provider without a name': provider({ name: undefined }),
+    'a provider without an issuer': provider({ issuer: '' }),
+    'a provider without TLS': provider({ authorization_endpoint: 'http://id.example/auth' }),
+    'a provider that is a script': provider({ authorization_endpoint: 'javascript:0' }),
+    'a provider with somebody in front': provider({ authorization_endpoint: 'https://id.example@evil.example/auth' }),
+    'a provider with a fragment': provider({ authorization_endpoint: 'https://id.example/auth#x' }),
+    'a provider that is no object': (site) => { site.identity_provider = null; },
     'an API without TLS': (site) => { site.api = 'http://127.0.0.1:8443'; },
     'an API with a path': (site) => { site.api = 'https://api.example.org/v1'; },
     'an API with somebody in front': (site) => { site.api = 'https://api.example.org@evil.example'; },

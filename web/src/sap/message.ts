@@ -5,7 +5,7 @@ import { base64url, utf8, type Octets } from './octets.ts';
 import type { SapKey } from './statement.ts';
 
 export type Factor =
-  | { readonly type: 'pin' | 'totp'; readonly value: string }
+  | { readonly type: 'pin' | 'signerpass' | 'totp' | 'id-token'; readonly value: string }
   | { readonly type: 'passkey'; readonly id: string; readonly client_data: string; readonly authenticator_data: string; readonly signature: string };
 
 export interface Approval {
