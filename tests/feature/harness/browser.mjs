@@ -13,15 +13,14 @@ export const pictures = path.resolve(repository, process.env.INTAGLIO_RESULTS ??
 export const widths = [360, 768, 1440];
 
 export class Browser {
-  /** Trusts the certificate of this instance's public listener, and no other of its own. */
-  static async start(system) {
-    const { publicKey } = new X509Certificate(system.read('tls/ssa.cert.pem'));
-    const pin = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('base64');
+  /** Trusts the certificate of this instance's public listener, that of `provider` (identity.mjs), and no other. */
+  static async start(system, { provider } = {}) {
+    const pins = [system.read('tls/ssa.cert.pem'), ...(provider ? [provider.certificate] : [])].map((pem) => createHash('sha256').update(new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' })).digest('base64'));
     const browser = new Browser();
     browser.system = system;
     browser.chromium = await puppeteer.launch({
       executablePath: process.env.INTAGLIO_CHROMIUM ?? '/usr/bin/chromium', headless: true, pipe: true,
-      args: [`--ignore-certificate-errors-spki-list=${pin}`, '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--lang=en-GB'],
+      args: [`--ignore-certificate-errors-spki-list=${pins.join(',')}`, ...(provider ? [provider.resolved] : []), '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--lang=en-GB'],
     });
     return browser;
   }
