@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Application } from '../harness/application.mjs';
 import { Browser } from '../harness/browser.mjs';
-import { sendJson } from '../harness/http.mjs';
+import { good, sendJson } from '../harness/http.mjs';
 import { ProviderForPages, delegatedPolicy, issuer } from '../harness/identity.mjs';
 import { encodeTransaction, parseTransaction } from '../harness/protocol.mjs';
 import { signerOf } from '../harness/signer.mjs';
@@ -341,6 +341,20 @@ describe('the page and an identity provider', () => {
     await tab.fill({ pin: alice.pin });
     await tab.press('sign');
     await signs(alice, tab, checks);
+    await tab.close();
+  });
+
+  it('sends nobody away from a document, which would be left behind', async () => {
+    const { page } = good('documents', await client.post('/sic/v1/documents', { credentialID: alice.credential }));
+    const tab = await browser.tab();
+    await tab.open(page);
+    await tab.heads(/^Choose the document to sign$/);
+    await (await tab.page.$('#file')).uploadFile(`${repository}/examples/contract.pdf`);
+    await tab.heads(/^Is this the document\?$/);
+    await tab.press('go-on');
+    await tab.heads(/^This key cannot be used here$/);
+    assert.match(await tab.text(), /keys of the profile delegated-wrapped/);
+    assert.deepEqual(posts(tab, '/logins'), []);
     await tab.close();
   });
 
