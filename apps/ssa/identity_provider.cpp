@@ -43,7 +43,7 @@ Error wrong(const std::filesystem::path& path, const Error& error) {
 }
 
 Result<ClientProof> open_proof(const IdentityProviderSettings& settings) {
-  if (settings.private_key.empty()) {
+  if (settings.by_secret) {
     auto secret = read_secret_file(settings.secret_file, max_secret);
     if (!secret) return wrong(settings.secret_file, secret.error());
     if (secret->empty()) return wrong(settings.secret_file, {ErrorCode::configuration, "is empty"});
@@ -80,9 +80,11 @@ IdentityProviderSettings read_identity_provider(config::Document& document, cons
       section.texts("acr_values", "Levels of assurance that are asked for, the best first; empty: the provider's own choice.", {});
   provider.answers_name_issuer = section.boolean(
       "answers_name_issuer", "The provider names itself in its answers to browsers (RFC 9207): one without is refused.", true);
+  settings.by_secret =
+      section.choice("client_authentication", "How this service proves itself there: private_key_jwt or client_secret_basic.",
+                     {"private_key_jwt", "client_secret_basic"}, "private_key_jwt") == "client_secret_basic";
   settings.private_key =
-      section.optional_path("private_key", "private_key_jwt: P-256 key, PKCS#8 in PEM, mode 0600. Either this or client_secret_file.")
-          .value_or("");
+      section.optional_path("private_key", "private_key_jwt: file of the P-256 key, PKCS#8 in PEM, mode 0600.").value_or("");
   settings.key_id = section.text("key_id", "kid of that key at the provider; empty: its RFC 7638 thumbprint.", "");
   settings.assertion_audience =
       section.text("assertion_audience", "aud of our assertions; empty: the issuer. Some providers want their token endpoint.", "");
@@ -97,9 +99,8 @@ IdentityProviderSettings read_identity_provider(config::Document& document, cons
   settings.transport.keep_connections = false;
   if (described) return settings;
   if (!asks_for_identity(provider.scope)) section.refuse("scope", "must hold openid");
-  if (settings.private_key.empty() == settings.secret_file.empty()) {
-    section.refuse("client_id", "proves itself by one of private_key and client_secret_file");
-  }
+  const std::string_view needed = settings.by_secret ? "client_secret_file" : "private_key";
+  if (!section.has(needed)) section.refuse("client_authentication", "needs " + std::string(needed));
   if (approval_page.empty() || approval_page.find('?') != std::string::npos) {
     section.refuse("issuer", "sends signers back to approval_page of [oauth], which must be an address without a query");
   }

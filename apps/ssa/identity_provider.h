@@ -14,7 +14,8 @@ namespace intaglio::apps::ssa {
 struct IdentityProviderSettings {
   intaglio::ssa::signer::IdentityProviderConfig provider;
   outbound::HttpClientConfig transport;
-  std::filesystem::path private_key, secret_file;  ///< one of the two
+  bool by_secret = false;
+  std::filesystem::path private_key, secret_file;  ///< the one of the two that `by_secret` says
   std::string key_id, assertion_audience;
 };
 

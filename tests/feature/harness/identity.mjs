@@ -70,10 +70,11 @@ export class ProviderForPages {
     const [, redirectUri] = /^approval_page = "(.+)"$/m.exec(text);
     const { kty, crv, x, y, kid } = clientKey;
     provider.register({ redirectUri, ...(secret ? { secret } : { privateKey: clientKey, publicKey: { kty, crv, x, y, kid, alg: 'ES256', use: 'sig' } }) });
-    const proof = secret ? `client_secret_file = "${path.join(folder, 'client.secret')}"` : `private_key = "${path.join(folder, 'client.pem')}"`;
     const table = readFileSync(path.join(repository, 'deploy/examples/ssa-identity-provider.toml'), 'utf8')
       .replace(/^token_endpoint = .*$/m, `token_endpoint = "https://127.0.0.1:${provider.securePort}/token"`)
-      .replace(/^private_key = .*$/m, proof).replace(/^key_id = .*$/m, `key_id = "${secret ? '' : kid}"`)
+      .replace(/^client_authentication = .*$/m, `client_authentication = "${secret ? 'client_secret_basic' : 'private_key_jwt'}"`)
+      .replace(/^private_key = .*$/m, `private_key = "${path.join(folder, 'client.pem')}"`).replace(/^client_secret_file = .*$/m, `client_secret_file = "${path.join(folder, 'client.secret')}"`)
+      .replace(/^key_id = .*$/m, `key_id = "${secret ? '' : kid}"`)
       .replace(/^ca_file = .*$/m, `ca_file = "${path.join(folder, 'identity-provider.crt')}"`);
     return `${text}\n${table}`;
   }

@@ -392,8 +392,9 @@ describe('the page and an identity provider', () => {
     const good = system.read('config/ssa.toml');
     const file = system.path('config', 'wrong.toml');
     const wrong = {
-      'a key and a secret': [(text) => `${text}\nclient_secret_file = "x"\n`, /one of private_key and client_secret_file/],
-      'neither': [(text) => text.replace(/^private_key = .*client.pem.*$/m, ''), /one of private_key and client_secret_file/],
+      'no key': [(text) => text.replace(/^private_key = .*client.pem.*$/m, ''), /client_authentication.*needs private_key/],
+      'no secret': [(text) => text.replace('"private_key_jwt"', '"client_secret_basic"').replace(/^client_secret_file = .*$/m, ''), /client_authentication.*needs client_secret_file/],
+      'another way': [(text) => text.replace('"private_key_jwt"', '"client_secret_post"'), /client_authentication/],
       'a token endpoint without TLS': [(text) => text.replace(/^token_endpoint = "https/m, 'token_endpoint = "http'), /token_endpoint.*must be an https address/],
       'a scope that asks for nobody': [(text) => text.replace(/^scope = .*$/m, 'scope = "profile"'), /scope.*must hold openid/],
       'no page': [(text) => text.replace(/^approval_page = .*$/m, 'approval_page = ""'), /approval_page of \[oauth\]/],
