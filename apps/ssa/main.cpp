@@ -48,6 +48,7 @@ struct Opened {
   std::shared_ptr<storage::Database> database;
   std::optional<oauth::TokenKeys> access_token_keys;
   std::unique_ptr<audit::Log> log;
+  std::shared_ptr<protocol::wire::SamNodes> sam_nodes;
   std::shared_ptr<protocol::SamService> sam;
   std::shared_ptr<registration::CertificationAuthority> authority;
   std::shared_ptr<notice::Outbox> outbox;  ///< none: signers are told nothing
@@ -106,7 +107,8 @@ Result<Opened> open_all(const Settings& settings) {
   }
   auto sam = protocol::wire::connect(settings.sam);
   if (!sam) return sam.error();
-  opened.sam = intaglio::ssa::perhaps_lying(std::move(*sam));
+  opened.sam_nodes = *std::move(sam);
+  opened.sam = intaglio::ssa::perhaps_lying(opened.sam_nodes);
   if (settings.external_ca) {
     auto authority = open_external_ca(*settings.external_ca, opened.database, opened.clock);
     if (!authority) return authority.error();
@@ -164,14 +166,15 @@ Result<intaglio::ssa::csc::AskTimestampAuthority> timestamp_authority(const Sett
 /// What the node shows of itself on the listener of its figures.
 struct Watch {
   Watch(const Settings& settings, const Opened& opened)
-      : state({opened.sam, opened.clock, [&log = *opened.log] { return log.healthy(); }, [&log = *opened.log] { return log.size(); }}) {
+      : state({[sam = opened.sam_nodes] { return sam->report(); }, opened.clock, [&log = *opened.log] { return log.healthy(); },
+               [&log = *opened.log] { return log.size(); }}) {
     metrics.add(metrics::process_figures("intaglio-ssa", std::string(version)));
     metrics.add(metrics::certificate_figures("public", settings.public_listener.certificate_chain_file));
     metrics.add(metrics::certificate_figures("registration", settings.registration_listener.certificate_chain_file));
     if (settings.mutual_tls_listener) {
       metrics.add(metrics::certificate_figures("mutual_tls", settings.mutual_tls_listener->certificate_chain_file));
     }
-    metrics.add(metrics::certificate_figures("sam", settings.sam.identity.certificate_file));
+    metrics.add(metrics::certificate_figures("sam", settings.sam.front().identity.certificate_file));
     metrics.add([this] { return state.figures(); });
     if (opened.outbox) metrics.add(notice_figures(opened.outbox));
     metrics.add_routes(router);

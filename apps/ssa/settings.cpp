@@ -156,24 +156,50 @@ void read_stores(config::Document& document, Settings& settings) {
   settings.checkpoint_key = keys.text("checkpoint", "Signs the audit log's checkpoints; P-256.");
 }
 
-void read_sam(config::Document& document, Settings& settings) {
-  auto sam = document.section("sam", "The SAM: TLS 1.3, both sides pinned.");
-  settings.sam.address = sam.text("address", "Address of the SAM's listener.", "127.0.0.1");
-  settings.sam.port = sam.port("port", "Port of the SAM's listener.", 7401);
-  settings.sam.identity.certificate_file = sam.path("certificate", "Our certificate on that link, PEM.").string();
-  settings.sam.identity.private_key_file = sam.path("private_key", "Its private key, PEM, mode 0600.").string();
-  const auto pin = parse_hex(sam.text("pinned_spki_sha256", "Hex SHA-256 of the SPKI of the SAM's certificate on that link."));
-  if (pin && pin->size() == settings.sam.pinned_peer.size()) {
-    std::copy(pin->begin(), pin->end(), settings.sam.pinned_peer.begin());
+/// SHA-256 of a public key, or a refusal at `key`.
+crypto::Sha256Digest read_pin(config::Section& section, std::string_view key, const std::string& text) {
+  crypto::Sha256Digest pin{};
+  const auto octets = parse_hex(text);
+  if (octets && octets->size() == pin.size()) {
+    std::copy(octets->begin(), octets->end(), pin.begin());
   } else {
-    sam.refuse("pinned_spki_sha256", "must be 64 hex digits");
+    section.refuse(key, "must be 64 hex digits");
   }
+  return pin;
+}
+
+void read_sam(config::Document& document, Settings& settings) {
+  constexpr std::string_view pin_key = "pinned_spki_sha256";
+  auto sam = document.section("sam", "The SAM: TLS 1.3, both sides pinned.");
+  protocol::wire::ClientConfig first;
+  first.address = sam.text("address", "Address of the SAM's listener.", "127.0.0.1");
+  first.port = sam.port("port", "Port of the SAM's listener.", 7401);
+  first.identity.certificate_file = sam.path("certificate", "Our certificate on that link, PEM.").string();
+  first.identity.private_key_file = sam.path("private_key", "Its private key, PEM, mode 0600.").string();
+  first.pinned_peer = read_pin(sam, pin_key, sam.text(pin_key, "Hex SHA-256 of the SPKI of the SAM's certificate on that link."));
   settings.service.identity_thumbprint =
       sam.text("identity_thumbprint", "RFC 7638 thumbprint (base64url) of the SAM's identity key: no SAD key of another SAM is believed.");
   const auto thumbprint = parse_base64url(settings.service.identity_thumbprint);
   if (!thumbprint || thumbprint->size() != 32) sam.refuse("identity_thumbprint", "must be 43 characters of base64url");
-  settings.sam.connections = static_cast<unsigned>(sam.integer("connections", "Connections kept open at most.", {1, 1024}, 32));
-  settings.sam.timeout = sam.seconds("timeout_seconds", "How long one call may take.", {1, 300}, 20);
+  first.connections = static_cast<unsigned>(sam.integer("connections", "Connections kept open to each node at most.", {1, 1024}, 32));
+  first.timeout = sam.seconds("timeout_seconds", "How long one call may take, whatever nodes it is tried on.", {1, 300}, 20);
+  settings.sam.push_back(first);
+  for (auto& section : sam.sections("nodes", "Further nodes of the same SAM, on one database with the first (docs/operate/nodes.md).")) {
+    auto node = first;
+    node.address = section.text("address", "Address of this node's listener.");
+    node.port = section.port("port", "Port of this node's listener.", 7401);
+    node.pinned_peer =
+        read_pin(section, pin_key, section.text(pin_key, "Hex SHA-256 of the SPKI of this node's certificate on that link."));
+    const bool known = std::any_of(settings.sam.begin(), settings.sam.end(), [&](const protocol::wire::ClientConfig& other) {
+      return other.address == node.address && other.port == node.port;
+    });
+    if (known) section.refuse("address", "and port are those of another node");
+    settings.sam.push_back(node);
+  }
+  // Where another node is there, a host that answers nothing is not waited for.
+  if (settings.sam.size() > 1) {
+    for (auto& node : settings.sam) node.connect_timeout = std::chrono::seconds(2);
+  }
 }
 
 void read_pki(config::Document& document, Settings& settings) {

@@ -39,7 +39,7 @@ struct Settings {
   token::TokenConfig token;
   std::filesystem::path softhsm_conf;  ///< empty: what the environment says
   std::string access_token_key, checkpoint_key;
-  protocol::wire::ClientConfig sam;
+  std::vector<protocol::wire::ClientConfig> sam;  ///< one for each node
   std::optional<ExternalCaSettings> external_ca;  ///< in place of the PKI below
   outbound::HttpClientConfig pki;
   std::string pki_base_url;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "protocol/management.h"
+#include "protocol/nodes.h"
 #include "protocol/service.h"
 
 /// The only wire between SSA and SAM: a 4-byte big-endian length (<= 1 MiB) and one protobuf message, request then answer,
@@ -53,12 +54,23 @@ struct ClientConfig {
   crypto::Sha256Digest pinned_peer;
   unsigned connections = 32;
   std::chrono::seconds timeout{20};
+  std::chrono::seconds connect_timeout{5};
   std::chrono::milliseconds patience{5000};  ///< for a free connection; then `busy`
 };
 /// A SamService whose calls go over the wire. Connections are kept and re-made; a call that was sent and not answered is
-/// never repeated by the client itself (TC-4): `token_unavailable`/`busy` say that nothing was sent, `internal` with detail
+/// never repeated (TC-4): `token_unavailable`/`busy` say that nothing was sent, `storage_unavailable` with detail
 /// "outcome unknown" that it was.
 [[nodiscard]] Result<std::shared_ptr<SamService>> connect(const ClientConfig& config);
+
+/// Nodes of one SAM in the place of one: what one of them does not take, another is asked for, where that is safe
+/// (docs/architecture/nodes.md). "outcome unknown" then says that none of them could settle it.
+class SamNodes : public SamService {
+ public:
+  /// What is known of each node, and its status, in the order of the configuration.
+  [[nodiscard]] virtual std::vector<NodeReport> report() = 0;
+};
+/// One configuration a node; how long a call may take is the first one's.
+[[nodiscard]] Result<std::shared_ptr<SamNodes>> connect(const std::vector<ClientConfig>& nodes);
 /// One request to the management listener over a connection of its own. The detail of a refusal is the SAM's reason.
 [[nodiscard]] Result<std::string> manage(const ClientConfig& config, std::string_view request);
 

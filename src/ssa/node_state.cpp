@@ -1,5 +1,8 @@
 #include "ssa/node_state.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "json/json.h"
 #include "metrics/health.h"
 
@@ -29,7 +32,8 @@ struct Shown {
   Kind kind;
 };
 
-std::vector<Figure> sam_figures(const json::Value& status) {
+/// What a node of the SAM says of itself.
+std::vector<Figure> figures_of(const json::Value& status) {
   const Shown shown[] = {
       {{"clock", "synchronised"}, "intaglio_sam_clock_synchronised", "1 while the SAM's clock is synchronised", Kind::gauge},
       {{"audit", "healthy"}, "intaglio_sam_audit_healthy", "1 while the SAM's audit log takes entries", Kind::gauge},
@@ -55,27 +59,59 @@ std::vector<Figure> sam_figures(const json::Value& status) {
   return figures;
 }
 
+/// A node of the SAM, and its status as it could be read.
+struct SeenNode {
+  protocol::NodeReport report;
+  std::optional<json::Value> status;  ///< nothing when it did not answer
+
+  [[nodiscard]] std::string_view state() const {
+    if (!status) return "unreachable";
+    const auto said = json::text_member(*status, "state", 64);
+    return said && *said == "serving" ? "serving" : "refusing";
+  }
+  [[nodiscard]] std::vector<Figure> figures() const {
+    std::vector<Figure> all = {
+        {"intaglio_sam_up", "1 when this node of the SAM answers", Kind::gauge, status ? 1.0 : 0.0},
+        {"intaglio_sam_left_out", "1 while calls go to other nodes of the SAM", Kind::gauge, report.left_out ? 1.0 : 0.0},
+        {"intaglio_sam_calls_total", "Calls that were tried on this node of the SAM", Kind::counter, static_cast<double>(report.calls)},
+        {"intaglio_sam_failures_total", "Of these, those that it did not take, did not answer, or refused because it does not serve",
+         Kind::counter, static_cast<double>(report.failures)},
+        {"intaglio_sam_taken_over_total", "Of these, those that another node had failed", Kind::counter,
+         static_cast<double>(report.taken_over)}};
+    if (status) {
+      auto told = figures_of(*status);
+      std::move(told.begin(), told.end(), std::back_inserter(all));
+    }
+    for (auto& figure : all) figure.labels = {{"node", report.name}};
+    return all;
+  }
+};
+
 }  // namespace
 
 struct NodeState::Seen {
   bool clock = false;
   bool audit = false;
-  std::optional<json::Value> status;  ///< nothing when the SAM did not answer
+  std::vector<SeenNode> nodes{};
 
-  [[nodiscard]] std::string sam() const {
-    if (!status) return "unreachable";
-    const auto state = json::text_member(*status, "state", 64);
-    return state && *state == "serving" ? "serving" : "refusing";
+  /// The best that one of its nodes does.
+  [[nodiscard]] std::string_view sam() const {
+    for (const std::string_view state : {"serving", "refusing"}) {
+      if (std::any_of(nodes.begin(), nodes.end(), [&](const SeenNode& node) { return node.state() == state; })) return state;
+    }
+    return "unreachable";
   }
   [[nodiscard]] bool serving() const { return clock && audit && sam() == "serving"; }
 };
 
 NodeState::Seen NodeState::look() const {
-  Seen seen{
-      .clock = static_cast<bool>(parts_.clock->synchronised()), .audit = static_cast<bool>(parts_.audit_healthy()), .status = std::nullopt};
-  const auto text = parts_.sam->status();
-  auto parsed = text ? json::parse(*text, {.max_bytes = max_status_bytes}) : Result<json::Value>(text.error());
-  if (parsed) seen.status = *std::move(parsed);
+  Seen seen{.clock = static_cast<bool>(parts_.clock->synchronised()), .audit = static_cast<bool>(parts_.audit_healthy())};
+  for (auto& report : parts_.ask_sam()) {
+    const auto& text = report.status;
+    auto parsed = text ? json::parse(*text, {.max_bytes = max_status_bytes}) : Result<json::Value>(text.error());
+    auto status = parsed ? std::optional(*std::move(parsed)) : std::nullopt;
+    seen.nodes.push_back({std::move(report), std::move(status)});
+  }
   return seen;
 }
 
@@ -85,19 +121,23 @@ std::vector<Figure> NodeState::figures() const {
       {"intaglio_serving", "1 while this node would serve a signature", Kind::gauge, seen.serving() ? 1.0 : 0.0},
       {"intaglio_clock_synchronised", "1 while the clock of this process is synchronised", Kind::gauge, seen.clock ? 1.0 : 0.0},
       {"intaglio_audit_healthy", "1 while the audit log of this process takes entries", Kind::gauge, seen.audit ? 1.0 : 0.0},
-      {"intaglio_audit_entries", "Entries of the audit log of this process", Kind::gauge, static_cast<double>(parts_.audit_size())},
-      {"intaglio_sam_up", "1 when the SAM answers", Kind::gauge, seen.status ? 1.0 : 0.0}};
-  if (seen.status) {
-    auto of_sam = sam_figures(*seen.status);
-    figures.insert(figures.end(), of_sam.begin(), of_sam.end());
+      {"intaglio_audit_entries", "Entries of the audit log of this process", Kind::gauge, static_cast<double>(parts_.audit_size())}};
+  for (const auto& node : seen.nodes) {
+    auto of_node = node.figures();
+    std::move(of_node.begin(), of_node.end(), std::back_inserter(figures));
   }
   return figures;
 }
 
 std::string NodeState::json() const {
   const auto seen = look();
-  return json::encode(
-      {{"state", seen.serving() ? "serving" : "refusing"}, {"sam", seen.sam()}, {"clock", seen.clock}, {"audit", seen.audit}});
+  auto nodes = json::Value::array();
+  for (const auto& node : seen.nodes) nodes.push_back({{"node", node.report.name}, {"state", std::string(node.state())}});
+  return json::encode({{"state", seen.serving() ? "serving" : "refusing"},
+                       {"sam", std::string(seen.sam())},
+                       {"sam_nodes", std::move(nodes)},
+                       {"clock", seen.clock},
+                       {"audit", seen.audit}});
 }
 
 void NodeState::add_routes(http::Router& router) const {

@@ -1,112 +1,13 @@
-#include <condition_variable>
-#include <mutex>
-
 #include "base/secret.h"
 #include "protocol/wire/convert.h"
 #include "protocol/wire/frame.h"
 #include "protocol/wire/link.h"
+#include "protocol/wire/nodes.h"
 
 namespace intaglio::protocol::wire {
 namespace {
 
 using std::chrono::steady_clock;
-
-constexpr auto connect_timeout = std::chrono::seconds(5);
-/// Well below the server's idle timeout, so that a kept connection is not closed under a request.
-constexpr auto longest_rest = std::chrono::minutes(4);
-
-Error unknown_outcome(std::string_view why) { return {ErrorCode::internal, "outcome unknown: " + std::string(why)}; }
-
-/// Connections that wait for a call; the last one used is the next, so that few stay warm.
-class Pool {
- public:
-  Pool(TlsContext tls, ClientConfig config) : tls_(std::move(tls)), config_(std::move(config)) {}
-
-  /// The answer's message. Nothing is sent twice unless the first connection cannot have carried it whole.
-  Result<Bytes> exchange(ByteView frame) {
-    const auto deadline = steady_clock::now() + config_.timeout;
-    auto place = take_place(std::min(deadline, steady_clock::now() + config_.patience));
-    if (!place) return place.error();
-    if (!place->link || !place->link->send(frame, deadline)) {
-      if (auto opened = reopen(*place, deadline); !opened) return opened.error();
-      if (auto sent = place->link->send(frame, deadline); !sent) {
-        place->link.reset();
-        return sent.error();
-      }
-    }
-    auto answer = place->link->receive(deadline);
-    if (!answer) place->link.reset();
-    return answer;
-  }
-
-  /// A connection for a conversation, which nobody else uses.
-  Result<std::unique_ptr<Link>> open_own() const { return Link::open(tls_, config_, steady_clock::now() + connect_timeout); }
-  [[nodiscard]] std::chrono::seconds timeout() const noexcept { return config_.timeout; }
-
- private:
-  struct Rested {
-    std::unique_ptr<Link> link;
-    steady_clock::time_point since;
-  };
-  /// The right to use one connection, and the connection if it is open; goes back by itself.
-  struct Place {
-    Place(Pool& owner, std::unique_ptr<Link> kept) : pool(&owner), link(std::move(kept)) {}
-    Place(Place&& other) noexcept : pool(std::exchange(other.pool, nullptr)), link(std::move(other.link)) {}
-    Place& operator=(Place&&) = delete;
-    ~Place() {
-      if (pool != nullptr) pool->give_back(std::move(link));
-    }
-    Pool* pool;
-    std::unique_ptr<Link> link;
-  };
-
-  Result<Place> take_place(Deadline patience) {
-    std::unique_lock lock(mutex_);
-    if (!free_.wait_until(lock, patience, [this] { return in_use_ < config_.connections; })) {
-      return Error{ErrorCode::busy, "wire: every connection to the SAM is in use"};
-    }
-    ++in_use_;
-    while (!resting_.empty()) {
-      auto rested = std::move(resting_.back());
-      resting_.pop_back();
-      const bool fresh = steady_clock::now() - rested.since < longest_rest;
-      if (fresh && rested.link->quiet()) return Place(*this, std::move(rested.link));
-    }
-    return Place(*this, nullptr);
-  }
-
-  Status reopen(Place& place, Deadline deadline) {
-    auto opened = Link::open(tls_, config_, std::min(deadline, steady_clock::now() + connect_timeout));
-    if (!opened) {
-      place.link.reset();
-      return opened.error();
-    }
-    place.link = *std::move(opened);
-    return {};
-  }
-
-  void give_back(std::unique_ptr<Link> link) {
-    const std::lock_guard lock(mutex_);
-    --in_use_;
-    if (link) resting_.push_back({std::move(link), steady_clock::now()});
-    free_.notify_one();
-  }
-
-  const TlsContext tls_;
-  const ClientConfig config_;
-  std::mutex mutex_;
-  std::condition_variable free_;
-  unsigned in_use_ = 0;
-  std::vector<Rested> resting_;
-};
-
-Result<v1::Answer> answer_in(ByteView message, v1::Answer::OutcomeCase expected) {
-  v1::Answer answer;
-  if (!parse_message(message, answer)) return unknown_outcome("not an answer");
-  if (answer.outcome_case() == v1::Answer::kRefusal) return Error{from_wire_number(answer.refusal()), "refused by the SAM"};
-  if (answer.outcome_case() != expected) return unknown_outcome("an answer to another call");
-  return answer;
-}
 
 /// A session over a connection of its own, which is closed with it.
 class ClientSession final : public OneTimeSession {
@@ -145,9 +46,9 @@ class ClientSession final : public OneTimeSession {
   std::chrono::seconds timeout_;
 };
 
-class Client final : public SamService {
+class Client final : public SamNodes {
  public:
-  Client(TlsContext tls, ClientConfig config) : pool_(std::move(tls), std::move(config)) {}
+  explicit Client(std::vector<std::unique_ptr<Pool>> pools) : nodes_(std::move(pools)) {}
 
   Result<Opened> open_signing(const OpenSigning& request) override {
     return opened([&](v1::Request& call) { write(request, *call.mutable_open_signing()); });
@@ -200,9 +101,9 @@ class Client final : public SamService {
     return opened([&](v1::Request& call) { write(request, *call.mutable_open_one_time()); });
   }
   Result<std::unique_ptr<OneTimeSession>> begin_one_time() override {
-    auto link = pool_.open_own();
+    auto link = nodes_.open_own();
     if (!link) return link.error();
-    return std::unique_ptr<OneTimeSession>(std::make_unique<ClientSession>(*std::move(link), pool_.timeout()));
+    return std::unique_ptr<OneTimeSession>(std::make_unique<ClientSession>(*std::move(link), nodes_.timeout()));
   }
   Result<LogEntry> report_orphan(const KeyId& key, ByteView certificate) override {
     return ask(
@@ -253,6 +154,12 @@ class Client final : public SamService {
   Result<std::string> public_keys() override {
     return json([](v1::Request& call) { call.mutable_public_keys(); });
   }
+  std::vector<NodeReport> report() override {
+    v1::Request request;
+    request.mutable_status();
+    const auto frame = encode_frame(request);
+    return frame ? nodes_.report(*frame) : std::vector<NodeReport>();
+  }
 
  private:
   Result<v1::Answer> exchange(v1::Request& request, v1::Answer::OutcomeCase expected) {
@@ -260,9 +167,7 @@ class Client final : public SamService {
     if (request.has_sign()) wipe(*request.mutable_sign()->mutable_sad());
     if (!frame) return frame.error();
     const WipeAtExit sent(*frame);
-    const auto message = pool_.exchange(*frame);
-    if (!message) return message.error();
-    return answer_in(*message, expected);
+    return nodes_.exchange(*frame, repeat_of(request.call_case()), expected);
   }
 
   template <typename Fill, typename Pick>
@@ -304,7 +209,7 @@ class Client final : public SamService {
     return ask(v1::Answer::kDone, fill, [](const v1::Answer&) { return Status{}; });
   }
 
-  Pool pool_;
+  Nodes nodes_;
 };
 
 Result<TlsContext> client_context(const ClientConfig& config) {
@@ -323,7 +228,7 @@ Result<std::string> manage(const ClientConfig& config, std::string_view request)
   const auto frame = encode_frame(message);
   if (!frame) return frame.error();
   const auto deadline = steady_clock::now() + config.timeout;
-  auto link = Link::open(*tls, config, std::min(deadline, steady_clock::now() + connect_timeout));
+  auto link = Link::open(*tls, config, std::min(deadline, steady_clock::now() + config.connect_timeout));
   if (!link) return link.error();
   if (auto sent = (*link)->send(*frame, deadline); !sent) return sent.error();
   const auto received = (*link)->receive(deadline);
@@ -336,11 +241,23 @@ Result<std::string> manage(const ClientConfig& config, std::string_view request)
   return read_json(answer.json());
 }
 
+Result<std::shared_ptr<SamNodes>> connect(const std::vector<ClientConfig>& nodes) {
+  std::vector<std::unique_ptr<Pool>> pools;
+  pools.reserve(nodes.size());
+  for (const auto& config : nodes) {
+    if (config.connections == 0) return Error{ErrorCode::configuration, "wire: at least one connection"};
+    auto tls = client_context(config);
+    if (!tls) return tls.error();
+    pools.push_back(std::make_unique<Pool>(*std::move(tls), config));
+  }
+  if (pools.empty()) return Error{ErrorCode::configuration, "wire: at least one node"};
+  return std::shared_ptr<SamNodes>(std::make_shared<Client>(std::move(pools)));
+}
+
 Result<std::shared_ptr<SamService>> connect(const ClientConfig& config) {
-  if (config.connections == 0) return Error{ErrorCode::configuration, "wire: at least one connection"};
-  auto tls = client_context(config);
-  if (!tls) return tls.error();
-  return std::shared_ptr<SamService>(std::make_shared<Client>(*std::move(tls), config));
+  auto connected = connect(std::vector{config});
+  if (!connected) return connected.error();
+  return std::shared_ptr<SamService>(*std::move(connected));
 }
 
 }  // namespace intaglio::protocol::wire

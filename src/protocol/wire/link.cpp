@@ -85,6 +85,8 @@ struct FreeSsl {
 
 }  // namespace
 
+Error unknown_outcome(std::string_view why) { return {ErrorCode::internal, "outcome unknown: " + std::string(why)}; }
+
 struct Link::State {
   explicit State(Socket connected) : socket(std::move(connected)), descriptor(socket.get()) {}
   Socket socket;
@@ -133,27 +135,27 @@ Status Link::send(ByteView frame, Deadline deadline) {
 }
 
 Result<Bytes> Link::receive(Deadline deadline) {
-  const auto unknown = [](const std::string& why) { return Error{ErrorCode::internal, "outcome unknown: " + why}; };
   Bytes frame(read_size);
   std::size_t have = 0;
   std::size_t whole = frame_header_bytes;
   ERR_clear_error();
   while (have < whole) {
-    if (SSL_has_pending(state_->ssl.get()) == 0 && !wait_for(state_->descriptor, POLLIN, deadline)) return unknown("no answer in time");
+    if (SSL_has_pending(state_->ssl.get()) == 0 && !wait_for(state_->descriptor, POLLIN, deadline))
+      return unknown_outcome("no answer in time");
     const int result = SSL_read(state_->ssl.get(), frame.data() + have, static_cast<int>(frame.size() - have));
     if (result <= 0) {
-      if (!state_->can_go_on(result, deadline)) return unknown("connection lost: " + tls_failure());
+      if (!state_->can_go_on(result, deadline)) return unknown_outcome("connection lost: " + tls_failure());
       continue;
     }
     const std::size_t before = std::exchange(have, have + static_cast<std::size_t>(result));
     if (before < frame_header_bytes && have >= frame_header_bytes) {
       const auto length = parse_frame_length(ByteView(frame).first(frame_header_bytes));
-      if (!length) return unknown(length.error().detail);
+      if (!length) return unknown_outcome(length.error().detail);
       whole = frame_header_bytes + *length;
       if (frame.size() < whole) frame.resize(whole);
     }
   }
-  if (have != whole) return unknown("more than one answer");
+  if (have != whole) return unknown_outcome("more than one answer");
   frame.resize(whole);
   frame.erase(frame.begin(), frame.begin() + frame_header_bytes);
   return frame;

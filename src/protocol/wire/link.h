@@ -9,6 +9,9 @@ namespace intaglio::protocol::wire {
 
 using Deadline = std::chrono::steady_clock::time_point;
 
+/// The outcome of a call that was handed to the system whole and not answered.
+[[nodiscard]] Error unknown_outcome(std::string_view why);
+
 /// One connection to the SAM, used by one thread at a time.
 class Link {
  public:
@@ -22,7 +25,7 @@ class Link {
   [[nodiscard]] bool quiet() const noexcept;
   /// The whole frame handed to the system. A refusal means that the SAM cannot have received it whole, so it did nothing.
   Status send(ByteView frame, Deadline deadline);
-  /// The message of the answer's frame.
+  /// The message of the answer's frame. Refused with unknown_outcome().
   [[nodiscard]] Result<Bytes> receive(Deadline deadline);
 
  private:

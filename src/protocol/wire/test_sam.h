@@ -9,7 +9,7 @@
 /// For tests: a SAM that answers with what it was asked, so that a lost or exchanged field shows.
 namespace intaglio::protocol::wire {
 
-class TestSam final : public SamService {
+class TestSam : public SamService {
  public:
   Result<Opened> open_signing(const OpenSigning& q) override {
     Bytes seen;

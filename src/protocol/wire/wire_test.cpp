@@ -350,7 +350,7 @@ TEST_F(Wire, NeverRepeatsACallWhoseAnswerItDidNotGet) {
   const auto answer = client(config)->sign(sign_request("sad"));
   sam->release();
   ASSERT_FALSE(answer);
-  EXPECT_EQ(answer.error().code, ErrorCode::internal);
+  EXPECT_EQ(answer.error().code, ErrorCode::storage_unavailable);
   EXPECT_EQ(answer.error().detail.rfind("outcome unknown", 0), 0U) << answer.error().detail;
   server->stop();
   EXPECT_EQ(sam->signs, 1U);

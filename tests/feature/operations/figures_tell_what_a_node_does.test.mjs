@@ -22,17 +22,20 @@ describe('figures of a node', () => {
     const line = (await read('/metrics', service)).text.split('\n').find((one) => one.startsWith(`${name} `));
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   };
+  /** A figure of the node of the SAM. */
+  const ofSam = (which) => figure(`intaglio_sam_${which}{node="127.0.0.1:${system.ports.sam}"}`);
+  const state = (of, sam) => ({ state: of, sam, sam_nodes: [{ node: `127.0.0.1:${system.ports.sam}`, state: sam }], clock: true, audit: true });
   const signed = (status) => figure(`intaglio_http_requests_total{listener="public",route="/csc/v2/signatures/signHash",status="${status}"}`);
 
   it('count answers by route and status, and the signatures of the token', async () => {
-    const before = await figure('intaglio_sam_token_signatures_total');
+    const before = await ofSam('token_signatures_total');
     const { sad } = await alice.sign(['a contract']);
     const another = await client.signHash({ credential: alice.credential, sad, digests: [digestOf('sha256', 'another')], suite: 'ecdsa-sha256' });
     assert.equal(another.status, 400);
     assert.equal(await signed(200), 1);
     assert.equal(await signed(400), 1);
-    assert.equal(await figure('intaglio_sam_token_signatures_total'), before + 1);
-    assert.equal(await figure('intaglio_sam_audited_signatures_total'), await figure('intaglio_sam_token_signatures_total'));
+    assert.equal(await ofSam('token_signatures_total'), before + 1);
+    assert.equal(await ofSam('audited_signatures_total'), await ofSam('token_signatures_total'));
   });
 
   it('name no signer, no credential and no client', async () => {
@@ -75,15 +78,15 @@ describe('figures of a node', () => {
   });
 
   it('say that a node without its SAM would not serve, and that it serves again', async () => {
-    assert.deepEqual((await read('/health/state')).json, { state: 'serving', sam: 'serving', clock: true, audit: true });
+    assert.deepEqual((await read('/health/state')).json, state('serving', 'serving'));
     assert.equal((await read('/health/ready')).status, 200);
     await system.services.sam.stop('SIGKILL');
-    assert.deepEqual((await read('/health/state')).json, { state: 'refusing', sam: 'unreachable', clock: true, audit: true });
+    assert.deepEqual((await read('/health/state')).json, state('refusing', 'unreachable'));
     assert.equal((await read('/health/ready')).status, 503);
     assert.equal((await read('/health/alive')).status, 200);
-    assert.equal(await figure('intaglio_sam_up'), 0);
+    assert.equal(await ofSam('up'), 0);
     await system.startService('sam');
     assert.equal((await read('/health/state')).json.state, 'serving');
-    assert.equal(await figure('intaglio_sam_up'), 1);
+    assert.equal(await ofSam('up'), 1);
   });
 });
