@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include "base/check.h"
+#include "storage/postgresql_settings.h"
 #include "token/hsm_profile.h"
 
 namespace intaglio::apps::sam {
@@ -32,30 +33,6 @@ token::TokenConfig read_token(config::Section& token) {
 std::string with_profile(std::string effective, std::string_view section, const token::TokenConfig& token) {
   if (token.profile) effective.append(section).append(".profile sha-256 ").append(token.profile->digest).append("\n");
   return effective;
-}
-
-/// None without `hosts`.
-std::optional<storage::PostgresqlAddress> read_postgresql(config::Document& document) {
-  auto section = document.section("postgresql", "The database on a PostgreSQL server instead of a file; no hosts, no server.");
-  storage::PostgresqlAddress address;
-  address.hosts =
-      section.text("hosts", "Names separated by commas, of several the one that takes writes; or the folder of the server's socket.", "");
-  address.ports = section.text("ports", "One for all hosts, or one each, separated by commas; 5432 when empty.", "");
-  address.name = section.text("name", "Name of the database.", "");
-  address.user = section.text("user", "Who we are there.", "");
-  const auto file = [&](std::string_view key, std::string_view about) {
-    return section.optional_path(key, about).value_or(std::filesystem::path());
-  };
-  address.passfile = file("passfile", "Password, in libpq's form and mode 0600; leave it out where the socket or TLS says who we are.");
-  address.tls_root = file("tls_root", "CA of the server's certificate, PEM; needed for names of hosts.");
-  address.tls_certificate = file("tls_certificate", "Our certificate, PEM, where the server asks for one.");
-  address.tls_key = file("tls_key", "Its private key, PEM, mode 0600.");
-  address.synchronous_standby =
-      section.boolean("synchronous_standby", "Refuse a server whose commits no standby has when they are acknowledged.", true);
-  if (address.hosts.empty()) return std::nullopt;
-  if (address.name.empty()) section.refuse("name", "is needed");
-  if (address.user.empty()) section.refuse("user", "is needed");
-  return address;
 }
 
 Settings read(config::Document& document, bool described = false) {
@@ -112,7 +89,8 @@ Settings read(config::Document& document, bool described = false) {
   users.longest_rest = std::chrono::seconds(30);
   if (managed) settings.management = std::move(users);
 
-  settings.postgresql = read_postgresql(document);
+  settings.postgresql = storage::read_postgresql(
+      document.section("postgresql", "The database on a PostgreSQL server instead of a file; no hosts, no server."));
   auto audit = document.section("audit", "The append-only log.");
   settings.audit.directory = audit.path("directory", "Tiles and checkpoints (C2SP tlog-tiles).");
   settings.audit.anchor = audit.path("anchor", "Size and running hash of the log; on another disk than the database.");

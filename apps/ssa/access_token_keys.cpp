@@ -12,9 +12,13 @@ namespace {
 constexpr auto purpose = token::KeyPurpose::service_signature;
 
 Status destroy(token::Token& token, const oauth::KeptTokenKey& key) {
+  const auto gone = [&](const Result<token::ServiceKey>& found) { return !found && found.error().code == ErrorCode::not_found; };
   const auto found = token.find_service_key(purpose, as_bytes(key.id));
-  if (!found) return found.error().code == ErrorCode::not_found ? Status() : Status(found.error());
-  return token.destroy(*found);
+  if (gone(found)) return {};
+  if (!found) return found.error();
+  auto destroyed = token.destroy(*found);
+  // Another node may have been faster.
+  return destroyed || gone(token.find_service_key(purpose, as_bytes(key.id))) ? Status() : destroyed;
 }
 
 /// What stands in the register only when it is on the token no more: a crash between the two is met at the next start.
@@ -46,15 +50,34 @@ Result<std::shared_ptr<crypto::Signer>> open_key(const std::shared_ptr<token::To
   return signer;
 }
 
+Result<token::ServiceKey> find_or_make(token::Token& token, token::KeyPurpose kind, std::string_view id) {
+  auto key = token.find_service_key(kind, as_bytes(id));
+  if (key || key.error().code != ErrorCode::not_found) return key;
+  return token.generate_service_key(kind, as_bytes(id), "intaglio " + std::string(id));
+}
+
+/// What the register keeps of the key of this name, which is made when there is none.
+Result<oauth::KeptTokenKey> find_or_make_kept(const std::shared_ptr<token::Token>& token, const std::string& id, UnixTime signs_from) {
+  auto key = find_or_make(*token, purpose, id);
+  if (!key) return key.error();
+  const auto signer = token::make_signer(token, std::move(*key));
+  if (!signer) return signer.error();
+  auto kid = crypto::jwk_thumbprint((*signer)->public_key());
+  if (!kid) return kid.error();
+  return oauth::KeptTokenKey{id, std::move(*kid), signs_from};
+}
+
 }  // namespace
 
-Result<std::shared_ptr<crypto::Signer>> find_or_make(const std::shared_ptr<token::Token>& token, std::string_view id) {
-  auto key = token->find_service_key(purpose, as_bytes(id));
-  if (!key && key.error().code == ErrorCode::not_found) {
-    key = token->generate_service_key(purpose, as_bytes(id), "intaglio " + std::string(id));
-  }
-  if (!key) return key.error();
-  return token::make_signer(token, std::move(*key));
+Result<token::ServiceKey> find_or_make(token::Token& token, token::KeyPurpose kind, std::string_view id, storage::Database& database) {
+  Result<token::ServiceKey> found = Error{ErrorCode::internal, "no key was looked for"};
+  // In a transaction, which the nodes have one after the other.
+  const auto done = database.write([&](storage::Transaction&) -> Status {
+    found = find_or_make(token, kind, id);
+    return found ? Status() : Status(found.error());
+  });
+  if (!done) return done.error();
+  return found;
 }
 
 Result<oauth::TokenKeys> open_token_keys(const std::shared_ptr<token::Token>& token, const std::string& first,
@@ -62,11 +85,7 @@ Result<oauth::TokenKeys> open_token_keys(const std::shared_ptr<token::Token>& to
   auto keys = kept.keys();
   if (!keys) return keys.error();
   if (keys->empty()) {
-    const auto made = find_or_make(token, first);
-    if (!made) return made.error();
-    auto kid = crypto::jwk_thumbprint((*made)->public_key());
-    if (!kid) return kid.error();
-    if (auto begun = kept.begin({first, std::move(*kid), UnixTime{}}); !begun) return begun.error();
+    if (auto begun = kept.begin([&] { return find_or_make_kept(token, first, UnixTime{}); }); !begun) return begun.error();
   }
   if (auto destroyed = destroy_ended(*token, kept); !destroyed) return destroyed.error();
   keys = kept.keys();
@@ -91,12 +110,9 @@ Result<oauth::KeptTokenKey> announce_next_token_key(const std::shared_ptr<token:
   if (auto open = kept.check_announcement(signs_from); !open) return open.error();
   const auto id = kept.next_id(first);
   if (!id) return id.error();
-  const auto made = find_or_make(token, *id);
-  if (!made) return made.error();
-  const auto kid = crypto::jwk_thumbprint((*made)->public_key());
-  if (!kid) return kid.error();
-  oauth::KeptTokenKey next{*id, *kid, signs_from};
-  if (auto announced = kept.announce(next); !announced) return announced.error();
+  auto next = find_or_make_kept(token, *id, signs_from);
+  if (!next) return next.error();
+  if (auto announced = kept.announce(*next); !announced) return announced.error();
   return next;
 }
 

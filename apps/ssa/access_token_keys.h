@@ -16,7 +16,8 @@ namespace intaglio::apps::ssa {
 /// Makes the key that signs after them, and announces it. Refused (`conflict`) while another one is announced and does not sign yet.
 [[nodiscard]] Result<oauth::KeptTokenKey> announce_next_token_key(const std::shared_ptr<token::Token>& token, const std::string& first,
                                                                   const oauth::TokenKeyRegister& kept, UnixTime signs_from);
-/// The service key of this CKA_ID, made when there is none.
-[[nodiscard]] Result<std::shared_ptr<crypto::Signer>> find_or_make(const std::shared_ptr<token::Token>& token, std::string_view id);
+/// The service key of this CKA_ID, made when there is none. Of several nodes with one database and one token, one makes it.
+[[nodiscard]] Result<token::ServiceKey> find_or_make(token::Token& token, token::KeyPurpose purpose, std::string_view id,
+                                                     storage::Database& database);
 
 }  // namespace intaglio::apps::ssa

@@ -169,6 +169,7 @@ ExternalCaSettings read_external_ca(config::Document& document) {
 
 Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(const ExternalCaSettings& settings,
                                                                                const std::shared_ptr<storage::Database>& database,
+                                                                               std::shared_ptr<storage::Leases> leases,
                                                                                std::shared_ptr<const Clock> clock) {
   crypto::CmpConfig cmp;
   auto issuers = read_certificates(settings.issuers);
@@ -198,8 +199,8 @@ Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(c
   return registration::make_external_ca(
       {settings.url, settings.crl_url, settings.root_crl_url, std::move(*identity), settings.assertion_max_age, settings.max_waiting},
       std::move(cmp),
-      {std::move(gate), std::move(requests), std::make_shared<registration::UnsettledCertificates>(database), std::move(*messages),
-       std::move(*lists), std::move(clock)});
+      {std::move(gate), std::move(requests), std::make_shared<registration::UnsettledCertificates>(database), std::move(leases),
+       std::move(*messages), std::move(*lists), std::move(clock)});
 }
 
 }  // namespace intaglio::apps::ssa

@@ -10,6 +10,7 @@
 #include "outbound/http_client.h"
 #include "registration/authority.h"
 #include "registration/operator_gate.h"
+#include "storage/leases.h"
 
 namespace intaglio::apps::ssa {
 
@@ -35,6 +36,7 @@ struct ExternalCaSettings {
 [[nodiscard]] ExternalCaSettings read_external_ca(config::Document& document);
 /// Reads keys and certificates; refused (`configuration`) where one is missing, readable by others, or does not fit.
 [[nodiscard]] Result<std::shared_ptr<registration::CertificationAuthority>> open_external_ca(
-    const ExternalCaSettings& settings, const std::shared_ptr<storage::Database>& database, std::shared_ptr<const Clock> clock);
+    const ExternalCaSettings& settings, const std::shared_ptr<storage::Database>& database, std::shared_ptr<storage::Leases> leases,
+    std::shared_ptr<const Clock> clock);
 
 }  // namespace intaglio::apps::ssa

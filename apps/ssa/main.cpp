@@ -26,13 +26,17 @@
 #include "ssa/service.h"
 #include "ssa/signer/page_origin.h"
 #include "ssa/signer/pages.h"
+#include "storage/node.h"
 
 namespace intaglio::apps::ssa {
 namespace {
 
 constexpr std::string_view version = "0.1.0";
 constexpr std::size_t secret_pool_bytes = std::size_t{1} << 20U;
-constexpr auto revocation_push_interval = std::chrono::minutes(5);
+constexpr auto upkeep_interval = std::chrono::minutes(5);
+/// For how long one node alone has the upkeep that is for all: it takes it anew each time, another one once it is gone.
+constexpr auto upkeep_lease = 3 * upkeep_interval;
+constexpr std::string_view upkeep_name = "upkeep";
 constexpr auto stop_grace = std::chrono::seconds(10);
 
 struct Arguments {
@@ -46,6 +50,7 @@ struct Opened {
   std::shared_ptr<token::Token> token;
   std::shared_ptr<crypto::Signer> checkpoint_key;
   std::shared_ptr<storage::Database> database;
+  std::shared_ptr<storage::Leases> leases;
   std::optional<oauth::TokenKeys> access_token_keys;
   std::unique_ptr<audit::Log> log;
   std::shared_ptr<protocol::wire::SamNodes> sam_nodes;
@@ -63,29 +68,35 @@ Status open_token(const Settings& settings, Opened& opened) {
   auto entropy = opened.token->random(32);
   if (!entropy) return entropy.error();
   crypto::add_entropy(*entropy);
-  auto checkpoint = find_or_make(opened.token, settings.checkpoint_key);
-  if (!checkpoint) return checkpoint.error();
-  opened.checkpoint_key = std::move(*checkpoint);
   return {};
 }
 
 Status open_database(const Settings& settings, Opened& opened) {
-  for (const auto& folder : {settings.database.parent_path(), settings.audit.directory, settings.audit.anchor.parent_path()}) {
+  const auto& server = settings.postgresql;
+  for (const auto& folder : {server ? std::filesystem::path(".") : settings.database.parent_path(), settings.audit.directory,
+                             settings.audit.anchor.parent_path()}) {
     std::error_code failed;
     std::filesystem::create_directories(folder, failed);
     if (failed) return Error{ErrorCode::configuration, "cannot make the folder " + folder.string() + ": " + failed.message()};
   }
-  auto database = storage::open_sqlite(settings.database);
+  auto database = server ? storage::open_postgresql_node(*server, settings.name) : storage::open_sqlite(settings.database);
   if (!database) return database.error();
   opened.database = std::move(*database);
-  for (const auto* series : {&oauth::migrations(), &intaglio::ssa::migrations(), &registration::migrations(), &audit::Log::migrations()}) {
+  for (const auto* series : {&storage::Leases::migrations(), &oauth::migrations(), &intaglio::ssa::migrations(),
+                             &registration::migrations(), &audit::Log::migrations()}) {
     if (auto migrated = opened.database->migrate(*series); !migrated) return migrated;
   }
+  opened.leases = std::make_shared<storage::Leases>(opened.database, opened.clock, settings.name);
   return {};
 }
 
 Status open_stores(const Settings& settings, Opened& opened) {
   if (auto database = open_database(settings, opened); !database) return database;
+  auto checkpoint = find_or_make(*opened.token, token::KeyPurpose::service_signature, settings.checkpoint_key, *opened.database);
+  if (!checkpoint) return checkpoint.error();
+  auto checkpoint_signer = token::make_signer(opened.token, std::move(*checkpoint));
+  if (!checkpoint_signer) return checkpoint_signer.error();
+  opened.checkpoint_key = std::move(*checkpoint_signer);
   auto keys = open_token_keys(opened.token, settings.access_token_key, {opened.database, opened.clock});
   if (!keys) return keys.error();
   opened.access_token_keys = std::move(*keys);
@@ -110,7 +121,7 @@ Result<Opened> open_all(const Settings& settings) {
   opened.sam_nodes = *std::move(sam);
   opened.sam = intaglio::ssa::perhaps_lying(opened.sam_nodes);
   if (settings.external_ca) {
-    auto authority = open_external_ca(*settings.external_ca, opened.database, opened.clock);
+    auto authority = open_external_ca(*settings.external_ca, opened.database, opened.leases, opened.clock);
     if (!authority) return authority.error();
     opened.authority = std::move(*authority);
     return opened;
@@ -202,6 +213,13 @@ intaglio::ssa::signer::SignerNews news_for(const std::shared_ptr<const registrat
           }};
 }
 
+/// The keys that another node announced since.
+void look_for_token_keys(const Settings& settings, const Opened& opened, oauth::AccessTokens& tokens) {
+  auto keys = open_token_keys(opened.token, settings.access_token_key, {opened.database, opened.clock});
+  if (!keys) return log::refusal("token_key.not_read", keys.error());
+  tokens.take_keys(std::move(*keys));
+}
+
 /// Revocations reach the SAM with the request that makes them; this repeats the lists in force, for what was missed, and brings what the root
 /// revoked.
 void push_revocation_data(const Opened& opened) {
@@ -281,7 +299,7 @@ Status serve(Settings settings) {
        grants, authorization, *ask_timestamp, news_for(recorder, occasions), identity_provider});
   const auto credential_changed = [&service](const KeyId& key) { service.credential_changed(key); };
   registration::Endpoints endpoints({opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder,
-                                     opened->clock, settings.second_person, opened->outbox});
+                                     opened->clock, opened->leases, settings.second_person, opened->outbox});
   registration::SignerRevocation signer_revocation({opened->sam, enrolments, codes, opened->clock, credential_changed}, {});
   Watch watch(settings, *opened);
   http::Router public_router;
@@ -341,11 +359,17 @@ Status serve(Settings settings) {
 
   std::unique_ptr<notice::Courier> courier;
   if (opened->outbox) courier = std::make_unique<notice::Courier>(opened->outbox);
-  const timespec interval{std::chrono::seconds(revocation_push_interval).count(), 0};
+  const timespec interval{std::chrono::seconds(upkeep_interval).count(), 0};
   do {
-    push_revocation_data(*opened);
-    opened->authority->settle();
+    // Of this node alone.
+    look_for_token_keys(settings, *opened, *access_tokens);
     service.retry_reports();
+    opened->authority->settle();
+    // For all nodes, by one of them.
+    const auto ours = opened->leases->take(upkeep_name, upkeep_lease);
+    if (!ours) log::refusal("upkeep", ours.error());
+    if (!ours || !*ours) continue;
+    push_revocation_data(*opened);
     if (const auto done = enrolments->expire_certificates(); !done) log::refusal("registration.expiry", done.error());
     if (const auto done = jobs ? jobs->run_due() : Status(); !done) log::refusal("registration.jobs", done.error());
     if (const auto done = opened->outbox ? opened->outbox->forget_old() : Status(); !done) log::refusal("notice.forget", done.error());
@@ -357,6 +381,7 @@ Status serve(Settings settings) {
   if (mutual_tls_server) mutual_tls_server->stop(stop_grace);
   (*registration_server)->stop(stop_grace);
   if (metrics_server) metrics_server->stop(stop_grace);
+  if (const auto given = opened->leases->give_back(upkeep_name); !given) log::refusal("upkeep", given.error());
   return run_record.stopped();
 }
 
@@ -369,7 +394,7 @@ Status print_client_secret() {
   return {};
 }
 
-/// Makes the key that signs access tokens next, while the service is stopped: its token and its database have one owner.
+/// Makes the key that signs access tokens next, while this node is stopped, whose name and log it takes the place of.
 Status announce_token_key(const Settings& settings) {
   Opened opened;
   opened.clock = make_system_clock(settings.clock);

@@ -1,8 +1,11 @@
 #include "notices.h"
 
+#include "access_token_keys.h"
 #include "address.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "sealed/sealer.h"
+#include "sealed/versions.h"
 
 namespace intaglio::apps::ssa {
 namespace {
@@ -88,14 +91,14 @@ Result<std::shared_ptr<notice::Outbox>> open_notices(const NoticeSettings& setti
     if (!notifier) return notifier.error();
     notifiers.emplace(notice::Channel::webhook, std::move(*notifier));
   }
-  auto key = token->find_service_key(token::KeyPurpose::data_encryption, as_bytes(settings.sealing_key));
-  if (!key && key.error().code == ErrorCode::not_found) {
-    key =
-        token->generate_service_key(token::KeyPurpose::data_encryption, as_bytes(settings.sealing_key), "intaglio " + settings.sealing_key);
-  }
+  auto key = find_or_make(*token, token::KeyPurpose::data_encryption, settings.sealing_key, *database);
   if (!key) return key.error();
   for (const auto* series : {&sealed::Sealer::migrations(), &notice::migrations()}) {
     if (auto migrated = database->migrate(*series); !migrated) return migrated.error();
+  }
+  // A node whose log is empty has never met a record, though others may have kept some.
+  if (log.size() == 0) {
+    if (auto made = sealed::Versions::make(settings.versions); !made) return made.error();
   }
   auto sealer = sealed::Sealer::open(*database, token, std::move(*key), clock, settings.versions);
   if (!sealer) return sealer.error();

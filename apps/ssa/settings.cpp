@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "metrics/metrics.h"
 #include "oauth/token_keys.h"
+#include "storage/postgresql_settings.h"
 
 namespace intaglio::apps::ssa {
 namespace {
@@ -135,7 +136,10 @@ void read_mutual_tls(config::Document& document, Settings& settings, bool descri
 }
 
 void read_stores(config::Document& document, Settings& settings) {
-  settings.database = document.section("database", "The database of this process alone.").path("path", "SQLite file, mode 0600.");
+  settings.database = document.section("database", "The database of this process alone, unless there is [postgresql].")
+                          .path("path", "SQLite file, mode 0600; unused with [postgresql].");
+  settings.postgresql = storage::read_postgresql(
+      document.section("postgresql", "The database on a PostgreSQL server, for one node or several; no hosts, no server."));
   auto audit = document.section("audit", "The append-only log of this node.");
   settings.audit.origin = audit.text("origin", "First line of each checkpoint.");
   settings.audit.directory = audit.path("directory", "Tiles and checkpoints (C2SP tlog-tiles).");
@@ -349,6 +353,10 @@ Settings read(config::Document& document, bool described) {
       authorization.seconds("access_token_seconds", "Life of an access token.", {60, oauth::max_access_token_life.count()}, 3600);
   settings.next_token_key = authorization.seconds(
       "next_token_key_seconds", "How long the key that --next-token-key makes is shown before it signs.", {60, 30 * 86400}, 86400);
+  // The other nodes look for it every five minutes.
+  if (settings.postgresql && settings.next_token_key < std::chrono::minutes(10)) {
+    authorization.refuse("next_token_key_seconds", "must be at least 600 with [postgresql], for the other nodes to know the key");
+  }
   settings.max_assertion_life =
       authorization.seconds("max_assertion_seconds", "Longest life of a client assertion (RFC 7523).", {10, 3600}, 300);
   settings.approval_page = authorization.text(

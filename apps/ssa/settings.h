@@ -35,6 +35,7 @@ struct Settings {
   std::vector<crypto::Certificate> client_authorities;
   intaglio::ssa::signer::PagesConfig pages;
   std::filesystem::path database;
+  std::optional<storage::PostgresqlAddress> postgresql;  ///< in place of the file
   audit::LogConfig audit;
   token::TokenConfig token;
   std::filesystem::path softhsm_conf;  ///< empty: what the environment says

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "crypto/random.h"
 
@@ -142,14 +143,19 @@ Result<std::size_t> Outbox::deliver_due(const std::function<bool()>& stopped) {
 }
 
 /// Counts the try before anything of the notice is opened, and sets when the next one is due: who dies meanwhile waits too, and what
-/// does not open comes to its end.
-Status Outbox::count_try(const Due& due) {
+/// does not open comes to its end. False when another node has counted its own meanwhile: it is that one's.
+Result<bool> Outbox::count_try(const Due& due) {
   const auto pause = due.tries < static_cast<std::int64_t>(pauses.size()) ? pauses.at(static_cast<std::size_t>(due.tries)) : pauses.back();
-  return parts_.database->write([&](storage::Transaction& transaction) -> Status {
-    auto counted = transaction.execute("UPDATE notice_outbox SET tries = ?2, due = ?3 WHERE id = ?1",
-                                       {std::string_view(due.id), due.tries + 1, unix_seconds(parts_.clock->now() + pause)});
-    return counted ? Status() : Status(counted.error());
+  bool ours = false;
+  const auto done = parts_.database->write([&](storage::Transaction& transaction) -> Status {
+    auto counted = transaction.execute("UPDATE notice_outbox SET tries = ?2, due = ?3 WHERE id = ?1 AND tries = ?4 AND state = 'waiting'",
+                                       {std::string_view(due.id), due.tries + 1, unix_seconds(parts_.clock->now() + pause), due.tries});
+    if (!counted) return counted.error();
+    ours = !refused_by("notice.another_node", *counted != 1);
+    return {};
   });
+  if (!done) return done.error();
+  return ours;
 }
 
 /// What there is to send; where there is nothing, the reason for which it is given up.
@@ -181,7 +187,9 @@ Result<Message> Outbox::compose(const Due& due, std::string_view& trouble) {
 }
 
 Status Outbox::try_one(const Due& due) {
-  if (auto counted = count_try(due); !counted) return counted;
+  const auto ours = count_try(due);
+  if (!ours) return ours.error();
+  if (!*ours) return {};
   std::string_view trouble;
   const auto message = compose(due, trouble);
   const auto told = message ? parts_.notifiers.at(*parse_channel(due.channel))->deliver(*message) : Status(message.error());

@@ -74,7 +74,7 @@ class Outbox {
 
  private:
   struct Due;
-  Status count_try(const Due& due);
+  [[nodiscard]] Result<bool> count_try(const Due& due);
   [[nodiscard]] Result<Message> compose(const Due& due, std::string_view& trouble);
   Status try_one(const Due& due);
   Status end(const Due& due, std::string_view reason);

@@ -99,6 +99,16 @@ class OutboxTest : public testing::Test {
   std::shared_ptr<Outbox> outbox_;
 };
 
+TEST_F(OutboxTest, LeavesANoticeThatAnotherNodeHasTakenToThatOne) {
+  told_at("ada@example.gr", "");
+  put(revoked());
+  put(revoked());
+  // Between the look for what is due and the try of the second one, another node has tried it.
+  mail_->meanwhile = [this] { spoil("UPDATE notice_outbox SET tries = tries + 1 WHERE tries = 0"); };
+  EXPECT_EQ(must(outbox_->deliver_due()), 2U);
+  EXPECT_EQ(mail_->messages.size(), 1U);
+}
+
 TEST_F(OutboxTest, TellsASignerInHisLanguageAndAuditsIt) {
   told_at("ada@example.gr", "", "el");
   EXPECT_EQ(put(revoked()), 1U);

@@ -101,14 +101,26 @@ Result<std::unique_ptr<AccessTokens>> AccessTokens::make(AccessTokenConfig confi
 AccessTokens::AccessTokens(AccessTokenConfig config, TokenKeys keys, std::shared_ptr<const Clients> clients,
                            std::shared_ptr<const Grants> grants, std::shared_ptr<const Clock> clock)
     : config_(std::move(config)),
-      keys_(std::move(keys)),
+      keys_(std::make_shared<const TokenKeys>(std::move(keys))),
       clients_(std::move(clients)),
       grants_(std::move(grants)),
       clock_(std::move(clock)),
       remembered_(config_.max_remembered) {}
 
+std::shared_ptr<const TokenKeys> AccessTokens::keys() const {
+  const std::lock_guard lock(keys_mutex_);
+  return keys_;
+}
+
+void AccessTokens::take_keys(TokenKeys keys) {
+  auto taken = std::make_shared<const TokenKeys>(std::move(keys));
+  const std::lock_guard lock(keys_mutex_);
+  keys_ = std::move(taken);
+}
+
 Result<std::string> AccessTokens::sign(const json::Value& payload, UnixTime now) const {
-  const auto& key = keys_.current(now);
+  const auto known = keys();
+  const auto& key = known->current(now);
   return crypto::make_jws(*key.signer, token_type, key.kid, json::encode(payload));
 }
 
@@ -143,7 +155,8 @@ Result<IssuedToken> AccessTokens::issue(const Client& client, const GrantedToken
 
 Result<std::string> AccessTokens::jwks() const {
   auto set = json::Value::array();
-  for (const auto* key : keys_.shown(clock_->now())) {
+  const auto known = keys();
+  for (const auto* key : known->shown(clock_->now())) {
     const auto encoded = crypto::encode_jwk(key->signer->public_key());
     if (!encoded) return encoded.error();
     auto jwk = json::parse(*encoded);
@@ -158,7 +171,8 @@ Result<std::string> AccessTokens::jwks() const {
 
 Result<AccessTokens::Claims> AccessTokens::verify(std::string_view token, UnixTime now) const {
   const auto header = crypto::peek_jws_header(token);
-  const auto* key = header ? keys_.believed(header->kid, now) : nullptr;
+  const auto known = keys();
+  const auto* key = header ? known->believed(header->kid, now) : nullptr;
   if (key == nullptr) return Error{ErrorCode::not_authorised, "not an access token of ours: under none of our keys"};
   auto payload = crypto::verify_jws(token, token_type, key->signer->public_key());
   if (!payload) return Error{ErrorCode::not_authorised, "not an access token of ours: " + payload.error().detail};

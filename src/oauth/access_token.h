@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -83,6 +84,8 @@ class AccessTokens {
   [[nodiscard]] Result<TokenOwner> owner(std::string_view token) const;
   [[nodiscard]] std::chrono::seconds life() const noexcept { return config_.life; }
   [[nodiscard]] std::size_t remembered() const { return remembered_.size(); }
+  /// From now on these are the keys: the same as before, and those that were announced or ended since.
+  void take_keys(TokenKeys keys);
 
  private:
   AccessTokens(AccessTokenConfig config, TokenKeys keys, std::shared_ptr<const Clients> clients, std::shared_ptr<const Grants> grants,
@@ -93,6 +96,7 @@ class AccessTokens {
     Confirmation bound;
     UnixTime expires;
   };
+  [[nodiscard]] std::shared_ptr<const TokenKeys> keys() const;
   [[nodiscard]] Result<std::string> sign(const json::Value& payload, UnixTime now) const;
   [[nodiscard]] Result<Claims> verify(std::string_view token, UnixTime now) const;
   /// The claims of a token of ours whose client is still registered, verified once.
@@ -100,7 +104,8 @@ class AccessTokens {
   [[nodiscard]] Result<http::Principal> live(const Claims& claims, const crypto::Sha256Digest& digest) const;
 
   AccessTokenConfig config_;
-  TokenKeys keys_;
+  mutable std::mutex keys_mutex_;
+  std::shared_ptr<const TokenKeys> keys_;
   std::shared_ptr<const Clients> clients_;
   std::shared_ptr<const Grants> grants_;
   std::shared_ptr<const Clock> clock_;

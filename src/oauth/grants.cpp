@@ -47,8 +47,8 @@ struct KeptCode {
 
 }  // namespace
 
-/// Tokens that the database said to be in force. It has one owner (storage/database.h), so its answer stays the same until that one
-/// commits: each commit forgets all of them, before its callers hear of it. So does the next second, that a database which is lost is noticed.
+/// Tokens that the database said to be in force. Each commit of this node forgets all of them, before its callers hear of it. So does the
+/// next second of the clock: what another node revokes is refused here a second later at most, and a database which is lost is noticed.
 class Grants::LiveTokens {
  public:
   void forget() {

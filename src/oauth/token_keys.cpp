@@ -92,12 +92,13 @@ Result<std::vector<KeptTokenKey>> TokenKeyRegister::keys() const {
   return keys;
 }
 
-Status TokenKeyRegister::begin(const KeptTokenKey& key) const {
+Status TokenKeyRegister::begin(const std::function<Result<KeptTokenKey>()>& make) const {
   return database_->write([&](storage::Transaction& transaction) -> Status {
     std::vector<KeptTokenKey> keys;
     if (auto read = read_keys(transaction, keys); !read) return read;
-    if (!keys.empty()) return Error{ErrorCode::conflict, "access tokens have a first key already"};
-    return insert(transaction, key, 1);
+    if (!keys.empty()) return {};
+    const auto made = make();
+    return made ? insert(transaction, *made, 1) : Status(made.error());
   });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,7 +16,7 @@ namespace intaglio::oauth {
 inline constexpr std::chrono::seconds max_access_token_life{86400};
 
 /// The keys that sign access tokens, one after another as the clock has it: each is shown before it signs, and shown and believed until
-/// the last token that it signed has ended. Does not change while the process runs.
+/// the last token that it signed has ended.
 class TokenKeys {
  public:
   struct Given {
@@ -60,8 +61,8 @@ class TokenKeyRegister {
 
   /// In the order in which they sign.
   [[nodiscard]] Result<std::vector<KeptTokenKey>> keys() const;
-  /// The first key of all. `conflict`: there is one.
-  Status begin(const KeptTokenKey& key) const;
+  /// Where there is none, the first key of all, which `make` makes. No other node begins or looks meanwhile, so that one of them makes it.
+  Status begin(const std::function<Result<KeptTokenKey>()>& make) const;
   /// The name of the key that follows: `first`, a point, and a number that no key had.
   [[nodiscard]] Result<std::string> next_id(std::string_view first) const;
   /// Whether a key that signs from then on may be announced. Refused (`conflict`): one is announced already and does not sign yet;

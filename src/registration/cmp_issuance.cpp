@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::size_t settled_at_once = 1000;
 constexpr auto settle_time = std::chrono::seconds(60);
+/// A request that waits is taken up every few minutes, which renews it.
+constexpr auto longest_turn = std::chrono::hours(1);
 
 Error still_waiting(std::chrono::seconds left) {
   return {ErrorCode::busy, "the CA is still waiting; ask again in " + std::to_string(left.count()) + " s"};
@@ -16,21 +18,24 @@ Error still_waiting(std::chrono::seconds left) {
 }  // namespace
 
 CmpIssuance::CmpIssuance(crypto::CmpClient client, std::shared_ptr<KeyRequests> requests, std::shared_ptr<UnsettledCertificates> unsettled,
-                         std::shared_ptr<const Clock> clock, std::size_t max_waiting)
+                         std::shared_ptr<storage::Leases> leases, std::shared_ptr<const Clock> clock, std::size_t max_waiting)
     : client_(std::move(client)),
       requests_(std::move(requests)),
       unsettled_(std::move(unsettled)),
       clock_(std::move(clock)),
+      turns_(std::move(leases), "cmp", longest_turn),
       max_waiting_(max_waiting) {}
 
 Result<std::vector<Bytes>> CmpIssuance::certify(const KeyRequest& request) {
-  const OneAtATime::Turn turn(turns_, request.key.text());
+  OneAtATime::Turn turn(turns_, request.key.text());
   if (!turn) return Error{ErrorCode::busy, "a certificate for this key is being asked for"};
   // Looked at in the turn: what was issued meanwhile is the key's.
   const auto current = requests_->find(request.key);
   if (!current) return current.error();
   if (!current->certificates.empty()) return current->certificates;
-  return certify_in_turn(*current);
+  auto path = certify_in_turn(*current);
+  if (waits(request.key)) turn.keep_for_this_node();
+  return path;
 }
 
 Result<std::vector<Bytes>> CmpIssuance::certify_in_turn(const KeyRequest& request) {
@@ -197,7 +202,7 @@ void CmpIssuance::settle() {
 }
 
 Status CmpIssuance::take_up(const KeyId& key) {
-  const OneAtATime::Turn turn(turns_, key.text());
+  OneAtATime::Turn turn(turns_, key.text());
   if (!turn) return {};
   const auto request = requests_->find(key);
   if (!request) return request.error();
@@ -211,6 +216,7 @@ Status CmpIssuance::take_up(const KeyId& key) {
   // No new request without an operator's word: only one that waits goes on.
   if (!waits(key)) return {};
   const auto path = certify_in_turn(*request);
+  if (waits(key)) turn.keep_for_this_node();
   return path ? Status{} : path.error();
 }
 

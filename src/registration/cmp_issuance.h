@@ -15,13 +15,13 @@
 namespace intaglio::registration {
 
 /// Certificates for keys from an external CA by CMP, from the request to the confirmation. No thread waits for a CA that lets us wait: its
-/// transaction is put aside until somebody asks again. What the CA issued is kept before it is told anything, and is settled with it later
+/// transaction is put aside until somebody asks again, by this node: another one has no turn for the key meanwhile. What the CA issued is kept before it is told anything, and is settled with it later
 /// when an answer is lost: confirmed again, or revoked. What the database does not take is not the key's: it is kept in memory, revoked, and
 /// named in the log (`registration.certificate_unkept`) as long as that fails. Thread-safe.
 class CmpIssuance {
  public:
   CmpIssuance(crypto::CmpClient client, std::shared_ptr<KeyRequests> requests, std::shared_ptr<UnsettledCertificates> unsettled,
-              std::shared_ptr<const Clock> clock, std::size_t max_waiting);
+              std::shared_ptr<storage::Leases> leases, std::shared_ptr<const Clock> clock, std::size_t max_waiting);
 
   /// The certificate and its issuer, leaf first, kept as the key's (KeyRequests::issued). Refused: `busy` (the CA waits still, or too many
   /// keys wait; ask again), and what CmpRequest::proceed refuses. A second certificate is asked for only when the first one is ended.

@@ -32,6 +32,7 @@ struct Parts {
   std::shared_ptr<RevocationCodes> codes;
   std::shared_ptr<const Recorder> recorder;
   std::shared_ptr<const Clock> clock;
+  std::shared_ptr<storage::Leases> leases;  ///< of all nodes
   SecondPerson second_person{};
   std::shared_ptr<notice::Outbox> outbox{};  ///< none: signers are told nothing, and a request with a contact is refused
 };
@@ -39,7 +40,8 @@ struct Parts {
 /// Everything behind the registration listener, /ra/v1 (api/ra/README.md).
 class Endpoints {
  public:
-  explicit Endpoints(Parts parts) : parts_(std::move(parts)) {}
+  explicit Endpoints(Parts parts)
+      : parts_(std::move(parts)), issuing_(std::make_unique<OneAtATime>(parts_.leases, "issue", std::chrono::minutes(10))) {}
   /// The routes hold this object: it outlives the router. A caller needs a client certificate of the listener's authority.
   void add_routes(http::Router& router);
 
@@ -70,7 +72,7 @@ class Endpoints {
   [[nodiscard]] Status check_going_on(bool second_person, const KeyId& key, const OperatorRequest& asked) const;
 
   Parts parts_;
-  std::unique_ptr<OneAtATime> issuing_ = std::make_unique<OneAtATime>();
+  std::unique_ptr<OneAtATime> issuing_;
 };
 
 }  // namespace intaglio::registration

@@ -146,7 +146,9 @@ class RegistrationTest : public testing::Test {
  protected:
   RegistrationTest() {
     database_ = must(storage::test::open_database(folder_ / "ra.db"));
-    if (!database_->migrate(migrations()) || !database_->migrate(audit::Log::migrations())) panic("the tables were not made");
+    for (const auto* series : {&storage::Leases::migrations(), &migrations(), &audit::Log::migrations()}) {
+      if (!database_->migrate(*series)) panic("the tables were not made");
+    }
     log_ = must(audit::Log::open({"intaglio/ssa/test", folder_ / "audit", folder_ / "anchor"}, *database_, key_, clock_));
     requests_ = std::make_shared<KeyRequests>(database_, clock_);
     enrolments_ = std::make_shared<Enrolments>(database_, clock_, *log_);
@@ -168,7 +170,8 @@ class RegistrationTest : public testing::Test {
     const auto changed = [this](const KeyId& key) { changed_.push_back(key.text()); };
     router_ = http::Router();
     endpoints_ = std::make_unique<Endpoints>(Parts{sam_, requests_, authority_, changed, enrolments_, codes_,
-                                                   std::make_shared<const Recorder>(enrolments_, requests_), clock_, second_person});
+                                                   std::make_shared<const Recorder>(enrolments_, requests_), clock_,
+                                                   std::make_shared<storage::Leases>(database_, clock_, "ssa-1"), second_person});
     endpoints_->add_routes(router_);
     signer_revocation_ = std::make_unique<SignerRevocation>(SignerRevocation::Parts{sam_, enrolments_, codes_, clock_, changed},
                                                             RateLimit::Bounds{.each = 15, .all = 40});
@@ -559,6 +562,16 @@ TEST_F(RegistrationTest, ACertificateIsNotAskedForAgainWhileTheCaMakesIt) {
   };
   EXPECT_EQ(post("/ra/v1/certificates", issue_request()).status, 200U);
   EXPECT_EQ(authority_->issued.size(), 1U);
+}
+
+TEST_F(RegistrationTest, ACertificateIsNotAskedForWhileAnotherNodeAsksForIt) {
+  pending();
+  storage::Leases other(database_, clock_, "ssa-2");
+  ASSERT_TRUE(must(other.take("issue/key-1", std::chrono::minutes(10))));
+  expect_refused(post("/ra/v1/certificates", issue_request()), 409, "conflict");
+  EXPECT_TRUE(authority_->issued.empty());
+  ASSERT_TRUE(other.give_back("issue/key-1"));
+  EXPECT_EQ(post("/ra/v1/certificates", issue_request()).status, 200U);
 }
 
 TEST_F(RegistrationTest, ACodeThatIsGivenWhileTheSamResumesTheKeyStopsItAfterwards) {

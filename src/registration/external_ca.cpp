@@ -60,7 +60,7 @@ class ExternalCa final : public CertificationAuthority {
       : config_(std::move(config)),
         client_(client),
         parts_(std::move(parts)),
-        issuance_(client, parts_.requests, parts_.unsettled, parts_.clock, config_.max_waiting) {}
+        issuance_(client, parts_.requests, parts_.unsettled, parts_.leases, parts_.clock, config_.max_waiting) {}
 
   Result<std::vector<Bytes>> issue(std::string_view operator_request, std::string_view key_assertion, ByteView csr) override {
     const auto admitted = parts_.gate->admit(operator_request, "issue-certificate");

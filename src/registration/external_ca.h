@@ -5,6 +5,7 @@
 #include "registration/key_requests.h"
 #include "registration/operator_gate.h"
 #include "registration/unsettled_certificates.h"
+#include "storage/leases.h"
 
 namespace intaglio::registration {
 
@@ -20,6 +21,7 @@ struct ExternalCaParts {
   std::shared_ptr<OperatorGate> gate;
   std::shared_ptr<KeyRequests> requests;
   std::shared_ptr<UnsettledCertificates> unsettled;
+  std::shared_ptr<storage::Leases> leases;  ///< of all nodes: one of them asks for a key's certificate
   outbound::HttpClient messages;  ///< for `url`: answers bounded by max_cmp_message_bytes, connections not kept
   outbound::HttpClient lists;     ///< for the lists
   std::shared_ptr<const Clock> clock;

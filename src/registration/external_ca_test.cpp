@@ -68,7 +68,9 @@ class ExternalCaTest : public testing::Test {
  protected:
   ExternalCaTest() {
     database_ = must(storage::test::open_database(folder_ / "ra.db"));
-    if (!database_->migrate(migrations())) panic("the tables were not made");
+    for (const auto* series : {&storage::Leases::migrations(), &migrations()}) {
+      if (!database_->migrate(*series)) panic("the tables were not made");
+    }
     http::ListenerConfig listener;
     listener.tls = false;
     listener.workers = 1;
@@ -104,12 +106,13 @@ class ExternalCaTest : public testing::Test {
   }
 
   /// As a process that starts: what stands in the database is all that it knows.
-  void start() {
+  void start(const std::string& node = "ssa-1") {
     const std::string base = "http://127.0.0.1:" + std::to_string(server_->port());
     const auto gate = std::make_shared<OperatorGate>(OperatorGate::Operators{{"ra-1", operator_key_->public_key()}},
                                                      std::chrono::seconds(300), database_, clock_);
-    ca_ = must(make_external_ca({base + "/pkix", base + "/list", "", sam_key_->public_key(), std::chrono::seconds(86400), 3},
-                                responder_.client_config(), {gate, requests_, unsettled_, *client_, *client_, clock_}));
+    ca_ = must(make_external_ca(
+        {base + "/pkix", base + "/list", "", sam_key_->public_key(), std::chrono::seconds(86400), 3}, responder_.client_config(),
+        {gate, requests_, unsettled_, std::make_shared<storage::Leases>(database_, clock_, node), *client_, *client_, clock_}));
   }
   /// Another key of the same signer, that waits for its certificate.
   void another_key(const std::string& name) {
@@ -429,6 +432,36 @@ TEST_F(ExternalCaTest, ACaThatLetsUsWaitHoldsNobodyUp) {
   }
   another_key("key-5");
   EXPECT_EQ(ask_again().error().detail, "too many requests wait for the CA; ask again later");
+}
+
+TEST_F(ExternalCaTest, WhatOneNodeWaitsForNoOtherAsksFor) {
+  responder_.waits = 2;
+  responder_.check_after = 600;
+  ASSERT_EQ(issue().error().code, ErrorCode::busy);
+  const auto first = std::move(ca_);
+  start("ssa-2");
+  EXPECT_EQ(ask_again().error().detail, "a certificate for this key is being asked for");
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1);
+  clock_->advance(std::chrono::seconds(600));
+  ca_->settle();
+  EXPECT_TRUE(certificates().empty());
+  first->settle();
+  ASSERT_EQ(certificates().size(), 2U);
+  EXPECT_EQ(must(ask_again()), certificates()) << "who has it gives the turn back";
+  EXPECT_EQ(std::ranges::count(responder_.asked, OSSL_CMP_P10CR), 1);
+}
+
+TEST_F(ExternalCaTest, ANodeThatDiedWhileItWaitedHoldsAnotherUpForAnHour) {
+  responder_.waits = 2;
+  ASSERT_EQ(issue().error().code, ErrorCode::busy);
+  responder_.waits = 0;
+  start("ssa-2");
+  clock_->advance(std::chrono::minutes(59));
+  const auto held_up = ask_again();
+  ASSERT_FALSE(held_up);
+  EXPECT_EQ(held_up.error().detail, "a certificate for this key is being asked for");
+  clock_->advance(std::chrono::minutes(1));
+  EXPECT_TRUE(ask_again());
 }
 
 TEST_F(ExternalCaTest, ACaIsNotAskedSoonerThanItSaid) {

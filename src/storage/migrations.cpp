@@ -78,18 +78,16 @@ Status migrate(Database& database, const std::vector<Migration>& migrations, Dia
   for (std::size_t index = 0; index < migrations.size(); ++index) {
     if (migrations[index].version != static_cast<int>(index) + 1) panic("storage: migrations are numbered 1, 2, 3 without gaps");
   }
-  std::size_t applied = 0;
-  auto prepared = database.write([&](Transaction& transaction) -> Status {
-    if (auto made = transaction.execute(migrations_table, {}); !made) return made.error();
-    auto counted = count_applied(transaction, migrations, dialect);
-    if (!counted) return counted.error();
-    applied = *counted;
-    return {};
-  });
-  if (!prepared) return prepared;
-  for (std::size_t index = applied; index < migrations.size(); ++index) {
-    auto done =
-        database.write([&](Transaction& transaction) { return apply(transaction, migrations.front().sql, migrations[index], dialect); });
+  // Counted anew in each transaction: another node may migrate at the same time.
+  bool more = true;
+  while (more) {
+    auto done = database.write([&](Transaction& transaction) -> Status {
+      if (auto made = transaction.execute(migrations_table, {}); !made) return made.error();
+      const auto applied = count_applied(transaction, migrations, dialect);
+      if (!applied) return applied.error();
+      more = *applied < migrations.size();
+      return more ? apply(transaction, migrations.front().sql, migrations[*applied], dialect) : Status();
+    });
     if (!done) return done;
   }
   return {};

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "storage/leases.h"
 #include "storage/node.h"
 #include "storage/postgres/dialect.h"
 #include "storage/test_support.h"
@@ -336,6 +337,49 @@ TEST_F(NodesTest, ACommitWhoseAnswerIsLostIsAskedAfterByItsOwnNode) {
   EXPECT_TRUE(status) << status.error().detail;
   EXPECT_TRUE(nodes_.back()->write([](Transaction& transaction) { return add(transaction, 2); }));
   nodes_.front().reset();
+}
+
+TEST_F(NodesTest, MigrateAtTheSameTimeAndEachMigrationIsAppliedOnce) {
+  std::vector<Migration> series;
+  std::vector<std::string> statements;
+  for (int version = 1; version <= 20; ++version)
+    statements.push_back("CREATE TABLE t" + std::to_string(version) + " (id INTEGER PRIMARY KEY)");
+  for (int version = 1; version <= 20; ++version) series.push_back({version, statements[static_cast<std::size_t>(version) - 1]});
+  std::atomic<int> refused = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (const auto& node : nodes_) {
+      threads.emplace_back([&] {
+        if (const auto done = node->migrate(series); !done) ++refused;
+      });
+    }
+  }
+  EXPECT_EQ(refused, 0);
+}
+
+TEST_F(NodesTest, HaveALeaseOneAtATimeThatEndsByItselfOrIsGivenBack) {
+  const auto clock = std::make_shared<ManualClock>(from_unix_seconds(1795171200));
+  ASSERT_TRUE(nodes_.front()->migrate(Leases::migrations()));
+  const auto leases = [&](std::size_t which, const std::string& name) {
+    return Leases(std::shared_ptr<Database>(nodes_[which].get(), [](Database*) {}), clock, name);
+  };
+  auto a = leases(0, "a"), b = leases(1, "b");
+  const auto has = [](const Result<bool>& taken) { return taken && *taken; };
+  constexpr std::chrono::minutes length{15};
+  EXPECT_TRUE(has(a.take("upkeep", length)));
+  EXPECT_FALSE(has(b.take("upkeep", length)));
+  EXPECT_TRUE(has(b.take("another", length)));
+  // Taken anew it lasts from then on, and nobody else can give it back.
+  clock->advance(std::chrono::minutes(10));
+  EXPECT_TRUE(has(a.take("upkeep", length)));
+  EXPECT_TRUE(b.give_back("upkeep"));
+  clock->advance(std::chrono::minutes(14));
+  EXPECT_FALSE(has(b.take("upkeep", length)));
+  clock->advance(std::chrono::minutes(1));
+  EXPECT_TRUE(has(b.take("upkeep", length)));
+  EXPECT_FALSE(has(a.take("upkeep", length)));
+  EXPECT_TRUE(b.give_back("upkeep"));
+  EXPECT_TRUE(has(a.take("upkeep", length)));
 }
 
 TEST_F(NodesTest, WhoReadsOnlyIsBesideThemAndWritesNothing) {

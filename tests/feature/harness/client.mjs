@@ -24,21 +24,23 @@ export const signAlgorithms = {
 };
 
 export class Client {
-  constructor(system, { id = 'demo', keyFile = system.path('clients/demo/client.key.pem') } = {}) {
+  /** `node`: the address of one node of several, which know themselves by one name. */
+  constructor(system, { id = 'demo', keyFile = system.path('clients/demo/client.key.pem'), node = system.publicUrl } = {}) {
     this.system = system;
+    this.node = node;
     this.id = id;
     this.key = createPrivateKey(readFileSync(keyFile));
     this.tls = system.tls();
   }
 
   url(path) {
-    return this.system.publicUrl + path;
+    return this.node + path;
   }
 
   /** A client assertion (RFC 7523); `changes` replaces claims. */
   assertion(changes = {}) {
     const now = this.system.now();
-    const claims = { iss: this.id, sub: this.id, aud: this.url('/csc/v2/oauth2/token'), jti: randomId(), iat: now, exp: now + 60, ...changes };
+    const claims = { iss: this.id, sub: this.id, aud: `${this.system.publicUrl}/csc/v2/oauth2/token`, jti: randomId(), iat: now, exp: now + 60, ...changes };
     return new SignJWT(claims).setProtectedHeader({ alg: 'ES256', typ: 'JWT', kid: this.id }).sign(this.key);
   }
 

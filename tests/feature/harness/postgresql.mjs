@@ -30,13 +30,18 @@ export class Postgresql {
     try {
       server.tool('initdb', '-D', path.join(server.folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync');
       await server.run();
-      server.tool('createuser', '-h', server.folder, '-U', 'postgres', 'intaglio_sam');
-      server.tool('createdb', '-h', server.folder, '-U', 'postgres', '-O', 'intaglio_sam', 'intaglio_sam');
+      server.addDatabase('intaglio_sam');
     } catch (error) {
       await server.stop();
       throw error;
     }
     return server;
+  }
+
+  /** A database, and a user of the same name who owns it and nothing else. */
+  addDatabase(name) {
+    this.tool('createuser', '-h', this.folder, '-U', 'postgres', name);
+    this.tool('createdb', '-h', this.folder, '-U', 'postgres', '-O', name, name);
   }
 
   static #inNewFolder() {
@@ -89,9 +94,9 @@ export class Postgresql {
     this.tool('pg_ctl', 'promote', '-D', path.join(this.folder, 'data'), '-w');
   }
 
-  /** What `sam.toml` says of it (docs/operate/postgresql.md); `hosts`: of a network in between, `synchronous`: whether a standby is asked for. */
-  settings({ hosts = this.folder, synchronous = false } = {}) {
-    return `\n[postgresql]\nhosts = "${hosts}"\nname = "intaglio_sam"\nuser = "intaglio_sam"\nsynchronous_standby = ${synchronous}\n`;
+  /** What a configuration says of it (docs/operate/postgresql.md); `hosts`: of a network in between, `synchronous`: whether a standby is asked for. */
+  settings({ hosts = this.folder, synchronous = false, name = 'intaglio_sam' } = {}) {
+    return `\n[postgresql]\nhosts = "${hosts}"\nname = "${name}"\nuser = "${name}"\nsynchronous_standby = ${synchronous}\n`;
   }
 
   tool(name, ...words) {
@@ -101,8 +106,8 @@ export class Postgresql {
   }
 
   /** What psql answers to an administrator. */
-  ask(sql) {
-    return this.tool('psql', '-h', this.folder, '-U', 'postgres', '-Atq', '-c', sql, 'intaglio_sam');
+  ask(sql, database = 'intaglio_sam') {
+    return this.tool('psql', '-h', this.folder, '-U', 'postgres', '-Atq', '-c', sql, database);
   }
 
   async run() {

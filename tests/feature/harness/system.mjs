@@ -114,10 +114,10 @@ export function runAside(program, words, { environment = {}, input } = {}) {
 }
 
 /**
- * Nine ports that are nobody else's while this process has the first of them. They lie below 32768, where Linux begins to give ports away: no
+ * Nine ports, `first` to `first` + 7 for use, that are nobody else's while this process has the first of them. They lie below 32768, where Linux begins to give ports away: no
  * connection that goes out and no listener on port 0 takes one between the making of an instance and the start, or the next start, of its services.
  */
-class PortClaim {
+export class PortClaim {
   static async make() {
     const size = 9;
     const blocks = Math.floor((32768 - 20000) / size);

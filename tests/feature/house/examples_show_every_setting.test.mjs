@@ -25,7 +25,7 @@ function keysOf(text, { loose = false } = {}) {
 describe('the examples of the configuration', () => {
   for (const name of ['sam', 'ssa', 'pki']) {
     // What many leave out: the instance of `intaglio up` has one token and no database server, and pages may stand on another host.
-    const files = [`${name}.toml`, ...({ sam: ['sam-key-token.toml', 'sam-postgresql.toml'], ssa: ['ssa-pages.toml', 'ssa-external-ca.toml', 'ssa-mutual-tls.toml', 'ssa-notices.toml', 'ssa-identity-provider.toml'] }[name] ?? [])];
+    const files = [`${name}.toml`, ...({ sam: ['sam-key-token.toml', 'sam-postgresql.toml'], ssa: ['ssa-pages.toml', 'ssa-external-ca.toml', 'ssa-mutual-tls.toml', 'ssa-notices.toml', 'ssa-identity-provider.toml', 'ssa-nodes.toml'] }[name] ?? [])];
     const example = () => new Map(files.flatMap((file) => [...keysOf(readFileSync(path.join(repository, 'deploy/examples', file), 'utf8'))]));
     const described = () => {
       const result = run(path.join(binaries, `intaglio-${name}`), ['--describe-config']);
