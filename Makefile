@@ -1,7 +1,7 @@
 # The commands of this repository. `make` alone prints them. Bare Debian 12 is enough: each installs what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up test pages lint format bench mutation fuzz faults nightly build clean
+.PHONY: help demo up test pages lint format bench mutation fuzz faults load nightly build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ fuzz: ## every fuzz target for a minute (FUZZ_SECONDS=…)
 
 faults: ## a token that misbehaves below the SAM in every way of the table: nothing signed twice, no outcome lost
 	@tools/ci/faults
+
+load: ## two SSA and two SAM nodes on PostgreSQL under load, a node of each restarted: nothing lost, nothing signed twice (INTAGLIO_LOAD_SECONDS=300)
+	@tools/ci/load
 
 nightly: ## the long form of everything, and demo and test on a fresh machine
 	@tools/ci/nightly
