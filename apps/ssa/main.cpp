@@ -259,9 +259,11 @@ Status serve(Settings settings) {
     if (base.empty()) continue;
     for (const auto* endpoint : {"token", "revoke", "pushed_authorize"}) audiences.push_back(base + "/csc/v2/oauth2/" + endpoint);
   }
-  const auto authentication = std::make_shared<oauth::ClientAuthentication>(
-      oauth::ClientAuthenticationConfig{std::move(audiences), settings.max_assertion_life, settings.client_authorities}, registered,
-      opened->database, opened->clock);
+  const auto limits = std::make_shared<intaglio::ssa::Limits>(settings.limits, opened->clock);
+  const auto authentication =
+      std::make_shared<oauth::ClientAuthentication>(oauth::ClientAuthenticationConfig{std::move(audiences), settings.max_assertion_life,
+                                                                                      settings.client_authorities, limits->token_clients()},
+                                                    registered, opened->database, opened->clock);
   const auto token_endpoint = std::make_shared<oauth::TokenEndpoint>(issuer, authentication, access_tokens, grants, opened->clock);
   std::shared_ptr<oauth::AuthorizationEndpoint> authorization;
   if (!settings.approval_page.empty()) {
@@ -296,12 +298,13 @@ Status serve(Settings settings) {
          return kept;
        },
        [authority = opened->authority](std::string_view assertion, ByteView csr) { return authority->issue_short_term(assertion, csr); },
-       grants, authorization, *ask_timestamp, news_for(recorder, occasions), identity_provider});
+       grants, authorization, *ask_timestamp, news_for(recorder, occasions), identity_provider, limits});
   const auto credential_changed = [&service](const KeyId& key) { service.credential_changed(key); };
   registration::Endpoints endpoints({opened->sam, requests, opened->authority, credential_changed, enrolments, codes, recorder,
                                      opened->clock, opened->leases, settings.second_person, opened->outbox});
   registration::SignerRevocation signer_revocation({opened->sam, enrolments, codes, opened->clock, credential_changed}, {});
   Watch watch(settings, *opened);
+  watch.metrics.add([limits] { return limits->figures(); });
   http::Router public_router;
   service.add_routes(public_router);
   signer_revocation.add_routes(public_router);

@@ -329,6 +329,28 @@ void read_clients(config::Document& document, Settings& settings) {
   }
 }
 
+void read_limits(config::Document& document, intaglio::ssa::LimitsConfig& limits) {
+  auto section = document.section("limits", "Requests a minute, and as many at once, of the public listener on this node; 0: no limit.");
+  const auto figure = [](config::Section& of, std::string_view key, std::string_view about, std::int64_t fallback) {
+    return static_cast<std::uint32_t>(of.integer(key, about, {0, http::Limiter::max_per_minute}, fallback));
+  };
+  auto reads = section.section("reads", "Whatever is none of the others.");
+  limits.reads.address = figure(reads, "per_address", "Of one address, by those who have not shown who they are.", 600);
+  limits.reads.client = figure(reads, "per_client", "Of one client.", 60000);
+  limits.reads.account = figure(reads, "per_account", "In the name of one signer.", 600);
+  auto tokens = section.section("tokens", "oauth2/token, revoke and pushed_authorize.");
+  limits.tokens.address = figure(tokens, "per_address", "Of one address.", 600);
+  limits.tokens.client = figure(tokens, "per_client", "Of one client, once it has authenticated.", 600);
+  auto starts = section.section("starts", "What opens a transaction at the SAM.");
+  limits.starts.address = figure(starts, "per_address", "Of one address, by those who have not shown who they are.", 60);
+  limits.starts.anonymous = figure(starts, "anonymous", "Of all together who did not push their authorization request.", 600);
+  limits.starts.client = figure(starts, "per_client", "Of one client.", 6000);
+  limits.starts.account = figure(starts, "per_account", "For one signer: of his clients, and as many of strangers.", 60);
+  auto signatures = section.section("signatures", "What asks the SAM to verify factors or to sign; the SAM has limits of its own.");
+  limits.signatures.client = figure(signatures, "per_client", "Of one client.", 60000);
+  limits.signatures.account = figure(signatures, "per_account", "In the name of one signer.", 600);
+}
+
 Settings read(config::Document& document, bool described) {
   Settings settings{};
   auto root = document.root();
@@ -380,6 +402,7 @@ Settings read(config::Document& document, bool described) {
   settings.service.max_sad_age =
       csc.seconds("max_sad_seconds", "A SAD issued longer ago is refused before the SAM is called.", {10, 3600}, 300);
   settings.service.max_hashes = static_cast<std::size_t>(csc.integer("max_hashes", "Digests in one request at most.", {1, 1000}, 1000));
+  read_limits(document, settings.limits);
   read_clients(document, settings);
   return settings;
 }

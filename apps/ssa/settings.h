@@ -51,6 +51,7 @@ struct Settings {
   std::string approval_page;  ///< empty: authorization codes are not offered
   std::chrono::seconds access_token_life, max_assertion_life, next_token_key;
   std::vector<oauth::Client> clients;
+  intaglio::ssa::LimitsConfig limits;
   std::string effective;  ///< canonical text, for the digest in the audit log
 };
 

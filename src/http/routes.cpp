@@ -109,16 +109,23 @@ Response Router::unknown(std::string_view path) const {
 
 Response Router::serve(const Route& route, const Request& request, const PathParameters& parameters) const {
   if (!route.handler) return error_answer(501, "not_implemented", "This method is not offered");
-  if (route.access == Access::anonymous) return route.handler(request, parameters, {});
+  if (route.access == Access::anonymous) return pass(route, request, parameters, nullptr);
   const auto& guard = guards_.at(static_cast<std::size_t>(route.access));
   if (!guard.authorise) {
     log::error("http.route_without_guard", {{"path", request.path}});
     return error_answer(500, "server_error", "Internal error");
   }
   const auto principal = guard.authorise(request);
-  if (principal) return route.handler(request, parameters, *principal);
+  if (principal) return pass(route, request, parameters, &*principal);
   log::refusal("http.not_authorised", principal.error(), {{"request_id", request.request_id}, {"peer", request.peer_address}});
   return guard.refusal ? guard.refusal(request, principal.error()) : error_answer(principal.error());
+}
+
+Response Router::pass(const Route& route, const Request& request, const PathParameters& parameters, const Principal* caller) const {
+  if (gate_) {
+    if (auto answer = gate_(request, route.pattern, caller)) return *std::move(answer);
+  }
+  return route.handler(request, parameters, caller == nullptr ? Principal{} : *caller);
 }
 
 Response Router::dispatch(const Request& request) const {

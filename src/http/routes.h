@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,6 +49,9 @@ using PrincipalHandler = std::function<Response(const Request&, const PathParame
 using Authorise = std::function<Result<Principal>(const Request&)>;
 /// Learns of each answer: the pattern of the route, empty when no route was there, and how long it took. Never the path: that is the caller's.
 using Observer = std::function<void(std::string_view pattern, unsigned status, std::chrono::steady_clock::duration took)>;
+/// Asked before a handler: on an anonymous route at once, with nobody; elsewhere when the caller is known. What it answers stands in the
+/// place of the handler's answer.
+using Gate = std::function<std::optional<Response>(const Request&, std::string_view pattern, const Principal* caller)>;
 /// Turns what an authorise callback refused into an answer (CSC has its own words); error_answer(error) without one.
 using RefusalAnswer = std::function<Response(const Request&, const Error&)>;
 
@@ -63,6 +67,8 @@ class Router {
   void authorise_with(Access access, Authorise authorise, RefusalAnswer refusal = {});
   /// The answer to paths that no line knows, below this prefix; elsewhere it is 404.
   void answer_unknown(std::string_view prefix, Response answer);
+  /// One gate for all routes.
+  void gate_with(Gate gate) { gate_ = std::move(gate); }
   void observe_with(Observer observer) { observer_ = std::move(observer); }
 
   /// HEAD is answered as GET; the server leaves the body out. Never throws.
@@ -84,11 +90,13 @@ class Router {
   };
   [[nodiscard]] Response answer(const Request& request, std::string_view& pattern) const;
   [[nodiscard]] Response serve(const Route& route, const Request& request, const PathParameters& parameters) const;
+  [[nodiscard]] Response pass(const Route& route, const Request& request, const PathParameters& parameters, const Principal* caller) const;
   [[nodiscard]] Response unknown(std::string_view path) const;
   std::vector<Route> routes_;
   std::array<Guard, 7> guards_;
   std::vector<std::pair<std::string, Response>> unknown_;
   Observer observer_;
+  Gate gate_;
 };
 
 /// {"error":…,"error_description":…} with this status.

@@ -23,13 +23,13 @@ std::string_view error_of(ErrorCode code) {
     case ErrorCode::credential_locked:
     case ErrorCode::certificate_invalid:
     case ErrorCode::not_found:
-    case ErrorCode::limit_exceeded:
     case ErrorCode::not_authorised: return "access_denied";
     case ErrorCode::invalid_request:
     case ErrorCode::too_large:
     case ErrorCode::unsupported:
     case ErrorCode::digest_length:
     case ErrorCode::algorithm_refused: return "invalid_request";
+    case ErrorCode::limit_exceeded:
     case ErrorCode::busy:
     case ErrorCode::storage_unavailable:
     case ErrorCode::token_unavailable:
@@ -105,7 +105,7 @@ http::Response AuthorizationEndpoint::authorize(const http::Request& request, co
   const auto parsed = parse_authorization_request(form, target, config_.issuer);
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) return back(refusal->error, refusal->description);
 
-  auto opened = open(*client, std::get<AuthorizationRequest>(parsed).credential);
+  auto opened = open(*client, std::get<AuthorizationRequest>(parsed).credential, pushed ? Origin::client : Origin::anybody);
   if (!opened) {
     log::refusal("authorization.not_opened", opened.error(), {{"request", request.request_id}, {"client", *id}});
     return back(error_of(opened.error().code), "The request was refused");

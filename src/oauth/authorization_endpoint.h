@@ -24,8 +24,10 @@ struct OpenedApproval {
   Bytes transaction, nonce;
   UnixTime expires;
 };
+/// Who brings a request in a client's name: the client, which has shown who it is, or anybody who knows its id.
+enum class Origin { client, anybody };
 /// Opens the transaction of a credential request in the name of the client; a refusal goes back to the client.
-using OpenApproval = std::function<Result<OpenedApproval>(const Client& client, const CredentialRequest& request)>;
+using OpenApproval = std::function<Result<OpenedApproval>(const Client& client, const CredentialRequest& request, Origin origin)>;
 
 /// The authorization endpoint (RFC 6749, 3.1; code with PKCE S256 only, RFC 7636) and pushed requests (RFC 9126). There is no session
 /// and no cookie: each request is approved by itself, by a message that the SAM verifies, on the page that holds the handle.

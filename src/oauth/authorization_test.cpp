@@ -106,11 +106,13 @@ class AuthorizationTest : public testing::Test {
     http::Request request;
     request.method = "GET";
     request.query = query;
-    return endpoint_->authorize(request, [this](const Client& client, const CredentialRequest& wanted) -> Result<OpenedApproval> {
-      opened_.emplace_back(client.id.text(), wanted);
-      if (failure_) return *failure_;
-      return OpenedApproval{"ticket", "statement", to_bytes("T"), to_bytes("nonce"), clock_->now() + std::chrono::minutes{5}};
-    });
+    return endpoint_->authorize(
+        request, [this](const Client& client, const CredentialRequest& wanted, Origin origin) -> Result<OpenedApproval> {
+          opened_.emplace_back(client.id.text(), wanted);
+          origin_ = origin;
+          if (failure_) return *failure_;
+          return OpenedApproval{"ticket", "statement", to_bytes("T"), to_bytes("nonce"), clock_->now() + std::chrono::minutes{5}};
+        });
   }
   [[nodiscard]] http::Response authorize(const Values& values) { return authorize(form_of(values)); }
   [[nodiscard]] http::Response post(const Values& values, const test::TestClient& client, bool push) {
@@ -209,6 +211,7 @@ class AuthorizationTest : public testing::Test {
   std::unique_ptr<TokenEndpoint> token_endpoint_;
   std::vector<std::pair<std::string, CredentialRequest>> opened_;
   std::optional<Error> failure_;
+  std::optional<Origin> origin_;  ///< of the last that was opened
   unsigned assertions_ = 0;
 };
 

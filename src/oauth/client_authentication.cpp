@@ -73,6 +73,14 @@ ClientAuthentication::ClientAuthentication(ClientAuthenticationConfig config, st
     : config_(std::move(config)), clients_(std::move(clients)), database_(std::move(database)), clock_(std::move(clock)) {}
 
 std::variant<const Client*, Refusal> ClientAuthentication::verify(const http::Request& request, const ShownClient& shown) const {
+  auto client = authenticate(request, shown);
+  if (std::holds_alternative<Refusal>(client) || !config_.requests) return client;
+  const auto wait = config_.requests->wait_for(shown.id_);
+  if (refused_by("oauth.limit.client", wait.has_value())) return too_many_requests(*wait);
+  return client;
+}
+
+std::variant<const Client*, Refusal> ClientAuthentication::authenticate(const http::Request& request, const ShownClient& shown) const {
   const auto* client = clients_->find(shown.id_);
   if (client == nullptr || (shown.basic_ && shown.basic_->id != shown.id_)) return invalid_request("Invalid parameter client_id");
 

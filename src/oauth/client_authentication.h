@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "crypto/certificate.h"
+#include "http/limiter.h"
 #include "oauth/client.h"
 #include "oauth/form.h"
 #include "oauth/refusal.h"
@@ -21,6 +22,7 @@ struct ClientAuthenticationConfig {
   std::vector<std::string> audiences;  ///< what a client assertion may name: the issuer, and the endpoints by their addresses
   std::chrono::seconds max_assertion_life{300};
   std::vector<crypto::Certificate> authorities{};  ///< who issues the certificates of clients that are known by a name (RFC 8705, 2.1)
+  std::shared_ptr<http::Limiter> requests{};  ///< of a client that has proved who it is; nullptr: no limit
 };
 
 /// What a request shows of its client, before anything of it is believed. May hold a client secret: wiped when it ends.
@@ -55,10 +57,12 @@ class ClientAuthentication {
  public:
   ClientAuthentication(ClientAuthenticationConfig config, std::shared_ptr<const Clients> clients,
                        std::shared_ptr<storage::Database> database, std::shared_ptr<const Clock> clock);
-  /// The client that the request names and proves to be, or why not.
+  /// The client that the request names and proves to be, or why not; 429 when it has asked too often. Who only names a client takes
+  /// nothing of what that client may ask.
   [[nodiscard]] std::variant<const Client*, Refusal> verify(const http::Request& request, const ShownClient& shown) const;
 
  private:
+  [[nodiscard]] std::variant<const Client*, Refusal> authenticate(const http::Request& request, const ShownClient& shown) const;
   [[nodiscard]] Status check_certificate(const Client& client, const http::Request& request) const;
   [[nodiscard]] Status check_assertion(const Client& client, std::string_view assertion) const;
   [[nodiscard]] Status consume_assertion(const Client& client, std::string_view jti, UnixTime until) const;

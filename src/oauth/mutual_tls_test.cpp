@@ -128,9 +128,10 @@ class MutualTlsTest : public testing::Test {
     request.method = "GET";
     request.query =
         "client_id=by-subject&request_uri=" + encode_form_value(must(json::parse(pushed.body)).at("request_uri").get<std::string>());
-    const auto begun = authorization_->authorize(request, [this](const Client&, const CredentialRequest&) -> Result<OpenedApproval> {
-      return OpenedApproval{"ticket", "statement", to_bytes("T"), to_bytes("nonce"), clock_->now() + std::chrono::minutes{5}};
-    });
+    const auto begun =
+        authorization_->authorize(request, [this](const Client&, const CredentialRequest&, Origin) -> Result<OpenedApproval> {
+          return OpenedApproval{"ticket", "statement", to_bytes("T"), to_bytes("nonce"), clock_->now() + std::chrono::minutes{5}};
+        });
     EXPECT_EQ(begun.status, 302U) << begun.body;
     const auto page = begun.headers.front().second;
     const auto opened = must(authorization_->exchange(page.substr(page.find('#') + 1)));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "http/server.h"
@@ -11,11 +12,14 @@ struct Refusal {
   unsigned status;
   std::string error;
   std::string description;
+  std::chrono::seconds retry_after{0};  ///< with status 429
 };
 
 [[nodiscard]] Refusal invalid_request(std::string description);
 [[nodiscard]] Refusal invalid_grant(std::string description);
 [[nodiscard]] Refusal temporarily_unavailable();
+/// RFC 6585, 4.
+[[nodiscard]] Refusal too_many_requests(std::chrono::seconds retry_after);
 
 /// `{"error":…,"error_description":…}`, not to be cached; a line in the log under `event`.
 [[nodiscard]] http::Response answer(const http::Request& request, std::string_view event, const Refusal& refusal);

@@ -39,7 +39,7 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       sign_hash_(signing_, kept_answers_, config.max_hashes),
       sign_doc_(credential_methods_, signing_, kept_answers_, config.max_hashes),
       interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated,
-                                 parts.issue_short_term, orphans_, parts.news}),
+                                 parts.issue_short_term, orphans_, parts.news, parts.limits}),
       devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
       approvals_(parts.authorization, interaction_, devices_),
       documents_(parts.authorization, interaction_, signing_,
@@ -166,6 +166,7 @@ void Service::add_v1_routes(http::Router& router) {
 
 void Service::add_routes(http::Router& router) {
   add_guards(router);
+  if (parts_.limits) router.gate_with(parts_.limits->gate());
   add_oauth_routes(router);
   if (parts_.authorization) {
     add_approval_routes(router);

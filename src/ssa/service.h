@@ -13,6 +13,7 @@
 #include "ssa/csc/sign_hash.h"
 #include "ssa/csc/timestamp.h"
 #include "ssa/csc/v1_adapter.h"
+#include "ssa/limits.h"
 #include "ssa/signer/approvals.h"
 #include "ssa/signer/document_signing.h"
 #include "ssa/signer/identity_login.h"
@@ -44,6 +45,7 @@ struct ServiceParts {
   csc::AskTimestampAuthority ask_timestamp_authority{};         ///< empty: signatures/timestamp is not offered
   signer::SignerNews news{};                                    ///< each may be empty
   std::shared_ptr<const signer::IdentityProvider> identity_provider{};  ///< nullptr: pages send nobody to sign in
+  std::shared_ptr<Limits> limits{};                             ///< nullptr: no limits
 };
 
 /// Everything behind the public listener, as one table of routes.

@@ -361,8 +361,11 @@ class World {
     const std::string base = std::string(base_url) + "/csc/v2/oauth2/";
     config.description.with_codes = true;
     config.description.with_timestamps = static_cast<bool>(ask_tsa);
+    limited = std::make_shared<Limits>(limits, clock);
     const auto authentication = std::make_shared<oauth::ClientAuthentication>(
-        oauth::ClientAuthenticationConfig{{base_url, base + "token", base + "pushed_authorize"}}, clients, database.get(), clock);
+        oauth::ClientAuthenticationConfig{
+            {base_url, base + "token", base + "pushed_authorize"}, std::chrono::seconds{300}, {}, limited->token_clients()},
+        clients, database.get(), clock);
     const auto endpoint = std::make_shared<oauth::TokenEndpoint>(base_url, authentication, tokens, grants(), clock);
     const auto authorization = std::make_shared<oauth::AuthorizationEndpoint>(
         oauth::AuthorizationConfig{base_url, "https://sign.example/approve"}, clients, authentication,
@@ -389,13 +392,29 @@ class World {
                                                        authorization,
                                                        ask_tsa,
                                                        {},
-                                                       identity_provider});
+                                                       identity_provider,
+                                                       limited});
     service->add_routes(*router);
   }
 
   [[nodiscard]] std::shared_ptr<oauth::Grants> grants() const { return std::make_shared<oauth::Grants>(database.get(), clock); }
   [[nodiscard]] std::string token(std::string_view client = "any", std::string_view scope = "service") const {
     return must(tokens->issue(*clients->find(client), scope)).token;
+  }
+  /// Of scope `service`, that a signer let the client `any` have.
+  [[nodiscard]] std::string token_of(const std::string& signer) const {
+    std::string code;
+    const auto written = database.get()->write([&](storage::Transaction& transaction) -> Status {
+      auto added = grants()->add(transaction, {"any", signer, "", Secret(as_bytes("sad")), clock->now() + std::chrono::hours{1}});
+      if (!added) return added.error();
+      code = *added;
+      return {};
+    });
+    if (!written) panic("no grant");
+    const auto redeemed = grants()->redeem(code, *clients->find("any"), [](const std::string&) { return std::nullopt; });
+    const auto& grant = std::get<oauth::Grants::Redeemed>(redeemed).grant;
+    return must(tokens->issue(*clients->find("any"), oauth::GrantedToken{grant, signer, "service", "", std::chrono::seconds{60}, {}}))
+        .token;
   }
   [[nodiscard]] http::Response send(const std::string& method, const std::string& path, const std::string& body,
                                     const std::string& authorization) const {
@@ -497,6 +516,8 @@ class World {
   std::optional<Error> hook_failure;
   csc::AskTimestampAuthority ask_tsa;  ///< of the next start
   std::shared_ptr<const signer::IdentityProvider> identity_provider;  ///< of the next start
+  LimitsConfig limits;                 ///< the same
+  std::shared_ptr<Limits> limited;     ///< by the last start
 };
 
 }  // namespace intaglio::ssa::test

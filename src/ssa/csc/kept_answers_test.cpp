@@ -64,23 +64,9 @@ TEST_F(KeptAnswersTest, GivesThemToNoOtherClient) {
 TEST_F(KeptAnswersTest, GivesThemToNoTokenOfAnotherSigner) {
   const auto id = id_of(ask());
   const auto poll_for = [&](const std::string& signer) {
-    std::string code;
-    const auto written = world.database.get()->write([&](storage::Transaction& transaction) -> Status {
-      auto added =
-          world.grants()->add(transaction, {"any", signer, "", Secret(as_bytes("sad")), world.clock->now() + std::chrono::hours{1}});
-      if (!added) return added.error();
-      code = *added;
-      return {};
-    });
-    if (!written) panic("no grant");
-    const auto redeemed = world.grants()->redeem(code, *world.clients->find("any"), [](const std::string&) { return std::nullopt; });
-    const auto& grant = std::get<oauth::Grants::Redeemed>(redeemed).grant;
-    const auto token = must(world.tokens->issue(*world.clients->find("any"),
-                                                oauth::GrantedToken{grant, signer, "service", "", std::chrono::seconds{60}, {}}))
-                           .token;
     json::Value body = json::Value::object();
     body["requestID"] = id;
-    return world.send("POST", polling, json::encode(body), "Bearer " + token);
+    return world.send("POST", polling, json::encode(body), "Bearer " + world.token_of(signer));
   };
   expect_refused(poll_for("bob"), "Invalid parameter requestID");
   EXPECT_EQ(poll_for("alice").status, 200U);

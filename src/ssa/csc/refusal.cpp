@@ -4,6 +4,12 @@
 #include "http/routes.h"
 
 namespace intaglio::ssa::csc {
+namespace {
+
+/// Limits of signatures, of the SAM and our own, are counted in minutes and more.
+constexpr std::string_view retry_after_seconds = "60";
+
+}  // namespace
 
 Refusal invalid_request(std::string_view description) { return {400, "invalid_request", std::string(description)}; }
 Refusal missing_text(std::string_view parameter) {

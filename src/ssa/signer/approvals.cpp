@@ -48,8 +48,9 @@ http::Response goes_to(const http::Request& request, const Result<std::string>& 
 
 http::Response Approvals::authorize(const http::Request& request) const {
   return authorization_->authorize(
-      request, [this](const oauth::Client& client, const oauth::CredentialRequest& asked) -> Result<oauth::OpenedApproval> {
-        auto done = interaction_.open_requested(client, asked);
+      request,
+      [this](const oauth::Client& client, const oauth::CredentialRequest& asked, oauth::Origin origin) -> Result<oauth::OpenedApproval> {
+        auto done = interaction_.open_requested(client, asked, origin);
         if (!done) return done.error();
         auto& opened = done->opened;
         return oauth::OpenedApproval{std::move(opened.ticket), std::move(opened.sap_statement), std::move(opened.transaction),
@@ -59,7 +60,7 @@ http::Response Approvals::authorize(const http::Request& request) const {
 
 Result<Approvals::Awaited> Approvals::await(const oauth::Client& client, const oauth::CredentialRequest& asked, UnixTime now) const {
   if (!authorization_) return Error{ErrorCode::unsupported, "there is no page on which signers approve"};
-  auto done = interaction_.open_requested(client, asked);
+  auto done = interaction_.open_requested(client, asked, oauth::Origin::client);
   if (!done) return done.error();
   auto& opened = done->opened;
   auto begun = devices_->begin(client.id.text(), opened.expires);

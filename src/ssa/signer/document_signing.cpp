@@ -156,7 +156,8 @@ http::Response DocumentSigning::open(const http::Request& request, const http::P
   if (!protocol::check_text(label, protocol::max_label_bytes, "label")) return csc::answer(csc::invalid_parameter("label"));
   const auto* client = rooms_.clients->find(caller.id);
   if (client == nullptr) return csc::refuse(request, {ErrorCode::internal, "an admitted client is not registered"});
-  auto done = interaction_.open_signing(*client, {work.credential, hash, {work.suite}, {{*digest, label}}, caller.id, client->name});
+  auto done = interaction_.open_signing(*client, {work.credential, hash, {work.suite}, {{*digest, label}}, caller.id, client->name},
+                                        oauth::Origin::client);
   if (!done) return csc::refuse(request, done.error());
   const auto& opened = done->opened;
   json::Value body = json::Value::object();

@@ -71,12 +71,13 @@ http::Response Interaction::open_transaction(const http::Request& request, const
   if (const auto* refusal = std::get_if<csc::Refusal>(&parsed)) return csc::answer(*refusal);
   const auto& open = std::get<protocol::OpenSigning>(parsed);
 
-  const auto done = open_signing(*client, open);
+  const auto done = open_signing(*client, open, oauth::Origin::client);
   if (!done && done.error().code == ErrorCode::too_large) return csc::answer(csc::invalid_request("Numbers of signatures is too high"));
   return done ? answer_opened(done->opened) : refuse(request, done.error());
 }
 
-Result<Interaction::OpenedSigning> Interaction::open_signing(const oauth::Client& client, const protocol::OpenSigning& open) const {
+Result<Interaction::OpenedSigning> Interaction::open_signing(const oauth::Client& client, const protocol::OpenSigning& open,
+                                                             oauth::Origin origin) const {
   const auto credential = rooms_.credentials->find(open.key);
   if (!credential) return credential.error();
   const auto& facts = (*credential)->facts;
@@ -88,6 +89,9 @@ Result<Interaction::OpenedSigning> Interaction::open_signing(const oauth::Client
     return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
   }
   if (open.documents.size() > facts.max_documents) return Error{ErrorCode::too_large, "more documents than the profile allows"};
+  if (rooms_.limits) {
+    if (auto admitted = rooms_.limits->start_for(facts.signer, origin); !admitted) return admitted.error();
+  }
   auto opened = rooms_.sam->open_signing(open);
   if (!opened) return opened.error();
   // Kept before it is answered: a message for a transaction that is not kept is refused.
@@ -105,7 +109,8 @@ http::Response Interaction::open_one_time(const http::Request& request, const ht
   return opened(request, caller, rooms_.sam->open_one_time(std::get<protocol::OpenOneTime>(parsed)));
 }
 
-Result<Interaction::OpenedSigning> Interaction::open_requested(const oauth::Client& client, const oauth::CredentialRequest& asked) const {
+Result<Interaction::OpenedSigning> Interaction::open_requested(const oauth::Client& client, const oauth::CredentialRequest& asked,
+                                                               oauth::Origin origin) const {
   protocol::OpenSigning open{asked.credential, asked.hash, {}, {}, client.id.text(), client.name};
   std::optional<crypto::Certificate> certificate;
   for (const auto& document : asked.documents) {
@@ -124,7 +129,7 @@ Result<Interaction::OpenedSigning> Interaction::open_requested(const oauth::Clie
     if (!attributes) return attributes.error();
     open.documents.push_back({std::move(attributes->digest), document.label});
   }
-  return open_signing(client, open);
+  return open_signing(client, open, origin);
 }
 
 http::Response Interaction::open_enrolment(const http::Request& request, const http::Principal& caller) const {

@@ -8,7 +8,9 @@
 
 #include "http/routes.h"
 #include "oauth/authorization_details.h"
+#include "oauth/authorization_endpoint.h"
 #include "oauth/client.h"
+#include "ssa/limits.h"
 #include "ssa/sad_filter.h"
 #include "ssa/sam_keys.h"
 #include "ssa/signer/one_time.h"
@@ -39,6 +41,7 @@ struct Rooms {
   ShortTermIssuer issue_short_term;
   std::shared_ptr<OrphanReports> orphans;
   SignerNews news{};  ///< each may be empty
+  std::shared_ptr<Limits> limits{};  ///< nullptr: no limits
 };
 
 /// The signer's side, /sic/v1 (api/sic/README.md): opens transactions for signature applications and relays what only the SAM
@@ -59,15 +62,17 @@ class Interaction {
   [[nodiscard]] http::Response open_suspension(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response open_destruction(const http::Request& request, const http::Principal& caller) const;
   /// Opens a transaction in the name of this client and keeps it. Refused: credential_unknown (not one that the client may use),
-  /// credential_disabled, certificate_invalid, too_large (more documents than the profile allows), or what the SAM refused.
+  /// credential_disabled, certificate_invalid, too_large (more documents than the profile allows), limit_exceeded, or what the SAM refused.
   struct OpenedSigning {
     protocol::Opened opened;
     Bytes nonce;
   };
-  [[nodiscard]] Result<OpenedSigning> open_signing(const oauth::Client& client, const protocol::OpenSigning& open) const;
+  [[nodiscard]] Result<OpenedSigning> open_signing(const oauth::Client& client, const protocol::OpenSigning& open,
+                                                   oauth::Origin origin) const;
   /// The same for what a client asked to have approved: a digest of a document (`sdr`) becomes that of the signed attributes which this
   /// service will put around it (signed_attributes.h), because the SAM signs what was approved and nothing that follows from it.
-  [[nodiscard]] Result<OpenedSigning> open_requested(const oauth::Client& client, const oauth::CredentialRequest& asked) const;
+  [[nodiscard]] Result<OpenedSigning> open_requested(const oauth::Client& client, const oauth::CredentialRequest& asked,
+                                                     oauth::Origin origin) const;
   /// What the SAM authorised by a SAP message.
   struct Authorised {
     std::string sad, signer;

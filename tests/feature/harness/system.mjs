@@ -92,6 +92,9 @@ export function withoutLimits(document) {
   for (const profile of document.profiles) Object.assign(profile, { max_documents: 1000, per_minute: 0, per_day: 0, keys_per_signer: 0, keys_per_day: 0, sad_seconds: 300 });
 }
 
+/** ssa.toml with every figure of [limits.*] at 0. */
+const withoutRequestLimits = (text) => text.replace(/^\[limits\.\w+\]\n(?:(?!\[).*\n)*/gm, (table) => table.replace(/^(\w+) = \d+$/gm, '$1 = 0'));
+
 /** A command that must end by itself; gives {status, stdout, stderr}. */
 export function run(program, words, { environment = {}, input, timeout = 120000 } = {}) {
   const result = spawnSync(program, words, { encoding: 'utf8', env: { ...process.env, ...environment }, input, timeout, maxBuffer: 64 * 1024 * 1024 });
@@ -153,12 +156,14 @@ export class System {
    *   start              services to start, in this order
    *   folder             parent folder of the instance, for example a small tmpfs
    *   pages              the bundle of the signer's pages, to be served
+   *   limits             'as shipped' keeps [limits] of ssa.toml; otherwise there are none, as all callers of a test have one address
    */
-  static async start({ policy, examples, configure = {}, environment = {}, start = startOrder, folder = tmpdir(), pages } = {}) {
+  static async start({ policy, examples, configure = {}, environment = {}, start = startOrder, folder = tmpdir(), pages, limits } = {}) {
     const system = new System(mkdtempSync(path.join(folder, 'intaglio-test-')));
     try {
       system.claim = await PortClaim.make();
       system.#prepare(policy, examples, pages);
+      if (limits !== 'as shipped') system.configure('ssa', withoutRequestLimits);
       for (const [name, change] of Object.entries(configure)) system.configure(name, change);
       for (const name of start) await system.startService(name, environment[name]);
     } catch (error) {
