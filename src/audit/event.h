@@ -32,6 +32,7 @@ enum class EventType {
   key_destroyed,
   transaction_opened,
   authorisation_granted,
+  authorisation_extended,
   authorisation_refused,
   approval_exported,
   signature_intent,

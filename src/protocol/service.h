@@ -94,6 +94,14 @@ struct SignRequest {
   std::string client_id;
   std::string client_address;  ///< as told by the SSA; audited with that mark
 };
+/// A SAD is to be followed by one that ends later, over what is left of the same authorisation.
+struct ExtendRequest {
+  std::string sad;
+  KeyId key;
+  std::vector<Bytes> digests;  ///< what the client is going to sign with it, or nothing; at most max_digests_per_call
+  std::string client_id;
+  std::string client_address;  ///< as told by the SSA; audited with that mark
+};
 struct SignedDigest {
   Bytes signature;  ///< DER for ECDSA, the block for RSA
   std::string log;  ///< audit entry of the outcome
@@ -186,6 +194,8 @@ class SamService {
   virtual Status change_key(std::string_view sap_message) = 0;
 
   [[nodiscard]] virtual Result<SignAnswer> sign(const SignRequest& request) = 0;
+  /// A new SAD of the same authorisation; the one that is shown ends with it. Occurrences are what they were: nothing is authorised again.
+  [[nodiscard]] virtual Result<Authorised> extend(const ExtendRequest& request) = 0;
 
   [[nodiscard]] virtual Result<Opened> open_one_time(const OpenOneTime& request) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<OneTimeSession>> begin_one_time() = 0;

@@ -38,6 +38,7 @@ Bytes some_certificate() {
 class FakeSam final : public protocol::SamService {
  public:
   Result<protocol::Opened> open_signing(const protocol::OpenSigning&) override { return unexpected(); }
+  Result<protocol::Authorised> extend(const protocol::ExtendRequest&) override { return unexpected(); }
   Result<protocol::Opened> open_enrolment(const protocol::OpenEnrolment&) override { return unexpected(); }
   Result<protocol::Opened> open_key_generation(const protocol::OpenKeyGeneration&) override { return unexpected(); }
   Result<protocol::Opened> open_factor_change(const protocol::OpenEnrolment&) override { return unexpected(); }

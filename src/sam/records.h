@@ -58,7 +58,7 @@ struct FactorState {
 [[nodiscard]] Bytes encode(const FactorState& state);
 [[nodiscard]] Result<FactorState> parse_factor_state(ByteView encoded);
 
-/// What a signer authorised: the TC-3 fields with consent, and what the SAD was. Never changes.
+/// What a signer authorised: the TC-3 fields with consent, which never change, and the SAD that names it, which another one may follow.
 struct Authorisation {
   Bytes nonce;                     ///< SAM nonce of the ticket: identifies it
   protocol::Transaction transaction;

@@ -413,6 +413,19 @@ class SamTest : public ::testing::Test {
     }));
     return rows;
   }
+  /// Of this type, oldest first.
+  std::vector<Value> events(std::string_view type) {
+    std::vector<Value> found;
+    EXPECT_TRUE(database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT event FROM audit_entries ORDER BY idx", {}, [&](const storage::Row& row) {
+        const auto event = row.bytes(0);
+        auto parsed = *json::parse(as_text(event));
+        if (parsed.at("type") == type) found.push_back(std::move(parsed));
+        return true;
+      });
+    }));
+    return found;
+  }
   Result<protocol::Enrolled> change(const Signer& signer, Message message) {
     const auto opened = *sam_->open_factor_change({.signer = signer.id, .client_id = "sca", .client_name = "SCA"});
     return sam_->change_factors(sap_message(protocol::Purpose::factors, opened, message));
@@ -534,6 +547,14 @@ class SamTest : public ::testing::Test {
                                .digests = {},
                                .client_id = "sca",
                                .client_address = "192.0.2.1"};
+    for (const auto& text : texts) made.digests.push_back(digest_of(text));
+    return made;
+  }
+
+  protocol::ExtendRequest extension(const Signer& signer, const protocol::Authorised& authorised,
+                                    const std::vector<std::string>& texts = {}) {
+    protocol::ExtendRequest made{
+        .sad = authorised.sad, .key = signer.key, .digests = {}, .client_id = "sca", .client_address = "192.0.2.1"};
     for (const auto& text : texts) made.digests.push_back(digest_of(text));
     return made;
   }
@@ -754,6 +775,121 @@ TEST_F(SamTest, ANewAuthorisationVoidsTheEarlierOne) {
   const auto earlier = *approve(alice, {"contract"});
   ASSERT_TRUE(approve(alice, {"invoice"}));
   expect_refused(sam_->sign(request(alice, earlier, {"contract"})), ErrorCode::sad_invalid);
+}
+
+TEST_F(SamTest, ASadIsFollowedByOneThatEndsLaterOverWhatIsLeft) {
+  const auto alice = enrolled_signer("alice");
+  const auto first = *approve(alice, {"a", "b", "c"});
+  ASSERT_TRUE(sam_->sign(request(alice, first, {"a"})));
+  clock_->advance(std::chrono::seconds(50));
+  const auto second = sam_->extend(extension(alice, first, {"b"}));
+  ASSERT_TRUE(second) << second.error().detail;
+  EXPECT_EQ(second->expires_in, std::chrono::seconds(60));
+  EXPECT_NE(second->sad, first.sad);
+  clock_->advance(std::chrono::seconds(50));
+  ASSERT_TRUE(sam_->sign(request(alice, *second, {"b"})));
+  expect_refused(sam_->sign(request(alice, *second, {"d"})), ErrorCode::hash_not_authorised);
+  const auto third = sam_->extend(extension(alice, *second));
+  ASSERT_TRUE(third) << third.error().detail;
+  ASSERT_TRUE(sam_->sign(request(alice, *third, {"c"})));
+  EXPECT_EQ(vault_.signatures, 3);
+  const auto extended = events("authorisation.extended");
+  ASSERT_EQ(extended.size(), 2U);
+  EXPECT_EQ(extended[0].at("fields").at("left"), "2");
+  EXPECT_EQ(extended[0].at("fields").at("sad_before"), encode_base64url(crypto::sha256(as_bytes(first.sad))));
+  EXPECT_EQ(extended[1].at("fields").at("left"), "1");
+  EXPECT_EQ(extended[1].at("fields").at("sad"), encode_base64url(crypto::sha256(as_bytes(third->sad))));
+}
+
+TEST_F(SamTest, TC4_TheSadThatWasFollowedSignsNothingAndIsNotFollowedTwice) {
+  const auto alice = enrolled_signer("alice");
+  const auto first = *approve(alice, {"a", "b"});
+  // The SAM holds it in memory from here on.
+  ASSERT_TRUE(sam_->sign(request(alice, first, {"a"})));
+  ASSERT_TRUE(sam_->extend(extension(alice, first)));
+  expect_refused(sam_->sign(request(alice, first, {"b"})), ErrorCode::sad_invalid);
+  expect_refused(sam_->extend(extension(alice, first)), ErrorCode::sad_invalid);
+  EXPECT_EQ(vault_.signatures, 1);
+}
+
+TEST_F(SamTest, TC4_WhatWasSignedBeforeAnExtensionIsNotSignedAgain) {
+  const auto alice = enrolled_signer("alice");
+  const auto first = *approve(alice, {"a", "a", "b"});
+  const auto made = *sam_->sign(request(alice, first, {"a"}));
+  const auto second = *sam_->extend(extension(alice, first, {"a", "b"}));
+  expect_refused(sam_->extend(extension(alice, second, {"a", "a"})), ErrorCode::hash_not_authorised);
+  ASSERT_TRUE(sam_->sign(request(alice, second, {"a"})));
+  EXPECT_EQ(vault_.signatures, 2);
+  const auto again = *sam_->sign(request(alice, second, {"a"}));
+  EXPECT_TRUE(again.signatures[0].redelivered);
+  EXPECT_EQ(again.signatures[0].signature, made.signatures[0].signature);
+  EXPECT_EQ(vault_.signatures, 2);
+}
+
+TEST_F(SamTest, ASadIsNotFollowedBeyondFiveMinutesAfterItsTicket) {
+  const auto alice = enrolled_signer("alice");
+  const auto opened = clock_->now();
+  auto authorised = *approve(alice, {"a", "b"});
+  const auto latest = opened + std::chrono::minutes(10);
+  for (int i = 0; i < 9; ++i) {
+    clock_->advance(std::chrono::seconds(58));
+    const auto next = sam_->extend(extension(alice, authorised));
+    ASSERT_TRUE(next) << i << ": " << next.error().detail;
+    EXPECT_LE(clock_->now() + next->expires_in, latest);
+    authorised = *next;
+  }
+  clock_->advance(std::chrono::seconds(58));
+  expect_refused(sam_->sign(request(alice, authorised, {"a"})), ErrorCode::sad_expired);
+  expect_refused(sam_->extend(extension(alice, authorised)), ErrorCode::sad_expired);
+}
+
+TEST_F(SamTest, OnlyALiveSadOfThisKeyAndClientWithSomethingLeftIsFollowed) {
+  const auto alice = enrolled_signer("alice");
+  const auto bob = enrolled_signer("bob");
+  const auto authorised = *approve(alice, {"a"});
+  auto of_bob = extension(alice, authorised);
+  of_bob.key = bob.key;
+  expect_refused(sam_->extend(of_bob), ErrorCode::sad_invalid);
+  auto of_another = extension(alice, authorised);
+  of_another.client_id = "other";
+  expect_refused(sam_->extend(of_another), ErrorCode::sad_invalid);
+  for (const std::string& spoiled : {std::string("no token"), std::string("a.b.c"), authorised.sad + "A"}) {
+    auto tampered = extension(alice, authorised);
+    tampered.sad = spoiled;
+    expect_refused(sam_->extend(tampered), ErrorCode::sad_invalid);
+  }
+  expect_refused(sam_->extend(extension(alice, authorised, {"b"})), ErrorCode::hash_not_authorised);
+  ASSERT_TRUE(sam_->sign(request(alice, authorised, {"a"})));
+  expect_refused(sam_->extend(extension(alice, authorised)), ErrorCode::sad_invalid);
+  const auto late = *approve(alice, {"a"});
+  clock_->advance(std::chrono::seconds(60));
+  expect_refused(sam_->extend(extension(alice, late)), ErrorCode::sad_expired);
+  EXPECT_EQ(events("authorisation.extended").size(), 0U);
+}
+
+TEST_F(SamTest, ASadOfAnEarlierEpochIsNotFollowed) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"a"});
+  use_policy([](Value& policy) { policy["epoch"] = 2; });
+  expect_refused(sam_->extend(extension(alice, authorised)), ErrorCode::sad_invalid);
+}
+
+TEST_F(SamTest, AProfileOfOneDocumentAnApprovalExtendsNothing) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"a"});
+  use_policy([](Value& policy) { policy["profiles"][0]["max_documents"] = 1; });
+  expect_refused(sam_->extend(extension(alice, authorised)), ErrorCode::unsupported);
+}
+
+TEST_F(SamTest, NothingIsExtendedWhileACallOfTheSadIsUnderWay) {
+  const auto alice = enrolled_signer("alice");
+  const auto authorised = *approve(alice, {"a", "b"});
+  ASSERT_TRUE(database_->write([&](storage::Transaction& transaction) -> Status {
+    auto done =
+        transaction.execute("INSERT INTO open_reservations (authorisation, position, node) SELECT id, 0, 'other' FROM authorisations", {});
+    return done ? Status() : Status(done.error());
+  }));
+  expect_refused(sam_->extend(extension(alice, authorised)), ErrorCode::busy);
 }
 
 TEST_F(SamTest, TC11_WrongPinWrongOtpAndUnknownSignerGiveTheSameErrorAfterTheSameWork) {
@@ -1952,6 +2088,21 @@ TEST_F(WrappedSamTest, KeepsTheShareOfTheLockForAsLongAsASignatureIsLeftToMake) 
   EXPECT_TRUE(again->signatures[0].redelivered);
   EXPECT_EQ(again->signatures[0].signature, first->signatures[0].signature);
   EXPECT_EQ(locked_vault_.openings, 2);
+}
+
+TEST_F(WrappedSamTest, TheSadThatFollowsOpensTheKeyAndTheOneBeforeItDoesNot) {
+  const auto alice = enrolled_signer("alice");
+  const auto first = *approve(alice, {"one", "two", "three"});
+  ASSERT_TRUE(sam_->sign(request(alice, first, {"one"})));
+  const auto second = sam_->extend(extension(alice, first));
+  ASSERT_TRUE(second) << second.error().detail;
+  EXPECT_EQ(rows_of("lock_shares"), 1);
+  expect_refused(sam_->sign(request(alice, first, {"two"})), ErrorCode::sad_invalid);
+  const auto made = sam_->sign(request(alice, *second, {"two", "three"}));
+  ASSERT_TRUE(made) << made.error().detail;
+  EXPECT_EQ(locked_vault_.openings, 2);
+  EXPECT_EQ(rows_of("lock_shares"), 0);
+  expect_refused(sam_->extend(extension(alice, *second)), ErrorCode::sad_invalid);
 }
 
 TEST_F(WrappedSamTest, KeepsNoShareOfAnAuthorisationThatIsOverOrVoid) {

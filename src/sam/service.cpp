@@ -11,6 +11,7 @@
 #include "sam/authority/voiding.h"
 #include "sam/grants/grants.h"
 #include "sam/grants/seal.h"
+#include "sam/sign/extension.h"
 #include "sam/sign/lock_shares.h"
 
 namespace intaglio::sam {
@@ -177,6 +178,7 @@ Result<protocol::SignAnswer> Sam::sign(const protocol::SignRequest& request) {
   }
   return signing_.sign(request);
 }
+Result<protocol::Authorised> Sam::extend(const protocol::ExtendRequest& request) { return sam::extend(core_, request); }
 Result<protocol::SignerCreated> Sam::create_signer(std::string_view operator_request) {
   return sam::create_signer(core_, operator_request);
 }

@@ -45,6 +45,7 @@ class Sam final : public protocol::SamService {
   [[nodiscard]] Result<protocol::Enrolled> change_factors(std::string_view sap_message) override;
   Status change_key(std::string_view sap_message) override;
   [[nodiscard]] Result<protocol::SignAnswer> sign(const protocol::SignRequest& request) override;
+  [[nodiscard]] Result<protocol::Authorised> extend(const protocol::ExtendRequest& request) override;
   [[nodiscard]] Result<protocol::Opened> open_one_time(const protocol::OpenOneTime& request) override;
   [[nodiscard]] Result<std::unique_ptr<protocol::OneTimeSession>> begin_one_time() override;
   [[nodiscard]] Result<protocol::LogEntry> report_orphan(const KeyId& key, ByteView certificate) override;

@@ -47,6 +47,11 @@ constexpr auto endpoints = std::to_array<Endpoint>({
     {"/csc/v1/signatures/signHash"},
     {"/sic/v1/approvals/logins", Caller::page},
     {"/sic/v1/approvals/logins/codes", Caller::page},
+    {"/csc/v2/credentials/extendTransaction"},
+    {"/csc/v2/auth/login"},
+    {"/csc/v2/auth/login", Caller::nobody},
+    {"/csc/v2/auth/revoke"},
+    {"/csc/v1/credentials/extendTransaction"},
 });
 
 struct Target {

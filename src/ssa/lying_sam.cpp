@@ -50,6 +50,10 @@
 ///   sign-forged-sad      signs with a SAD that it signed itself
 ///   sign-tampered-sad    signs with a SAD whose payload names another key
 ///   sign-without         signs without a SAD
+///   extend-key           extends a SAD for the credential INTAGLIO_LIE_WITH
+///   extend-client        extends a SAD in the name of another client
+///   extend-tampered-sad  extends a SAD whose payload names another key
+///   extend-keep          signs with the SAD that an extension has ended
 ///   create-forged        creates a signer with a request that it signed itself
 ///   reset-forged         resets factors with a request that it signed itself
 ///   resume-forged        suspends a key and lifts that with a request that it signed itself
@@ -235,12 +239,27 @@ class LyingSam final : public SamService {
     }
     if (lie_ == "sign-tampered-sad") told.sad = altered_part(request.sad, 1);
     if (lie_ == "sign-forged-sad") told.sad = forged_sad(request);
-    if (lie_ == "sign-old-sad") {
+    if (lie_ == "sign-old-sad" || lie_ == "extend-keep") {
       const std::lock_guard lock(mutex_);
-      told.sad = old_sad_;
+      if (!old_sad_.empty()) told.sad = old_sad_;
     }
     auto first = sam_->sign(told);
     return lie_ == "sign-twice" ? sam_->sign(told) : std::move(first);
+  }
+
+  Result<protocol::Authorised> extend(const protocol::ExtendRequest& request) override {
+    auto told = request;
+    if (lie_ == "extend-client") told.client_id = "another-client";
+    if (lie_ == "extend-key") {
+      if (auto other = KeyId::parse(with_)) told.key = *other;
+    }
+    if (lie_ == "extend-tampered-sad") told.sad = altered_part(request.sad, 1);
+    auto extended = sam_->extend(told);
+    if (lie_ == "extend-keep") {
+      const std::lock_guard lock(mutex_);
+      old_sad_ = request.sad;
+    }
+    return extended;
   }
 
   Result<protocol::Opened> open_one_time(const protocol::OpenOneTime& request) override {

@@ -27,6 +27,13 @@ KnownSad::KnownSad(Claims claims, std::string client, protocol::Transaction tran
   for (const auto& document : transaction_.documents) ++free_[document.digest];
 }
 
+KnownSad::KnownSad(Claims claims, const KnownSad& earlier)
+    : claims_(std::move(claims)), client_(earlier.client_), transaction_(earlier.transaction_) {
+  const std::lock_guard lock(earlier.mutex_);
+  free_ = earlier.free_;
+  left_ = earlier.left_;
+}
+
 bool KnownSad::used_up() const {
   const std::lock_guard lock(mutex_);
   return left_ == 0;
@@ -117,37 +124,48 @@ Status SadFilter::check_time(const KnownSad& sad, UnixTime now) const {
   return {};
 }
 
-Status SadFilter::check_scope(const KnownSad& sad, const Use& use) const {
-  if (refused_by("ssa.sad.client", use.client != sad.client())) return invalid("the SAD was issued to another client");
+Status SadFilter::check_scope(const KnownSad& sad, std::string_view client, const KeyId& key) {
+  if (refused_by("ssa.sad.client", client != sad.client())) return invalid("the SAD was issued to another client");
   if (refused_by("ssa.sad.unused", sad.used_up())) return Error{ErrorCode::replayed, "every signature under this SAD was delivered"};
-  if (refused_by("ssa.sad.credential", use.key.text() != sad.claims().key)) {
+  if (refused_by("ssa.sad.credential", key.text() != sad.claims().key)) {
     return Error{ErrorCode::credential_unknown, "the SAD is for another credential"};
   }
-  const auto& opened = sad.transaction();
-  const bool same_hash = static_cast<std::uint8_t>(crypto::hash_of(use.suite)) == opened.hash;
-  if (refused_by("ssa.sad.suite", !same_hash || (!opened.suites.empty() && !contains(opened.suites, use.suite)))) {
-    return Error{ErrorCode::algorithm_refused, "the signer approved other suites"};
-  }
-  if (refused_by("ssa.sad.hash", !sad.covers(use.digests))) return Error{ErrorCode::hash_not_authorised, "a digest has no free occurrence"};
   return {};
 }
 
-Status SadFilter::check_credential(const KnownSad& sad, const Use& use, UnixTime now) {
-  const auto credential = credentials_->find(use.key);
-  if (!credential) return credential.error();
-  const auto& facts = (*credential)->facts;
+Status SadFilter::check_suite(const KnownSad& sad, crypto::SignatureSuite suite) {
+  const auto& opened = sad.transaction();
+  const bool same_hash = static_cast<std::uint8_t>(crypto::hash_of(suite)) == opened.hash;
+  if (refused_by("ssa.sad.suite", !same_hash || (!opened.suites.empty() && !contains(opened.suites, suite)))) {
+    return Error{ErrorCode::algorithm_refused, "the signer approved other suites"};
+  }
+  return {};
+}
+
+Status SadFilter::check_digests(const KnownSad& sad, const std::vector<Bytes>& digests) {
+  if (refused_by("ssa.sad.hash", !sad.covers(digests))) return Error{ErrorCode::hash_not_authorised, "a digest has no free occurrence"};
+  return {};
+}
+
+Status SadFilter::check_credential(const KnownSad& sad, const Credential& credential, UnixTime now) {
+  const auto& facts = credential.facts;
   if (refused_by("ssa.sad.owner", facts.signer.text() != sad.claims().signer)) {
     return Error{ErrorCode::credential_unknown, "the credential is another signer's"};
   }
-  const auto status = (*credential)->status(now);
+  const auto status = credential.status(now);
   if (refused_by("ssa.certificate.active", status != CertificateStatus::valid)) {
     return Error{ErrorCode::certificate_invalid, "the certificate is " + std::string(name_of(status))};
   }
-  if (refused_by("ssa.credential.enabled", !(*credential)->enabled())) {
+  if (refused_by("ssa.credential.enabled", !credential.enabled())) {
     return Error{ErrorCode::credential_disabled, "the key is " + std::string(protocol::name_of(facts.state))};
   }
-  const bool offered = std::find(facts.suites.begin(), facts.suites.end(), use.suite) != facts.suites.end();
-  if (refused_by("ssa.credential.suite", !offered || !crypto::fits(facts.algorithm, use.suite))) {
+  return {};
+}
+
+Status SadFilter::check_suite_offered(const Credential& credential, crypto::SignatureSuite suite) {
+  const auto& facts = credential.facts;
+  const bool offered = std::find(facts.suites.begin(), facts.suites.end(), suite) != facts.suites.end();
+  if (refused_by("ssa.credential.suite", !offered || !crypto::fits(facts.algorithm, suite))) {
     return Error{ErrorCode::algorithm_refused, "the key does not offer this suite"};
   }
   return {};
@@ -158,9 +176,39 @@ Result<std::shared_ptr<KnownSad>> SadFilter::admit(const Use& use) {
   auto sad = recognise(use.sad, now);
   if (!sad) return sad.error();
   if (const auto timely = check_time(**sad, now); !timely) return timely.error();
-  if (const auto covered = check_scope(**sad, use); !covered) return covered.error();
-  if (const auto active = check_credential(**sad, use, now); !active) return active.error();
+  if (const auto scope = check_scope(**sad, use.client, use.key); !scope) return scope.error();
+  if (const auto suite = check_suite(**sad, use.suite); !suite) return suite.error();
+  if (const auto covered = check_digests(**sad, use.digests); !covered) return covered.error();
+  const auto credential = credentials_->find(use.key);
+  if (!credential) return credential.error();
+  if (const auto active = check_credential(**sad, **credential, now); !active) return active.error();
+  if (const auto offered = check_suite_offered(**credential, use.suite); !offered) return offered.error();
   return sad;
+}
+
+Result<std::shared_ptr<KnownSad>> SadFilter::admit(const Extension& extension) {
+  const auto now = clock_->now();
+  auto sad = recognise(extension.sad, now);
+  if (!sad) return sad.error();
+  if (const auto timely = check_time(**sad, now); !timely) return timely.error();
+  if (const auto scope = check_scope(**sad, extension.client, extension.key); !scope) return scope.error();
+  if (const auto covered = check_digests(**sad, extension.digests); !covered) return covered.error();
+  const auto credential = credentials_->find(extension.key);
+  if (!credential) return credential.error();
+  if (const auto active = check_credential(**sad, **credential, now); !active) return active.error();
+  return sad;
+}
+
+Status SadFilter::follow(const KnownSad& earlier, std::string_view sad) {
+  auto claims = read(sad);
+  if (!claims) return Error{ErrorCode::internal, claims.error().detail};
+  const auto& before = earlier.claims();
+  const bool same = claims->jti == before.jti && claims->signer == before.signer && claims->key == before.key &&
+                    claims->list_digest == before.list_digest && claims->count == before.count;
+  if (refused_by("ssa.extend.same", !same)) return Error{ErrorCode::internal, "the SAM's SAD is of another authorisation"};
+  const auto until = claims->expires + max_age_;
+  (void)known_.insert(crypto::sha256(as_bytes(sad)), std::make_shared<KnownSad>(std::move(*claims), earlier), until, clock_->now());
+  return {};
 }
 
 }  // namespace intaglio::ssa

@@ -26,6 +26,8 @@ class KnownSad {
     UnixTime issued, expires;
   };
   KnownSad(Claims claims, std::string client, protocol::Transaction transaction);
+  /// What is left of `earlier`, under the SAD that follows it.
+  KnownSad(Claims claims, const KnownSad& earlier);
 
   [[nodiscard]] const Claims& claims() const noexcept { return claims_; }
   [[nodiscard]] const std::string& client() const noexcept { return client_; }
@@ -64,14 +66,27 @@ class SadFilter {
   /// The SAD that admits this use. Refused: sad_invalid, sad_expired, replayed, credential_unknown, hash_not_authorised,
   /// algorithm_refused, credential_disabled, certificate_invalid; or the error of what was asked.
   [[nodiscard]] Result<std::shared_ptr<KnownSad>> admit(const Use& use);
+  /// The same before a SAD is extended: no suite is chosen yet, and there may be no digests.
+  struct Extension {
+    std::string_view sad;
+    std::string_view client;
+    const KeyId& key;
+    const std::vector<Bytes>& digests;
+  };
+  [[nodiscard]] Result<std::shared_ptr<KnownSad>> admit(const Extension& extension);
+  /// The SAD that follows takes over what was delivered under this one. Refused (`internal`) when it is of another authorisation.
+  Status follow(const KnownSad& earlier, std::string_view sad);
   /// What a SAD that the SAM has just issued says, its signature verified.
   [[nodiscard]] Result<KnownSad::Claims> read(std::string_view sad);
 
  private:
   [[nodiscard]] Result<std::shared_ptr<KnownSad>> recognise(std::string_view sad, UnixTime now);
   [[nodiscard]] Status check_time(const KnownSad& sad, UnixTime now) const;
-  [[nodiscard]] Status check_scope(const KnownSad& sad, const Use& use) const;
-  [[nodiscard]] Status check_credential(const KnownSad& sad, const Use& use, UnixTime now);
+  [[nodiscard]] static Status check_scope(const KnownSad& sad, std::string_view client, const KeyId& key);
+  [[nodiscard]] static Status check_suite(const KnownSad& sad, crypto::SignatureSuite suite);
+  [[nodiscard]] static Status check_digests(const KnownSad& sad, const std::vector<Bytes>& digests);
+  [[nodiscard]] static Status check_credential(const KnownSad& sad, const Credential& credential, UnixTime now);
+  [[nodiscard]] static Status check_suite_offered(const Credential& credential, crypto::SignatureSuite suite);
 
   std::shared_ptr<SamKeys> keys_;
   std::shared_ptr<Transactions> transactions_;

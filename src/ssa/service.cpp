@@ -38,6 +38,7 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       kept_answers_(std::make_shared<const csc::KeptAnswers>(parts.database, credentials_, parts.clock)),
       sign_hash_(signing_, kept_answers_, config.max_hashes),
       sign_doc_(credential_methods_, signing_, kept_answers_, config.max_hashes),
+      extend_transaction_(parts.sam, filter_, config.max_hashes),
       interaction_(signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, parts.key_generated,
                                  parts.issue_short_term, orphans_, parts.news, parts.limits}),
       devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
@@ -48,7 +49,7 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
                                                                                               parts.database, parts.clock)
                                               : nullptr),
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
-      v1_(config.description, credential_methods_, authorization_methods_, sign_hash_),
+      v1_(config.description, credential_methods_, authorization_methods_, sign_hash_, extend_transaction_),
       timestamp_(parts.ask_timestamp_authority),
       base_url_(config.description.base_url),
       mutual_tls_url_(config.mutual_tls_url),
@@ -138,6 +139,8 @@ void Service::add_signature_routes(http::Router& router) {
   authorization("authorize", &csc::CredentialAuthorization::authorize);
   authorization("authorizeCheck", &csc::CredentialAuthorization::check);
   authorization("getChallenge", &csc::CredentialAuthorization::challenge);
+  router.add("POST", "/csc/v2/credentials/extendTransaction", Access::signer_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return extend_transaction_.answer(q, who); });
   router.add("POST", "/csc/v2/signatures/signHash", Access::credential_bearer,
              [this](const Request& q, const PathParameters&, const Principal& who) { return sign_hash_.answer(q, who); });
   router.add("POST", "/csc/v2/signatures/signDoc", Access::credential_bearer,
@@ -159,6 +162,7 @@ void Service::add_v1_routes(http::Router& router) {
   v1("credentials/list", Access::signer_bearer, &csc::V1Adapter::list);
   v1("credentials/info", Access::credential_bearer, &csc::V1Adapter::credential_info);
   v1("credentials/authorize", Access::signer_bearer, &csc::V1Adapter::authorize);
+  v1("credentials/extendTransaction", Access::signer_bearer, &csc::V1Adapter::extend_transaction);
   v1("credentials/sendOTP", Access::signer_bearer, &csc::V1Adapter::send_otp);
   v1("signatures/signHash", Access::credential_bearer, &csc::V1Adapter::sign_hash);
   router.answer_unknown("/csc/v1", not_implemented());

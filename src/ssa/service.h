@@ -8,6 +8,7 @@
 #include "oauth/token_endpoint.h"
 #include "ssa/csc/credential_authorization.h"
 #include "ssa/csc/credentials.h"
+#include "ssa/csc/extend_transaction.h"
 #include "ssa/csc/info.h"
 #include "ssa/csc/sign_doc.h"
 #include "ssa/csc/sign_hash.h"
@@ -80,6 +81,7 @@ class Service {
   std::shared_ptr<const csc::KeptAnswers> kept_answers_;
   csc::SignHash sign_hash_;
   csc::SignDoc sign_doc_;
+  csc::ExtendTransaction extend_transaction_;
   signer::Interaction interaction_;
   std::shared_ptr<const signer::DeviceApprovals> devices_;
   signer::Approvals approvals_;

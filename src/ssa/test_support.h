@@ -134,6 +134,19 @@ class FakeSam final : public protocol::SamService {
     if (change_sad) change_sad(claims);
     return protocol::Authorised{must(crypto::make_jws(*sad_key, sad_type, "sad", json::encode(claims))), std::chrono::seconds{60}};
   }
+  /// The claims of the SAD that is shown, until a minute from now; `change_sad` as above.
+  Result<protocol::Authorised> extend(const protocol::ExtendRequest& request) override {
+    ++extensions;
+    if (failure) return *failure;
+    last_extension = request;
+    const auto first = request.sad.find('.');
+    const auto payload = must(parse_base64url(request.sad.substr(first + 1, request.sad.find('.', first + 1) - first - 1)));
+    auto claims = must(json::parse(as_text(payload)));
+    claims["iat"] = unix_seconds(clock_->now());
+    claims["exp"] = unix_seconds(clock_->now()) + 60;
+    if (change_sad) change_sad(claims);
+    return protocol::Authorised{must(crypto::make_jws(*sad_key, sad_type, "sad", json::encode(claims))), std::chrono::seconds{60}};
+  }
   Result<protocol::Enrolled> enrol_factors(std::string_view) override {
     ++messages;
     if (failure) return *failure;
@@ -276,7 +289,8 @@ class FakeSam final : public protocol::SamService {
   bool one_too_few = false;               ///< a signature less than asked, and no word of it
   bool answers_for_another = false;       ///< tells of another credential than the one asked for
   bool mixes_signers = false;             ///< lists everybody's credentials to anybody
-  unsigned signs = 0, messages = 0, lookups = 0;
+  unsigned signs = 0, messages = 0, lookups = 0, extensions = 0;
+  std::optional<protocol::ExtendRequest> last_extension;
   std::optional<protocol::SignRequest> last_sign;
 
  private:

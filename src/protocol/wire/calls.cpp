@@ -44,6 +44,14 @@ Status sign(SamService& sam, Request& request, v1::Answer& answer) {
   return put(sam.sign(*input), *answer.mutable_signed_());
 }
 
+Status extend(SamService& sam, Request& request, v1::Answer& answer) {
+  auto input = read(request.extend());
+  wipe(*request.mutable_extend()->mutable_sad());
+  if (!input) return input.error();
+  const WipeAtExit sad(input->sad);
+  return put(sam.extend(*input), *answer.mutable_authorised());
+}
+
 Status suspend(SamService& sam, Request& request, v1::Answer& answer) {
   const auto input = read(request.suspend_key());
   if (!input) return input.error();
@@ -91,6 +99,7 @@ constexpr auto calls = std::to_array<Call>({
        return through(sam, &Sam::generate_key, read_token(q.generate_key()), *a.mutable_key_generated());
      }},
     {Request::kSign, "sign", sign},
+    {Request::kExtend, "extend", extend},
     {Request::kCreateSigner, "create_signer",
      [](Sam& sam, Request& q, v1::Answer& a) {
        return through(sam, &Sam::create_signer, read_token(q.create_signer()), *a.mutable_signer_created());

@@ -97,6 +97,11 @@ class Client final : public SamNodes {
     if (!whole && !part) return unknown_outcome("another number of signatures than asked for");
     return answer;
   }
+  Result<Authorised> extend(const ExtendRequest& request) override {
+    return ask(
+        v1::Answer::kAuthorised, [&](v1::Request& call) { write(request, *call.mutable_extend()); },
+        [](const v1::Answer& answer) { return read(answer.authorised()); });
+  }
   Result<Opened> open_one_time(const OpenOneTime& request) override {
     return opened([&](v1::Request& call) { write(request, *call.mutable_open_one_time()); });
   }
@@ -165,6 +170,7 @@ class Client final : public SamNodes {
   Result<v1::Answer> exchange(v1::Request& request, v1::Answer::OutcomeCase expected) {
     auto frame = encode_frame(request);
     if (request.has_sign()) wipe(*request.mutable_sign()->mutable_sad());
+    if (request.has_extend()) wipe(*request.mutable_extend()->mutable_sad());
     if (!frame) return frame.error();
     const WipeAtExit sent(*frame);
     return nodes_.exchange(*frame, repeat_of(request.call_case()), expected);

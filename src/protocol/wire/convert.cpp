@@ -242,6 +242,20 @@ Result<SignRequest> read(const v1::SignRequest& message) {
   return SignRequest{message.sad(), *std::move(key), *suite, list(message.digests()), message.client_id(), message.client_address()};
 }
 
+Result<ExtendRequest> read(const v1::ExtendRequest& message) {
+  auto key = KeyId::parse(message.key());
+  if (!key) return key.error();
+  const auto checked =
+      all_of({check_ascii(message.sad(), 1, max_message_bytes, "SAD"), check_text(message.client_id(), max_name_bytes, "client id"),
+              check_ascii(message.client_address(), 0, max_address_bytes, "client address")});
+  if (!checked) return checked.error();
+  if (message.digests_size() > static_cast<int>(max_digests_per_call)) return malformed("number of digests");
+  for (const auto& digest : message.digests()) {
+    if (auto length = check_digest(digest); !length) return length.error();
+  }
+  return ExtendRequest{message.sad(), *std::move(key), list(message.digests()), message.client_id(), message.client_address()};
+}
+
 Result<CertificateBinding> read(const v1::CertificateBinding& message) {
   auto request = read_token(message.operator_request());
   if (!request) return request.error();
@@ -446,6 +460,14 @@ void write(const SignRequest& value, v1::SignRequest& message) {
   message.set_sad(value.sad);
   message.set_key(value.key.text());
   message.set_suite(number<v1::SignatureSuite>(value.suite));
+  for (const auto& digest : value.digests) message.add_digests(field(digest));
+  message.set_client_id(value.client_id);
+  message.set_client_address(value.client_address);
+}
+
+void write(const ExtendRequest& value, v1::ExtendRequest& message) {
+  message.set_sad(value.sad);
+  message.set_key(value.key.text());
   for (const auto& digest : value.digests) message.add_digests(field(digest));
   message.set_client_id(value.client_id);
   message.set_client_address(value.client_address);

@@ -17,6 +17,7 @@ struct GrantEnd {
 };
 [[nodiscard]] Result<GrantEnd> read(const v1::GrantEnd& message);
 [[nodiscard]] Result<SignRequest> read(const v1::SignRequest& message);
+[[nodiscard]] Result<ExtendRequest> read(const v1::ExtendRequest& message);
 [[nodiscard]] Result<CertificateBinding> read(const v1::CertificateBinding& message);
 struct Suspension {
   KeyId key;
@@ -57,6 +58,7 @@ void write(const OpenKeyChange& value, v1::OpenKeyChange& message);
 void write(const OpenGrant& value, v1::OpenGrant& message);
 void write(const GrantEnd& value, v1::GrantEnd& message);
 void write(const SignRequest& value, v1::SignRequest& message);
+void write(const ExtendRequest& value, v1::ExtendRequest& message);
 void write(const CertificateBinding& value, v1::CertificateBinding& message);
 void write(const OpenOneTime& value, v1::OpenOneTime& message);
 void write(const OneTimeCertificate& value, v1::OneTimeCertificate& message);

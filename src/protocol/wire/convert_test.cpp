@@ -32,6 +32,14 @@ v1::SignRequest sign() {
   return message;
 }
 
+v1::ExtendRequest extension() {
+  v1::ExtendRequest message;
+  message.set_sad("sad");
+  message.set_key("key-1");
+  message.set_client_address("192.0.2.1");
+  return message;
+}
+
 v1::CredentialFacts facts() {
   v1::CredentialFacts message;
   message.set_key("key-1");
@@ -93,6 +101,21 @@ TEST(Border, RefusesASignCallOutOfBounds) {
                                               }},
                                              {"digest of 20 bytes", [](auto& m) { m.add_digests(std::string(20, 'd')); }},
                                              {"client address of 65 bytes", [](auto& m) { m.set_client_address(std::string(65, '1')); }}});
+}
+
+TEST(Border, RefusesAnExtensionOutOfBounds) {
+  expect_all_refused<v1::ExtendRequest>(extension,
+                                        {{"no SAD", [](auto& m) { m.clear_sad(); }},
+                                         {"SAD beyond 64 KiB", [](auto& m) { m.set_sad(std::string(max_message_bytes + 1, 's')); }},
+                                         {"SAD with a space", [](auto& m) { m.set_sad("s d"); }},
+                                         {"no key", [](auto& m) { m.clear_key(); }},
+                                         {"1025 digests",
+                                          [](auto& m) {
+                                            while (m.digests_size() <= 1024) m.add_digests(std::string(32, 'd'));
+                                          }},
+                                         {"digest of 20 bytes", [](auto& m) { m.add_digests(std::string(20, 'd')); }},
+                                         {"client id of 257 bytes", [](auto& m) { m.set_client_id(std::string(257, 'c')); }},
+                                         {"client address of 65 bytes", [](auto& m) { m.set_client_address(std::string(65, '1')); }}});
 }
 
 TEST(Border, RefusesOtherCallsOutOfBounds) {

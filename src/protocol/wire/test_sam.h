@@ -58,6 +58,11 @@ class TestSam : public SamService {
     if (message == "change") return {};
     return Error{ErrorCode::authentication_failed, "no"};
   }
+  Result<Authorised> extend(const ExtendRequest& q) override {
+    if (q.digests != std::vector<Bytes>{Bytes(32, 0x11)} || q.client_id != "client" || q.client_address != "192.0.2.1")
+      return Error{ErrorCode::hash_not_authorised, "no"};
+    return Authorised{q.sad + "-of-" + q.key.text(), std::chrono::seconds(59)};
+  }
   Result<SignAnswer> sign(const SignRequest& q) override {
     ++signs;
     {

@@ -28,6 +28,7 @@ void walk(const v1::Request& request) {
     case v1::Request::kOpenGrant: return round_trip(request.open_grant());
     case v1::Request::kEndGrant: return round_trip(request.end_grant());
     case v1::Request::kSign: return round_trip(request.sign());
+    case v1::Request::kExtend: return round_trip(request.extend());
     case v1::Request::kBindCertificate: return round_trip(request.bind_certificate());
     case v1::Request::kOpenOneTime: return round_trip(request.open_one_time());
     case v1::Request::kOneTimeSign: return round_trip(request.one_time_sign());

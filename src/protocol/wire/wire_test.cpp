@@ -236,6 +236,19 @@ TEST_F(Wire, EndsASessionWithWhichASecondOneWouldBegin) {
   sam->wait_until_sessions_end();
 }
 
+TEST_F(Wire, CarriesAnExtensionAndItsRefusal) {
+  serve();
+  const auto remote = client();
+  const ExtendRequest asked{"sad", key("key-1"), {Bytes(32, 0x11)}, "client", "192.0.2.1"};
+  const auto extended = remote->extend(asked);
+  ASSERT_TRUE(extended) << extended.error().detail;
+  EXPECT_EQ(extended->sad, "sad-of-key-1");
+  EXPECT_EQ(extended->expires_in, std::chrono::seconds(59));
+  auto others = asked;
+  others.digests.clear();
+  EXPECT_EQ(remote->extend(others).error().code, ErrorCode::hash_not_authorised);
+}
+
 TEST_F(Wire, CarriesSignaturesInTheOrderOfTheRequest) {
   serve();
   const auto answer = client()->sign(sign_request("again", 3));

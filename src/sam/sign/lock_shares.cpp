@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "crypto/random.h"
 #include "json/json.h"
+#include "sam/authorise/authorisation_record.h"
 
 namespace intaglio::sam {
 namespace {
@@ -60,13 +61,7 @@ Result<LockShares> split_lock(const Secret& lock) {
 
 Result<Secret> join_lock(std::string_view sad, const Secret& kept) {
   const Error none{ErrorCode::sad_invalid, "the SAD carries no share of the lock"};
-  const auto first = sad.find('.');
-  const auto second = sad.find('.', first + 1);
-  if (first == std::string_view::npos || second == std::string_view::npos) return none;
-  auto payload = parse_base64url(sad.substr(first + 1, second - first - 1));
-  if (!payload) return none;
-  const WipeAtExit wiped_payload(*payload);
-  auto claims = json::parse(as_text(*payload));
+  auto claims = claims_of_sad(sad);
   if (!claims) return none;
   const json::WipeAtExit wiped_claims(*claims);
   auto share = json::base64url_member(*claims, "lock_share", max_share);
@@ -98,6 +93,22 @@ Result<Secret> take_share(const Core& core, storage::Transaction& transaction, c
   const auto encoded = encode(left, share->kept);
   if (auto updated = shares(core).update(transaction, authorisation, (*found)->version, encoded.reveal()); !updated) return updated.error();
   return std::move(share->kept);
+}
+
+Result<Secret> split_share_anew(const Core& core, storage::Transaction& transaction, const std::string& authorisation,
+                                std::string_view sad) {
+  auto found = shares(core).find(transaction, authorisation);
+  if (!found) return found.error();
+  if (!*found) return Error{ErrorCode::sad_invalid, "no signature is left for this lock"};
+  const auto share = parse((*found)->content.reveal());
+  if (!share) return share.error();
+  const auto lock = join_lock(sad, share->kept);
+  if (!lock) return lock.error();
+  auto anew = split_lock(*lock);
+  if (!anew) return anew.error();
+  const auto encoded = encode(share->signatures_left, anew->kept);
+  if (auto updated = shares(core).update(transaction, authorisation, (*found)->version, encoded.reveal()); !updated) return updated.error();
+  return std::move(anew->carried);
 }
 
 Status give_share_back(const Core& core, storage::Transaction& transaction, const std::string& authorisation, const Secret& kept,

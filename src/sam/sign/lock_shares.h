@@ -21,6 +21,9 @@ Status store_share(const Core& core, storage::Transaction& transaction, const st
 /// The share for this many signatures; with the last one the row goes. `sad_invalid` when it is gone, or for more than are left.
 [[nodiscard]] Result<Secret> take_share(const Core& core, storage::Transaction& transaction, const std::string& authorisation,
                                         std::uint64_t signatures);
+/// The lock for what is left, split anew between the SAD that follows `sad` and the row: with the old SAD nothing opens any more.
+[[nodiscard]] Result<Secret> split_share_anew(const Core& core, storage::Transaction& transaction, const std::string& authorisation,
+                                              std::string_view sad);
 /// For signatures that were certainly not made and may be asked for again (TC-4).
 Status give_share_back(const Core& core, storage::Transaction& transaction, const std::string& authorisation, const Secret& kept,
                        std::uint64_t signatures);

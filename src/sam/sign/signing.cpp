@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "crypto/certificate.h"
+#include "sam/sign/occurrences.h"
 
 namespace intaglio::sam {
 namespace {
@@ -19,45 +20,6 @@ constexpr std::size_t max_certified = 65536;
 /// How long a request waits for a log that refuses to take its outcome: longer than the log's own pause between two attempts (audit/log.cpp).
 constexpr std::chrono::milliseconds outcome_pause{100};
 constexpr unsigned outcome_attempts = 50;
-
-std::string occurrence_id(const std::string& authorisation, std::size_t position) { return authorisation + ":" + std::to_string(position); }
-
-struct FoundOccurrence {
-  std::uint64_t version;
-  Occurrence occurrence;
-};
-
-Result<FoundOccurrence> find_occurrence(const Core& core, storage::Reader& reader, const std::string& authorisation, std::size_t position) {
-  struct Row {
-    std::uint64_t version;
-    Bytes sealed;
-  };
-  auto row = reader.query_one<Row>("SELECT version, record FROM occurrences WHERE authorisation = ?1 AND position = ?2",
-                                   {std::string_view(authorisation), static_cast<std::int64_t>(position)}, [](const storage::Row& columns) {
-                                     return Row{static_cast<std::uint64_t>(columns.integer(0)), columns.bytes(1)};
-                                   });
-  if (!row) return row.error();
-  if (!*row) return Error{ErrorCode::not_found, "an occurrence is gone"};
-  auto content = core.sealer->open_record("occurrences", as_bytes(occurrence_id(authorisation, position)), (*row)->version, (*row)->sealed);
-  if (!content) return content.error();
-  auto occurrence = parse_occurrence(content->reveal());
-  if (!occurrence) return occurrence.error();
-  return FoundOccurrence{(*row)->version, std::move(*occurrence)};
-}
-
-/// `conflict` when the row is no longer of this version: someone else has it, so nothing may be released (TC-5).
-Status update_occurrence(const Core& core, storage::Transaction& transaction, const std::string& authorisation, std::size_t position,
-                         std::uint64_t version, const Occurrence& occurrence) {
-  auto sealed = core.sealer->seal("occurrences", as_bytes(occurrence_id(authorisation, position)), version + 1, encode(occurrence));
-  if (!sealed) return sealed.error();
-  auto changed =
-      transaction.execute("UPDATE occurrences SET version = ?4, record = ?5 WHERE authorisation = ?1 AND position = ?2 AND version = ?3",
-                          {std::string_view(authorisation), static_cast<std::int64_t>(position), static_cast<std::int64_t>(version),
-                           static_cast<std::int64_t>(version + 1), ByteView(*sealed)});
-  if (!changed) return changed.error();
-  if (*changed != 1) return Error{ErrorCode::conflict, "an occurrence changed meanwhile"};
-  return {};
-}
 
 Status close_reservation(storage::Transaction& transaction, const std::string& authorisation, std::size_t position) {
   auto removed = transaction.execute("DELETE FROM open_reservations WHERE authorisation = ?1 AND position = ?2",
@@ -181,12 +143,14 @@ Status Signing::claim_one(storage::Transaction& transaction, const VerifiedReque
 Status Signing::reserve(storage::Transaction& transaction, const VerifiedRequest& verified, const protocol::SignRequest& request,
                         Reservation& reservation) {
   reservation = {};
-  // The row may have been voided by a newer authorisation since it was cached.
+  // Since it was cached the row may have been voided by a newer authorisation, or got another SAD.
   auto live =
       transaction.query_one<std::int64_t>("SELECT version FROM authorisations WHERE id = ?1", {std::string_view(verified.loaded->id)},
                                           [](const storage::Row& row) { return row.integer(0); });
   if (!live) return live.error();
   if (refused_by("sam.sign.live", !*live)) return Error{ErrorCode::sad_invalid, "the authorisation was voided by a newer one"};
+  if (refused_by("sam.sign.extended", *live && static_cast<std::uint64_t>(**live) != verified.loaded->version))
+    return Error{ErrorCode::sad_invalid, "another SAD of this authorisation follows this one"};
   auto key = check_key(transaction, verified, reservation.certified);
   if (!key) return key.error();
   auto& claims = reservation.claims;

@@ -1,6 +1,7 @@
 #include "sam/sign/verifier.h"
 
 #include "base/check.h"
+#include "sam/authorise/authorisation_record.h"
 
 namespace intaglio::sam {
 namespace {
@@ -16,39 +17,26 @@ Result<std::shared_ptr<const LoadedAuthorisation>> Verifier::load(const crypto::
     const std::lock_guard lock(mutex_);
     if (const auto found = cache_.find(sad_digest); found != cache_.end()) return found->second;
   }
-  struct Row {
-    std::string id;
-    std::uint64_t version;
-    Bytes sealed;
-  };
-  std::optional<Row> row;
+  std::optional<StoredAuthorisation> stored;
   auto loaded = core_.database.read([&](storage::Reader& reader) -> Status {
-    auto found = reader.query_one<Row>("SELECT id, version, record FROM authorisations WHERE sad = ?1", {ByteView(sad_digest)},
-                                       [](const storage::Row& columns) {
-                                         return Row{columns.text(0), static_cast<std::uint64_t>(columns.integer(1)), columns.bytes(2)};
-                                       });
+    auto found = find_authorisation(core_, reader, sad_digest);
     if (!found) return found.error();
-    row = std::move(*found);
+    stored = std::move(*found);
     return {};
   });
   if (!loaded) return loaded.error();
-  if (!row) return Error{ErrorCode::sad_invalid, "no authorisation has this SAD"};
-  auto content = core_.sealer->open_record("authorisations", as_bytes(row->id), row->version, row->sealed);
-  if (!content) return content.error();
-  auto authorisation = parse_authorisation(content->reveal());
-  if (!authorisation) return authorisation.error();
-  if (refused_by("sam.sad.digest", authorisation->sad != sad_digest))
-    return Error{ErrorCode::sad_invalid, "the authorisation is of another SAD"};
-  auto key = KeyId::parse(authorisation->transaction.key);
-  auto signer = SignerId::parse(authorisation->transaction.signer);
-  if (!key || !signer || encode_base64url(authorisation->nonce) != row->id)
-    return Error{ErrorCode::storage_unavailable, "an authorisation contradicts its row"};
+  if (!stored) return Error{ErrorCode::sad_invalid, "no authorisation has this SAD"};
+  auto& authorisation = stored->authorisation;
+  auto key = KeyId::parse(authorisation.transaction.key);
+  auto signer = SignerId::parse(authorisation.transaction.signer);
+  if (!key || !signer) return Error{ErrorCode::storage_unavailable, "an authorisation contradicts its row"};
 
   std::multimap<Bytes, std::size_t> positions;
-  const auto& documents = authorisation->transaction.documents;
+  const auto& documents = authorisation.transaction.documents;
   for (std::size_t position = 0; position < documents.size(); ++position) positions.emplace(documents[position].digest, position);
-  auto kept = std::make_shared<const LoadedAuthorisation>(LoadedAuthorisation{.id = std::move(row->id),
-                                                                              .authorisation = std::move(*authorisation),
+  auto kept = std::make_shared<const LoadedAuthorisation>(LoadedAuthorisation{.id = std::move(stored->id),
+                                                                              .version = stored->version,
+                                                                              .authorisation = std::move(authorisation),
                                                                               .key = std::move(*key),
                                                                               .signer = std::move(*signer),
                                                                               .positions = std::move(positions)});

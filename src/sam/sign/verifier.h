@@ -12,6 +12,7 @@ namespace intaglio::sam {
 /// An authorisation as the SAM's sealed record holds it, with what never changes worked out once.
 struct LoadedAuthorisation {
   std::string id;
+  std::uint64_t version;  ///< of its row: another one has another SAD
   Authorisation authorisation;
   KeyId key;
   SignerId signer;

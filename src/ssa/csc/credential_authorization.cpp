@@ -9,13 +9,6 @@ namespace {
 
 constexpr std::size_t max_description_bytes = 500;
 
-http::Response uncached(json::Value body, unsigned status) {
-  const json::WipeAtExit wiped(body);
-  auto response = http::json_answer(json::encode(body), status);
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
-}
-
 /// numSignatures, in the words of the table; 0 after a refusal.
 std::uint64_t read_count(Parameters& parameters, std::uint32_t most) {
   const auto* count = parameters.member("numSignatures");

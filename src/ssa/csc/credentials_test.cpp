@@ -28,10 +28,10 @@ TEST_F(CredentialsTest, InfoDescribesTheServiceToAnybody) {
   EXPECT_EQ(body.at("specs"), "2.2.0.0");
   EXPECT_EQ(body.at("authType"), json::Value::array({"oauth2client", "oauth2code"}));
   EXPECT_EQ(body.at("oauth2"), "https://sign.example/csc/v2");
-  EXPECT_EQ(body.at("methods"),
-            json::Value::array({"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info", "signatures/signHash",
-                                "signatures/signDoc", "signatures/signPolling", "oauth2/authorize", "oauth2/pushed_authorize",
-                                "credentials/authorize", "credentials/authorizeCheck", "credentials/getChallenge"}));
+  EXPECT_EQ(body.at("methods"), json::Value::array({"info", "oauth2/token", "oauth2/revoke", "credentials/list", "credentials/info",
+                                                    "credentials/extendTransaction", "signatures/signHash", "signatures/signDoc",
+                                                    "signatures/signPolling", "oauth2/authorize", "oauth2/pushed_authorize",
+                                                    "credentials/authorize", "credentials/authorizeCheck", "credentials/getChallenge"}));
   EXPECT_EQ(body.at("supportedHashTypes"), json::Value::array({"dtbsr", "sdr"}));
   EXPECT_EQ(body.at("signature_formats"), must(json::parse(R"({"formats":["P"],"envelope_properties":[["Certification","Revision"]]})")));
   EXPECT_EQ(body.at("conformance_levels"), json::Value::array({"AdES-B-B"}));

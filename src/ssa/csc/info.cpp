@@ -37,6 +37,7 @@ Info::Info(const ServiceDescription& description) {
                      "oauth2/revoke",
                      "credentials/list",
                      "credentials/info",
+                     "credentials/extendTransaction",
                      "signatures/signHash",
                      "signatures/signDoc",
                      "signatures/signPolling"};

@@ -53,7 +53,18 @@ Refusal refusal_of(const Error& error) {
   return {500, "server_error", "The service met an unexpected condition"};
 }
 
-http::Response answer(const Refusal& refusal) { return http::error_answer(refusal.status, refusal.error, refusal.description); }
+http::Response answer(const Refusal& refusal) {
+  auto response = http::error_answer(refusal.status, refusal.error, refusal.description);
+  if (refusal.status == 429) response.headers.emplace_back("Retry-After", std::string(retry_after_seconds));
+  return response;
+}
+
+http::Response uncached(json::Value body, unsigned status) {
+  const json::WipeAtExit wiped(body);
+  auto response = http::json_answer(json::encode(body), status);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
 
 http::Response refuse(const http::Request& request, const Error& error) {
   log::refusal("request.refused", error, {{"request", request.request_id}, {"path", request.path}});

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "http/server.h"
+#include "json/json.h"
 
 namespace intaglio::ssa::csc {
 
@@ -24,5 +25,8 @@ struct Refusal {
 [[nodiscard]] http::Response answer(const Refusal& refusal);
 /// refusal_of, and a line in the log with the detail that the caller does not get.
 [[nodiscard]] http::Response refuse(const http::Request& request, const Error& error);
+
+/// A good answer that holds a secret: not to be cached, and its texts wiped here.
+[[nodiscard]] http::Response uncached(json::Value body, unsigned status = 200);
 
 }  // namespace intaglio::ssa::csc

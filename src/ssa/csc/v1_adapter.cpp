@@ -22,6 +22,8 @@ constexpr auto info_members = std::to_array<Renamed>({{"credentialID", "credenti
                                                       {"lang", "lang"},
                                                       {"clientData", "clientData"}});
 constexpr auto authorize_members = std::to_array<Renamed>({{"credentialID", "credentialID"}, {"numSignatures", "numSignatures"}});
+constexpr auto extend_members =
+    std::to_array<Renamed>({{"credentialID", "credentialID"}, {"hash", "hashes"}, {"SAD", "SAD"}, {"clientData", "clientData"}});
 constexpr auto sign_members = std::to_array<Renamed>({{"SAD", "SAD"},
                                                       {"credentialID", "credentialID"},
                                                       {"hash", "hashes"},
@@ -74,8 +76,8 @@ http::Response with_body(const http::Response& answer, const json::Value& body) 
 }  // namespace
 
 V1Adapter::V1Adapter(const ServiceDescription& description, const Credentials& credentials, const CredentialAuthorization& authorization,
-                     const SignHash& sign_hash)
-    : credentials_(credentials), authorization_(authorization), sign_hash_(sign_hash) {
+                     const SignHash& sign_hash, const ExtendTransaction& extend)
+    : credentials_(credentials), authorization_(authorization), sign_hash_(sign_hash), extend_(extend) {
   json::Value body = json::Value::object();
   // The text of v1.0.4.0 says so itself (11.1).
   body["specs"] = "1.0.3.0";
@@ -87,7 +89,7 @@ V1Adapter::V1Adapter(const ServiceDescription& description, const Credentials& c
   body["authType"] = {"oauth2client"};
   if (description.with_codes) body["authType"].push_back("oauth2code");
   body["oauth2"] = description.base_url + "/csc/v2";
-  body["methods"] = {"info", "credentials/list", "credentials/info", "signatures/signHash"};
+  body["methods"] = {"info", "credentials/list", "credentials/info", "credentials/extendTransaction", "signatures/signHash"};
   if (description.with_timestamps) body["methods"].push_back("signatures/timestamp");
   info_ = json::encode(body);
 }
@@ -152,6 +154,11 @@ http::Response V1Adapter::send_otp(const http::Request& request, const http::Pri
   const auto credential = credentials_.visible(id, caller);
   if (!credential) return refuse(request, credential.error());
   return csc::answer(invalid_parameter("credentialID"));
+}
+
+http::Response V1Adapter::extend_transaction(const http::Request& request, const http::Principal& caller) const {
+  const Translated translated(request, extend_members);
+  return extend_.answer(translated.request(), caller);
 }
 
 http::Response V1Adapter::sign_hash(const http::Request& request, const http::Principal& caller) const {

@@ -3,6 +3,7 @@
 #include "http/routes.h"
 #include "ssa/csc/credential_authorization.h"
 #include "ssa/csc/credentials.h"
+#include "ssa/csc/extend_transaction.h"
 #include "ssa/csc/info.h"
 #include "ssa/csc/sign_hash.h"
 
@@ -14,7 +15,7 @@ class V1Adapter {
  public:
   /// The references outlive this object.
   V1Adapter(const ServiceDescription& description, const Credentials& credentials, const CredentialAuthorization& authorization,
-            const SignHash& sign_hash);
+            const SignHash& sign_hash, const ExtendTransaction& extend);
 
   [[nodiscard]] http::Response info(const http::Request& request) const;
   /// In pages: maxResults 1 to 100, other values mean 100; pageToken is the last credential of the page before.
@@ -24,6 +25,7 @@ class V1Adapter {
   [[nodiscard]] http::Response authorize(const http::Request& request, const http::Principal& caller) const;
   /// No credential has a one-time password that is sent.
   [[nodiscard]] http::Response send_otp(const http::Request& request, const http::Principal& caller) const;
+  [[nodiscard]] http::Response extend_transaction(const http::Request& request, const http::Principal& caller) const;
   [[nodiscard]] http::Response sign_hash(const http::Request& request, const http::Principal& caller) const;
 
  private:
@@ -31,6 +33,7 @@ class V1Adapter {
   const Credentials& credentials_;
   const CredentialAuthorization& authorization_;
   const SignHash& sign_hash_;
+  const ExtendTransaction& extend_;
 };
 
 }  // namespace intaglio::ssa::csc

@@ -37,7 +37,8 @@ TEST_F(V1AdapterTest, InfoSpeaksOfVersion1AndIsGottenToo) {
     EXPECT_EQ(body.at("specs"), "1.0.3.0");
     EXPECT_EQ(body.at("authType"), json::Value::array({"oauth2client", "oauth2code"}));
     EXPECT_EQ(body.at("oauth2"), "https://sign.example/csc/v2");
-    EXPECT_EQ(body.at("methods"), json::Value::array({"info", "credentials/list", "credentials/info", "signatures/signHash"}));
+    EXPECT_EQ(body.at("methods"),
+              json::Value::array({"info", "credentials/list", "credentials/info", "credentials/extendTransaction", "signatures/signHash"}));
     EXPECT_FALSE(body.contains("signAlgorithms"));
   }
 }
@@ -136,11 +137,12 @@ TEST_F(V1AdapterTest, AuthorizesNothingByItselfAndSendsNoPassword) {
 }
 
 TEST_F(V1AdapterTest, AsksForATokenAndKnowsNoOtherMethod) {
-  for (const auto* path : {"credentials/list", "credentials/info", "credentials/authorize", "credentials/sendOTP", "signatures/signHash"}) {
+  for (const auto* path : {"credentials/list", "credentials/info", "credentials/authorize", "credentials/extendTransaction",
+                           "credentials/sendOTP", "signatures/signHash"}) {
     EXPECT_EQ(world.send("POST", std::string("/csc/v1/") + path, "{}", "").status, 400U) << path;
     EXPECT_EQ(world.send("POST", std::string("/csc/v1/") + path, "{}", "Bearer x").status, 401U) << path;
   }
-  for (const auto* path : {"credentials/extendTransaction", "signatures/timestamp", "auth/login", "signatures/signDoc"}) {
+  for (const auto* path : {"credentials/getChallenge", "signatures/timestamp", "signatures/signDoc"}) {
     EXPECT_EQ(world.send("POST", std::string("/csc/v1/") + path, "{}", "").status, 501U) << path;
   }
 }

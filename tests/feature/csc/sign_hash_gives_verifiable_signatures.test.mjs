@@ -98,7 +98,7 @@ describe('CSC API v2', () => {
     const { signatures } = good('signHash', await request({}));
     assert.ok(verify('sha256', Buffer.from('client'), keyOf(alice), Buffer.from(signatures[1], 'base64')));
     for (const method of ['credentials/authorize', 'credentials/sendOTP']) assert.equal((await client.post(`/csc/v1/${method}`, { credentialID: alice.credential, numSignatures: 1, PIN: '123456' })).status, 400);
-    for (const method of ['credentials/extendTransaction', 'signatures/timestamp', 'auth/login']) assert.equal((await client.post(`/csc/v1/${method}`, {})).status, 501);
+    for (const method of ['signatures/timestamp', 'auth/login', 'auth/revoke']) assert.equal((await client.post(`/csc/v1/${method}`, {})).status, 501);
   });
 
   it('refuses a PIN in credentials/authorize for a SCAL2 credential', async () => {

@@ -13,7 +13,7 @@ const operations = {
   'end of an authorisation': ['end_grant'],
   'key pair deletion and suspension': ['open_key_change', 'change_key', 'suspend_key', 'suspend_by_operator', 'resume_key'],
   'supply of what is to be signed': ['open_signing', 'open_grant'],
-  signing: ['authorise', 'sign'],
+  signing: ['authorise', 'extend', 'sign'],
   'a session with a one-time key: identification, key pair, signing, deletion': ['open_one_time', 'one_time_identify', 'one_time_sign', 'report_orphan'],
   'SAM maintenance': ['put_revocation_data'],
   'reading, which changes nothing': ['list_credentials', 'credential', 'receipt', 'status', 'public_keys'],

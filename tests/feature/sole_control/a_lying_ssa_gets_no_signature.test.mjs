@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Client } from '../harness/client.mjs';
+import { good } from '../harness/http.mjs';
 import { IdentityProvider, delegatedPolicy } from '../harness/identity.mjs';
 import { Officer } from '../harness/officer.mjs';
 import { Sam } from '../harness/sam.mjs';
@@ -19,7 +20,7 @@ const harmless = new Set(['sign-twice', 'sign-double']);
 // A key for which policy knows several suites of one hash: it is the approval, not the key, that must refuse the other one.
 const aboutSuites = new Set(['open-suite', 'sign-suite']);
 // Lies about other operations than a signature have tests of their own below.
-const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other', 'factors-other', 'change-other', 'change-destroy', 'reset-forged']);
+const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other', 'factors-other', 'change-other', 'change-destroy', 'reset-forged', 'extend-key', 'extend-client', 'extend-tampered-sad', 'extend-keep']);
 
 // The profiles, and how a person of each is known: by a one-time password, or at an identity provider.
 const ways = [
@@ -103,6 +104,25 @@ for (const { profile, policy, identity } of ways) describe(`a lying SSA (${profi
       await honest(name);
     });
   }
+
+  it('extends no SAD for another key or client, and signs with none that was followed (extend-key, extend-client, extend-tampered-sad, extend-keep)', async () => {
+    for (const lie of ['extend-key', 'extend-client', 'extend-tampered-sad', 'extend-keep']) {
+      await withLie(lie, async (client) => {
+        const before = await sam.signatures();
+        const documents = documentsOf('one', 'two');
+        const sad = await alice.approve({ credential: alice.credential, documents, suites: ['ecdsa-sha256'] });
+        const extended = await client.post('/csc/v2/credentials/extendTransaction', { credentialID: alice.credential, SAD: sad });
+        if (lie === 'extend-keep') {
+          const next = system.secret('a SAD', good('extendTransaction', extended).SAD);
+          assert.notEqual((await client.signHash({ credential: alice.credential, sad: next, digests: [documents[0].digest], suite: 'ecdsa-sha256' })).status, 200);
+        } else {
+          assert.notEqual(extended.status, 200, lie);
+        }
+        assert.equal(await sam.signatures(), before, lie);
+      }, bob.credential);
+    }
+    await honest('after what was extended');
+  });
 
   it('enrols nobody with the link of another signer (enrol-other)', async () => {
     const officer = new Officer(system);
