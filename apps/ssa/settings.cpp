@@ -292,6 +292,8 @@ void read_clients(config::Document& document, Settings& settings) {
     const auto bound =
         section.boolean("dpop_bound", "Gives this client no access token that is not bound to a key by DPoP (RFC 9449, 5.2).", false);
     const auto signers = section.texts("signers", "Whose credentials this client may see and use; empty: any.", {});
+    const auto compatibility = section.texts(
+        "compatibility", "What this client may do that is forbidden today: any of no-pkce, auth-login, token-query; empty: nothing.", {});
     auto use = read_certificate_use(section, settings);
     if (!id) {
       section.refuse("id", "must be 1 to 64 characters of A-Z a-z 0-9 - _");
@@ -323,6 +325,13 @@ void read_clients(config::Document& document, Settings& settings) {
     client.certificates = std::move(use.certificates);
     client.certificate_bound = use.bound;
     client.dpop_bound = bound;
+    for (const auto& word : compatibility) {
+      if (const auto one = oauth::parse_compatibility(word)) {
+        client.compatibility.insert(*one);
+      } else {
+        section.refuse("compatibility", "knows no-pkce, auth-login and token-query only");
+      }
+    }
     client.redirect_uris.insert(redirects.begin(), redirects.end());
     if (name.empty() || name.size() > 128) section.refuse("name", "must have 1 to 128 characters");
     settings.clients.push_back(std::move(client));
@@ -404,6 +413,9 @@ Settings read(config::Document& document, bool described) {
   settings.service.max_hashes = static_cast<std::size_t>(csc.integer("max_hashes", "Digests in one request at most.", {1, 1000}, 1000));
   read_limits(document, settings.limits);
   read_clients(document, settings);
+  settings.service.description.with_login = std::any_of(settings.clients.begin(), settings.clients.end(), [](const oauth::Client& client) {
+    return client.allows(oauth::Compatibility::auth_login);
+  });
   return settings;
 }
 

@@ -65,7 +65,7 @@ http::Response AuthorizationEndpoint::push(const http::Request& request) const {
 
   const auto target = parse_redirect_target(*form, client);
   if (const auto* refusal = std::get_if<Refusal>(&target)) return answer(request, event, *refusal);
-  const auto parsed = parse_authorization_request(*form, std::get<RedirectTarget>(target), config_.issuer);
+  const auto parsed = parse_authorization_request(*form, std::get<RedirectTarget>(target), client, config_.issuer);
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) return answer(request, event, *refusal);
   const auto reference = pending_->push(client.id.text(), authorization_parameters(*form));
   if (!reference) {
@@ -102,7 +102,7 @@ http::Response AuthorizationEndpoint::authorize(const http::Request& request, co
     log::info(event, {{"request", request.request_id}, {"client", *id}, {"error", std::string(error)}, {"why", std::string(description)}});
     return redirect(redirect_to(target, config_.issuer, {{"error", error}, {"error_description", description}}));
   };
-  const auto parsed = parse_authorization_request(form, target, config_.issuer);
+  const auto parsed = parse_authorization_request(form, target, *client, config_.issuer);
   if (const auto* refusal = std::get_if<Refusal>(&parsed)) return back(refusal->error, refusal->description);
 
   auto opened = open(*client, std::get<AuthorizationRequest>(parsed).credential, pushed ? Origin::client : Origin::anybody);

@@ -44,8 +44,10 @@ std::string_view value_of(const Form& form, std::string_view name) {
   return value == nullptr ? std::string_view{} : std::string_view(*value);
 }
 
-std::variant<crypto::Sha256Digest, Refusal> parse_challenge(const Form& form) {
+std::variant<std::optional<crypto::Sha256Digest>, Refusal> parse_challenge(const Form& form, const Client& client) {
   const auto* text = form.find("code_challenge");
+  // One that sends a challenge is held to it, whatever it may do without.
+  if (text == nullptr && form.find("code_challenge_method") == nullptr && client.allows(Compatibility::no_pkce)) return std::nullopt;
   if (refused_by("oauth.request.challenge", text == nullptr)) return invalid_request("Missing parameter code_challenge");
   // Without a method it is `plain` (RFC 7636, 4.3), which whoever reads the request could answer.
   if (refused_by("oauth.request.challenge_method", value_of(form, "code_challenge_method") != "S256")) {
@@ -55,7 +57,7 @@ std::variant<crypto::Sha256Digest, Refusal> parse_challenge(const Form& form) {
   const auto bytes = parse_base64url(text == nullptr ? "" : *text);
   if (!bytes || bytes->size() != challenge.size()) return invalid_request("Invalid parameter code_challenge");
   std::copy(bytes->begin(), bytes->end(), challenge.begin());
-  return challenge;
+  return std::optional(challenge);
 }
 
 struct Wanted {
@@ -108,7 +110,7 @@ std::variant<RedirectTarget, Refusal> parse_redirect_target(const Form& form, co
   return target;
 }
 
-std::variant<AuthorizationRequest, Refusal> parse_authorization_request(const Form& form, RedirectTarget target,
+std::variant<AuthorizationRequest, Refusal> parse_authorization_request(const Form& form, RedirectTarget target, const Client& client,
                                                                         std::string_view base_url) {
   const auto type = value_of(form, "response_type");
   if (type.empty()) return invalid_request("Missing parameter response_type");
@@ -127,15 +129,15 @@ std::variant<AuthorizationRequest, Refusal> parse_authorization_request(const Fo
   if (refused_by("oauth.request.scope", !scopes)) {
     return Refusal{400, "invalid_scope", "The requested scope is invalid, unknown, or malformed"};
   }
-  const auto challenge = parse_challenge(form);
+  const auto challenge = parse_challenge(form, client);
   if (const auto* refusal = std::get_if<Refusal>(&challenge)) return *refusal;
   if (value_of(form, "description").size() > max_description_bytes) return invalid_request("Invalid parameter description");
   const auto asked = scopes.value_or(Scopes{});
   auto wanted = parse_wanted(form, asked, base_url);
   if (const auto* refusal = std::get_if<Refusal>(&wanted)) return *refusal;
   auto& [credential, details] = std::get<Wanted>(wanted);
-  return AuthorizationRequest{std::move(target), std::get<crypto::Sha256Digest>(challenge), asked.service, std::move(credential),
-                              std::move(details)};
+  return AuthorizationRequest{std::move(target), std::get<std::optional<crypto::Sha256Digest>>(challenge), asked.service,
+                              std::move(credential), std::move(details)};
 }
 
 std::string authorization_parameters(const Form& form) {

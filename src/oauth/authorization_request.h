@@ -23,7 +23,7 @@ struct RedirectTarget {
 /// An authorization request that may be put before the signer (RFC 6749, 4.1.1; RFC 7636; csc-api 4.1).
 struct AuthorizationRequest {
   RedirectTarget target;
-  crypto::Sha256Digest code_challenge;  ///< S256, the only method
+  std::optional<crypto::Sha256Digest> code_challenge;  ///< S256, the only method; none for a client that Compatibility::no_pkce is for
   bool service;                         ///< scope `service` too: the token may be renewed for the service of this signer
   CredentialRequest credential;
   std::optional<json::Value> details;   ///< authorization_details as they came, when they were used
@@ -34,7 +34,7 @@ struct AuthorizationRequest {
 [[nodiscard]] std::variant<RedirectTarget, Refusal> parse_redirect_target(const Form& form, const Client& client);
 /// Everything else. The status of a refusal counts only where it is not redirected.
 [[nodiscard]] std::variant<AuthorizationRequest, Refusal> parse_authorization_request(const Form& form, RedirectTarget target,
-                                                                                      std::string_view base_url);
+                                                                                      const Client& client, std::string_view base_url);
 /// The parameters of an authorization request alone, as a form again: no client authentication is ever stored.
 [[nodiscard]] std::string authorization_parameters(const Form& form);
 

@@ -12,8 +12,12 @@ using oauth::test::must;
 
 /// Two clients, one with an address that a request may leave out.
 const oauth::Client& client_of(const oauth::Form& form) {
-  static const auto clients = must(oauth::Clients::make({oauth::test::TestClient("one").registered({}, {"https://client.example/back?x=1"}),
-                                                         oauth::test::TestClient("two").registered({}, {"https://a.example/", "app:/b"})}));
+  static const auto clients = [] {
+    auto old = oauth::test::TestClient("old").registered({}, {"https://old.example/back"});
+    old.compatibility = {oauth::Compatibility::no_pkce};
+    return must(oauth::Clients::make({oauth::test::TestClient("one").registered({}, {"https://client.example/back?x=1"}),
+                                      oauth::test::TestClient("two").registered({}, {"https://a.example/", "app:/b"}), std::move(old)}));
+  }();
   const auto* id = form.find("client_id");
   const auto* found = id == nullptr ? nullptr : clients.find(*id);
   return found == nullptr ? *clients.find("one") : *found;
@@ -36,12 +40,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const char c : address) {
     if (c <= 0x20 || c >= 0x7F) panic("an address that could end a header line");
   }
-  const auto parsed = oauth::parse_authorization_request(*form, goes, issuer);
+  const auto parsed = oauth::parse_authorization_request(*form, goes, client, issuer);
   if (!std::holds_alternative<oauth::AuthorizationRequest>(parsed)) return 0;
   const auto& first = std::get<oauth::AuthorizationRequest>(parsed);
   const auto kept = must(oauth::Form::parse(oauth::authorization_parameters(*form)));
   const auto again =
-      oauth::parse_authorization_request(kept, std::get<oauth::RedirectTarget>(oauth::parse_redirect_target(kept, client)), issuer);
+      oauth::parse_authorization_request(kept, std::get<oauth::RedirectTarget>(oauth::parse_redirect_target(kept, client)), client, issuer);
   if (!std::holds_alternative<oauth::AuthorizationRequest>(again)) panic("a request that is refused when it is kept");
   const auto& second = std::get<oauth::AuthorizationRequest>(again);
   const bool same = first.code_challenge == second.code_challenge && first.service == second.service && first.details == second.details &&

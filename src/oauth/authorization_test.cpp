@@ -49,7 +49,7 @@ class AuthorizationTest : public testing::Test {
     database_.migrate(migrations());
     clients_ = std::make_shared<const Clients>(
         must(Clients::make({wallet_.registered({}, {back}), other_.registered({}, {"https://other.example/a", "https://other.example/b"}),
-                            machine_.registered()})));
+                            machine_.registered(), old_client()})));
     authentication_ = std::make_shared<ClientAuthentication>(
         ClientAuthenticationConfig{{issuer, std::string(base) + "token", std::string(base) + "pushed_authorize"}}, clients_,
         database_.get(), clock_);
@@ -62,6 +62,17 @@ class AuthorizationTest : public testing::Test {
     token_endpoint_ = std::make_unique<TokenEndpoint>(issuer, authentication_, tokens_, grants_, clock_);
   }
 
+  [[nodiscard]] Client old_client() const {
+    auto client = old_.registered({}, {"https://old.example/back"});
+    client.compatibility = {Compatibility::no_pkce};
+    return client;
+  }
+  /// As a client of CSC API v1 asks.
+  [[nodiscard]] static Values asked_of_old() {
+    auto values = with(without(without(asked(), "code_challenge"), "code_challenge_method"), "client_id", "old");
+    values["redirect_uri"] = "https://old.example/back";
+    return values;
+  }
   [[nodiscard]] static std::string digest(std::string_view text) { return encode_base64(crypto::sha256(as_bytes(text))); }
   [[nodiscard]] static json::Value details() {
     auto one = json::Value::object();
@@ -200,7 +211,7 @@ class AuthorizationTest : public testing::Test {
   }
 
   test::TemporaryDatabase database_;
-  test::TestClient wallet_{"wallet"}, other_{"other"}, machine_{"machine"};
+  test::TestClient wallet_{"wallet"}, other_{"other"}, machine_{"machine"}, old_{"old"};
   std::shared_ptr<ManualClock> clock_ = std::make_shared<ManualClock>(test::test_start);
   std::shared_ptr<const Clients> clients_;
   std::shared_ptr<const ClientAuthentication> authentication_;
@@ -310,6 +321,39 @@ TEST_F(AuthorizationTest, TakesNoRequestWithoutAChallengeOfMethodS256) {
   expect_redirected(without(asked(), "code_challenge_method"), "invalid_request");
   expect_redirected(with(asked(), "code_challenge", "short"), "invalid_request");
   expect_redirected(with(asked(), "code_challenge", std::string(challenge) + "A"), "invalid_request");
+}
+
+TEST_F(AuthorizationTest, TellsWhoPushedARequestFromWhoOnlyNamesAClient) {
+  EXPECT_EQ(authorize(asked()).status, 302U);
+  EXPECT_EQ(origin_, Origin::anybody);
+  EXPECT_EQ(authorize(by_reference(pushed())).status, 302U);
+  EXPECT_EQ(origin_, Origin::client);
+}
+
+TEST_F(AuthorizationTest, AClientThatIsRegisteredForItNeedsNoChallengeAndNoOtherDoes) {
+  const auto code_of = [](const std::string& address) { return value_in(address, "code"); };
+  const auto redeem_old = [&](const std::string& code, Values more = {}) {
+    more.merge(
+        Values{{"grant_type", "authorization_code"}, {"client_id", "old"}, {"code", code}, {"redirect_uri", "https://old.example/back"}});
+    return post(more, old_, false);
+  };
+  const auto given = redeem_old(code_of(approve(authorize(asked_of_old()))));
+  EXPECT_EQ(given.status, 200U) << given.body;
+  // A verifier without a challenge: the challenge was taken out on the way.
+  const auto downgraded = redeem_old(code_of(approve(authorize(asked_of_old()))), {{"code_verifier", verifier}});
+  EXPECT_EQ(downgraded.status, 400U) << downgraded.body;
+  EXPECT_EQ(must(json::parse(downgraded.body)).at("error"), "invalid_grant");
+  // It is held to a challenge that it sends.
+  auto with_challenge = with(with(asked_of_old(), "code_challenge", challenge), "code_challenge_method", "S256");
+  const auto unproved = redeem_old(code_of(approve(authorize(with_challenge))));
+  EXPECT_EQ(unproved.status, 400U) << unproved.body;
+  EXPECT_EQ(redeem_old(code_of(approve(authorize(with_challenge))), {{"code_verifier", verifier}}).status, 200U);
+  for (const auto& [name, value] :
+       {std::pair("code_challenge_method", "S256"), std::pair("code_challenge_method", "plain"), std::pair("code_challenge", challenge)}) {
+    EXPECT_EQ(value_in(location_of(authorize(with(asked_of_old(), name, value))), "error"), "invalid_request") << name;
+  }
+  EXPECT_EQ(value_in(location_of(authorize(without(without(asked(), "code_challenge"), "code_challenge_method"))), "error"),
+            "invalid_request");
 }
 
 TEST_F(AuthorizationTest, TellsADigestOfADocumentFromOneOfWhatIsSigned) {

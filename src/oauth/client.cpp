@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/panic.h"
 #include "crypto/random.h"
 #include "crypto/symmetric.h"
 
@@ -45,6 +46,22 @@ std::string lower(std::string_view text) {
 }
 
 }  // namespace
+
+std::string_view name_of(Compatibility compatibility) noexcept {
+  switch (compatibility) {
+    case Compatibility::no_pkce: return "no-pkce";
+    case Compatibility::auth_login: return "auth-login";
+    case Compatibility::token_query: return "token-query";
+  }
+  panic("a compatibility without a name");
+}
+
+std::optional<Compatibility> parse_compatibility(std::string_view name) noexcept {
+  for (const auto one : {Compatibility::no_pkce, Compatibility::auth_login, Compatibility::token_query}) {
+    if (name_of(one) == name) return one;
+  }
+  return std::nullopt;
+}
 
 Result<CertificateName> CertificateName::subject(std::string_view text) {
   if (text.empty()) return Error{ErrorCode::configuration, "the subject of a client's certificate must not be empty"};
@@ -110,6 +127,9 @@ Result<Clients> Clients::make(std::vector<Client> clients) {
     if (client.dpop_bound && (client.certificate_bound || client.shows_certificate())) {
       return Error{ErrorCode::configuration, "dpop_bound stands beside a certificate, which the tokens are bound to, at client " + id};
     }
+    if (client.allows(Compatibility::auth_login) && (!client.secret || client.dpop_bound || client.certificate_bound)) {
+      return Error{ErrorCode::configuration, "auth-login is for a client with a secret_hash whose tokens are not bound: " + id};
+    }
     if (client.key && client.key->algorithm() != crypto::KeyAlgorithm::p256) {
       return Error{ErrorCode::configuration, "the key of client " + id + " is not a P-256 key (ES256)"};
     }
@@ -121,6 +141,10 @@ Result<Clients> Clients::make(std::vector<Client> clients) {
     }
   }
   return registered;
+}
+
+bool Clients::any(Compatibility one) const {
+  return std::any_of(clients_.begin(), clients_.end(), [&](const auto& entry) { return entry.second.allows(one); });
 }
 
 const Client* Clients::find(std::string_view id) const {

@@ -54,6 +54,15 @@ class CertificateName {
   std::string value_;
 };
 
+/// What a client may do that the standards of today forbid, because its own is older; nothing by default (docs/operate/authorization.md).
+enum class Compatibility : std::uint8_t {
+  no_pkce,      ///< asks for codes without code_challenge, as CSC API v1 has it
+  auth_login,   ///< gets a token of the service by auth/login (CSC API v1 and v2, 11.2), with its id and secret in the header
+  token_query,  ///< sends the parameters of a token request in the query (CSC API v1, 8.3.3), never a secret there
+};
+[[nodiscard]] std::string_view name_of(Compatibility compatibility) noexcept;
+[[nodiscard]] std::optional<Compatibility> parse_compatibility(std::string_view name) noexcept;
+
 /// A signature application, as the operator registered it.
 struct Client {
   ClientId id;
@@ -67,7 +76,9 @@ struct Client {
   std::set<crypto::Sha256Digest> certificates{};  ///< self_signed_tls_client_auth (2.2): SHA-256 of each certificate that it may show
   bool certificate_bound =
       false;  ///< tls_client_certificate_bound_access_tokens (3.4): it gets no token that is not bound to a certificate
+  std::set<Compatibility> compatibility{};
 
+  [[nodiscard]] bool allows(Compatibility one) const { return compatibility.contains(one); }
   /// It shows who it is by a certificate alone.
   [[nodiscard]] bool shows_certificate() const { return certificate_name.has_value() || !certificates.empty(); }
   [[nodiscard]] bool may_see(const SignerId& signer) const { return signers.empty() || signers.contains(signer.text()); }
@@ -76,8 +87,10 @@ struct Client {
 /// The registered applications; fixed while the process runs.
 class Clients {
  public:
-  /// Refused (`configuration`): an id twice, no way to authenticate or two of them, tokens bound in two ways, a redirect address that is no safe one.
+  /// Refused (`configuration`): an id twice, no way to authenticate or two of them, tokens bound in two ways, auth_login without a secret or beside bound tokens, a redirect address that is no safe one.
   [[nodiscard]] static Result<Clients> make(std::vector<Client> clients);
+  /// Whether one of them is registered for it.
+  [[nodiscard]] bool any(Compatibility one) const;
   /// nullptr when it is unknown.
   [[nodiscard]] const Client* find(std::string_view id) const;
 

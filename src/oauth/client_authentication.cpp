@@ -74,10 +74,23 @@ ClientAuthentication::ClientAuthentication(ClientAuthenticationConfig config, st
 
 std::variant<const Client*, Refusal> ClientAuthentication::verify(const http::Request& request, const ShownClient& shown) const {
   auto client = authenticate(request, shown);
-  if (std::holds_alternative<Refusal>(client) || !config_.requests) return client;
-  const auto wait = config_.requests->wait_for(shown.id_);
+  if (std::holds_alternative<Refusal>(client)) return client;
+  return within_limit(*std::get<const Client*>(client));
+}
+
+std::variant<const Client*, Refusal> ClientAuthentication::verify_login(std::string_view id, std::string_view secret) const {
+  const Refusal failed{400, "authentication_error", "An error occurred during authentication process"};
+  const auto* client = clients_->find(id);
+  if (client == nullptr) return failed;
+  if (refused_by("oauth.login.allowed", !client->allows(Compatibility::auth_login))) return failed;
+  if (refused_by("oauth.login.secret", !client->secret || !client->secret->matches(as_bytes(secret)))) return failed;
+  return within_limit(*client);
+}
+
+std::variant<const Client*, Refusal> ClientAuthentication::within_limit(const Client& client) const {
+  const auto wait = config_.requests ? config_.requests->wait_for(client.id.text()) : std::nullopt;
   if (refused_by("oauth.limit.client", wait.has_value())) return too_many_requests(*wait);
-  return client;
+  return &client;
 }
 
 std::variant<const Client*, Refusal> ClientAuthentication::authenticate(const http::Request& request, const ShownClient& shown) const {

@@ -61,7 +61,12 @@ class ClientAuthentication {
   /// nothing of what that client may ask.
   [[nodiscard]] std::variant<const Client*, Refusal> verify(const http::Request& request, const ShownClient& shown) const;
 
+  /// auth/login (CSC API, 11.2): the same for a client that is registered for it, by its id and secret.
+  [[nodiscard]] std::variant<const Client*, Refusal> verify_login(std::string_view id, std::string_view secret) const;
+  [[nodiscard]] const std::shared_ptr<const Clients>& clients() const noexcept { return clients_; }
+
  private:
+  [[nodiscard]] std::variant<const Client*, Refusal> within_limit(const Client& client) const;
   [[nodiscard]] std::variant<const Client*, Refusal> authenticate(const http::Request& request, const ShownClient& shown) const;
   [[nodiscard]] Status check_certificate(const Client& client, const http::Request& request) const;
   [[nodiscard]] Status check_assertion(const Client& client, std::string_view assertion) const;

@@ -44,6 +44,33 @@ TEST(Clients, NeedExactlyOneWayToProveThemselves) {
   EXPECT_TRUE(Clients::make({with_secret("a", hash)}));
 }
 
+TEST(Clients, SignInByAuthLoginWithASecretAndUnboundTokensAlone) {
+  const auto made = must(make_client_secret());
+  const auto accepts = [&](const std::function<void(Client&)>& change) {
+    Client client{must(ClientId::parse("old")), "Old", std::nullopt, made.hash, {}};
+    client.compatibility = {Compatibility::auth_login};
+    change(client);
+    return static_cast<bool>(Clients::make({client}));
+  };
+  EXPECT_TRUE(accepts([](Client&) {}));
+  EXPECT_FALSE(accepts([](Client& client) { client.dpop_bound = true; }));
+  EXPECT_FALSE(accepts([](Client& client) { client.certificate_bound = true; }));
+  EXPECT_FALSE(accepts([](Client& client) {
+    client.secret.reset();
+    client.key = must(crypto::SoftwareKey::generate())->public_key();
+  }));
+}
+
+TEST(Clients, CompatibilityHasNamesAndNoOthers) {
+  for (const std::string_view name : {"no-pkce", "auth-login", "token-query"}) {
+    const auto parsed = parse_compatibility(name);
+    ASSERT_TRUE(parsed) << name;
+    EXPECT_EQ(name_of(*parsed), name);
+  }
+  EXPECT_FALSE(parse_compatibility(""));
+  EXPECT_FALSE(parse_compatibility("no_pkce"));
+}
+
 TEST(Clients, RefuseAnIdThatStandsTwice) {
   const auto hash = must(SecretHash::of(as_bytes("s")));
   EXPECT_FALSE(Clients::make({with_secret("a", hash), with_secret("a", hash)}));

@@ -22,21 +22,23 @@ http::Response TokenEndpoint::revoke(const http::Request& request) const {
   if (const auto* refusal = std::get_if<Refusal>(&authenticated)) return refuse(*refusal);
   const auto& client = *std::get<const Client*>(authenticated);
 
-  // The two kinds differ in form: the hint is never needed, and a wrong one misleads nobody (RFC 7009, 2.1).
-  auto done = grants_->revoke_refresh_token(*token, client);
-  if (!done && done.error().code == ErrorCode::not_found) {
-    const auto owner = tokens_->owner(*token);
-    if (!owner) return refuse(invalid_request("Invalid string parameter token"));
-    if (refused_by("oauth.revoke.client", owner->client != client.id.text()))
-      return refuse(invalid_request("Invalid string parameter token"));
-    done = grants_->revoke_access_token(*token, owner->expires);
-  }
+  const auto done = end_token(*token, client);
+  if (!done && done.error().code == ErrorCode::not_found) return refuse(invalid_request("Invalid string parameter token"));
   if (!done) {
     log::refusal("revocation.failed", done.error(), {{"request", request.request_id}});
     return refuse(temporarily_unavailable());
   }
   log::info("token.revoked", {{"request", request.request_id}, {"client", client.id.text()}});
   return uncached("", 204);
+}
+
+Status TokenEndpoint::end_token(std::string_view token, const Client& client) const {
+  // The two kinds differ in form: the hint is never needed, and a wrong one misleads nobody (RFC 7009, 2.1).
+  if (auto done = grants_->revoke_refresh_token(token, client); done || done.error().code != ErrorCode::not_found) return done;
+  const auto owner = tokens_->owner(token);
+  if (!owner) return Error{ErrorCode::not_found, owner.error().detail};
+  if (refused_by("oauth.revoke.client", owner->client != client.id.text())) return Error{ErrorCode::not_found, "another client's token"};
+  return grants_->revoke_access_token(token, owner->expires);
 }
 
 }  // namespace intaglio::oauth

@@ -23,7 +23,7 @@ std::variant<AuthorizationRequest, Refusal> approved_request(const std::string& 
   if (!form) return invalid_grant("Invalid parameter code");
   auto target = parse_redirect_target(*form, client);
   if (auto* refusal = std::get_if<Refusal>(&target)) return std::move(*refusal);
-  return parse_authorization_request(*form, std::get<RedirectTarget>(std::move(target)), issuer);
+  return parse_authorization_request(*form, std::get<RedirectTarget>(std::move(target)), client, issuer);
 }
 
 /// What a token request repeats of the authorization request is the same (RFC 6749, 4.1.3; RFC 7636, 4.6; RFC 9396, 6).
@@ -34,8 +34,12 @@ std::optional<Refusal> differs(const Form& form, const AuthorizationRequest& app
     return invalid_grant("redirect_uri parameter does not match redirect_uri parameter of authorization request");
   }
   const auto* verifier = form.find("code_verifier");
-  if (verifier == nullptr) return invalid_request("Missing parameter code_verifier");
-  if (refused_by("oauth.code.verifier", !proves_challenge(*verifier, approved.code_challenge))) {
+  if (!approved.code_challenge) {
+    // The request of whoever has a verifier had a challenge: somebody took it out (RFC 9700, 4.8).
+    if (refused_by("oauth.code.downgrade", verifier != nullptr)) return invalid_grant("Invalid parameter code_verifier");
+  } else if (verifier == nullptr) {
+    return invalid_request("Missing parameter code_verifier");
+  } else if (refused_by("oauth.code.verifier", !proves_challenge(*verifier, *approved.code_challenge))) {
     return invalid_grant("Invalid parameter code_verifier");
   }
   if (const auto* details = form.find("authorization_details"); details != nullptr) {
@@ -53,6 +57,7 @@ std::optional<Refusal> differs(const Form& form, const AuthorizationRequest& app
 TokenEndpoint::TokenEndpoint(std::string issuer, std::shared_ptr<const ClientAuthentication> authentication,
                              std::shared_ptr<AccessTokens> tokens, std::shared_ptr<Grants> grants, std::shared_ptr<const Clock> clock)
     : issuer_(std::move(issuer)),
+      clients_(authentication->clients()),
       authentication_(std::move(authentication)),
       tokens_(std::move(tokens)),
       grants_(std::move(grants)),
@@ -160,14 +165,35 @@ std::variant<Confirmation, Refusal> TokenEndpoint::confirmation(const http::Requ
 
 http::Response TokenEndpoint::answer(const http::Request& request) const {
   constexpr std::string_view event = "token.refused";
-  if (!has_form(request)) {
-    return oauth::answer(request, event, invalid_request("The body of a token request is application/x-www-form-urlencoded"));
-  }
-  const auto form = Form::parse(request.body);
-  if (!form) return oauth::answer(request, event, invalid_request("A parameter is malformed or came twice"));
+  const auto form = read_form(request);
+  if (const auto* refusal = std::get_if<Refusal>(&form)) return oauth::answer(request, event, *refusal);
+  return answer(request, std::get<Form>(form));
+}
+
+/// The body, or the query of a client that is registered to put its parameters there, when there is no body.
+std::variant<Form, Refusal> TokenEndpoint::read_form(const http::Request& request) const {
+  const auto refuse_place = [] { return invalid_request("The body of a token request is application/x-www-form-urlencoded"); };
+  const bool in_query = request.body.empty() && !request.query.empty();
+  if (!in_query && !has_form(request)) return refuse_place();
+  auto form = Form::parse(in_query ? request.query : request.body);
+  if (!form) return invalid_request("A parameter is malformed or came twice");
+  if (!in_query) return std::move(*form);
   const auto shown = ShownClient::read(request, *form);
+  const auto* client = std::holds_alternative<ShownClient>(shown) ? clients_->find(std::get<ShownClient>(shown).id()) : nullptr;
+  if (refused_by("oauth.token.query", client == nullptr || !client->allows(Compatibility::token_query))) return refuse_place();
+  // Addresses stand in logs.
+  for (const std::string_view name : {"client_secret", "client_assertion"}) {
+    if (refused_by("oauth.token.secret_in_query", form->find(name) != nullptr))
+      return invalid_request("Invalid parameter " + std::string(name));
+  }
+  return std::move(*form);
+}
+
+http::Response TokenEndpoint::answer(const http::Request& request, const Form& form) const {
+  constexpr std::string_view event = "token.refused";
+  const auto shown = ShownClient::read(request, form);
   if (const auto* refusal = std::get_if<Refusal>(&shown)) return oauth::answer(request, event, *refusal);
-  const auto* grant_type = form->find("grant_type");
+  const auto* grant_type = form.find("grant_type");
   if (grant_type == nullptr) return oauth::answer(request, event, invalid_request("Missing parameter grant_type"));
   using Grant = Answer (TokenEndpoint::*)(const http::Request&, const Form&, const Asker&) const;
   Grant grant = nullptr;
@@ -184,7 +210,7 @@ http::Response TokenEndpoint::answer(const http::Request& request) const {
   auto bound = confirmation(request, client);
   if (const auto* refusal = std::get_if<Refusal>(&bound)) return oauth::answer(request, event, *refusal);
   const Asker asker{client, std::get<Confirmation>(std::move(bound))};
-  const auto answered = (this->*grant)(request, *form, asker);
+  const auto answered = (this->*grant)(request, form, asker);
   if (const auto* refusal = std::get_if<Refusal>(&answered)) return oauth::answer(request, event, *refusal);
   log::info("token.issued", {{"request", request.request_id}, {"client", client.id.text()}, {"grant_type", *grant_type}});
   return uncached(json::encode(std::get<json::Value>(answered)));

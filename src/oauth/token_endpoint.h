@@ -25,8 +25,11 @@ class TokenEndpoint {
   TokenEndpoint(std::string issuer, std::shared_ptr<const ClientAuthentication> authentication, std::shared_ptr<AccessTokens> tokens,
                 std::shared_ptr<Grants> grants, std::shared_ptr<const Clock> clock);
   [[nodiscard]] http::Response answer(const http::Request& request) const;
+  [[nodiscard]] const std::shared_ptr<const ClientAuthentication>& authentication() const noexcept { return authentication_; }
   /// 204 when the token is dead: an access token by itself, a refresh token with its whole grant. CSC wants 400 for one that is not known.
   [[nodiscard]] http::Response revoke(const http::Request& request) const;
+  /// Ends a token of this client: an access token by itself, a refresh token with its whole grant. `not_found`: none of this client's.
+  Status end_token(std::string_view token, const Client& client) const;
 
  private:
   using Answer = std::variant<json::Value, Refusal>;
@@ -38,11 +41,14 @@ class TokenEndpoint {
   /// A key when the request has a proof of it (RFC 9449, 5), and the certificate of the connection when the client authenticates by it or
   /// is registered for it (RFC 8705, 3).
   [[nodiscard]] std::variant<Confirmation, Refusal> confirmation(const http::Request& request, const Client& client) const;
+  [[nodiscard]] std::variant<Form, Refusal> read_form(const http::Request& request) const;
+  [[nodiscard]] http::Response answer(const http::Request& request, const Form& form) const;
   [[nodiscard]] Answer client_credentials(const http::Request& request, const Form& form, const Asker& asker) const;
   [[nodiscard]] Answer refresh_token(const http::Request& request, const Form& form, const Asker& asker) const;
   [[nodiscard]] Answer authorization_code(const http::Request& request, const Form& form, const Asker& asker) const;
 
   std::string issuer_;
+  std::shared_ptr<const Clients> clients_;
   std::shared_ptr<const ClientAuthentication> authentication_;
   std::shared_ptr<AccessTokens> tokens_;
   std::shared_ptr<Grants> grants_;

@@ -20,8 +20,11 @@ class TokenEndpointTest : public testing::Test {
     database_.migrate(migrations());
     auto made = must(make_client_secret());
     secret_ = std::string(as_text(made.secret.reveal()));
-    clients_ = std::make_shared<const Clients>(must(Clients::make(
-        {keyed_.registered(), Client{must(ClientId::parse("secretive")), "Secretive", std::nullopt, std::move(made.hash), {}}})));
+    Client old{must(ClientId::parse("old")), "Old", std::nullopt, made.hash, {}};
+    old.compatibility = {Compatibility::token_query};
+    clients_ = std::make_shared<const Clients>(must(
+        Clients::make({keyed_.registered(), Client{must(ClientId::parse("secretive")), "Secretive", std::nullopt, std::move(made.hash), {}},
+                       std::move(old)})));
     restart();
   }
   void restart() {
@@ -188,6 +191,33 @@ TEST_F(TokenEndpointTest, RefusesABodyOfAnotherType) {
   request.headers["content-type"] = "application/json";
   request.body = "{}";
   expect_refusal(endpoint_->answer(request), 400, "invalid_request", "The body of a token request is application/x-www-form-urlencoded");
+}
+
+TEST_F(TokenEndpointTest, TakesParametersFromTheQueryOfAClientThatIsRegisteredForItAlone) {
+  const auto ask = [&](const std::string& client, const std::string& query, const std::string& body = "") {
+    http::Request request;
+    request.method = "POST";
+    request.path = "/csc/v2/oauth2/token";
+    request.query = query;
+    request.body = body;
+    request.headers["content-type"] = "application/x-www-form-urlencoded";
+    request.headers["authorization"] = "Basic " + encode_base64(as_bytes(client + ":" + secret_));
+    return endpoint_->answer(request);
+  };
+  const std::string query = "grant_type=client_credentials&client_id=";
+  EXPECT_EQ(ask("old", query + "old").status, 200U);
+  EXPECT_EQ(ask("old", "grant_type=client_credentials").status, 200U);
+  EXPECT_EQ(ask("old", "", query + "old").status, 200U) << "it may do as others do";
+  const std::string wrong_place = "The body of a token request is application/x-www-form-urlencoded";
+  expect_refusal(ask("secretive", query + "secretive"), 400, "invalid_request", wrong_place);
+  expect_refusal(ask("nobody", query + "nobody"), 400, "invalid_request", wrong_place);
+  // A secret in an address would stand in logs.
+  for (const std::string name : {"client_secret", "client_assertion"}) {
+    expect_refusal(ask("old", query + "old&" + name + "=" + secret_), 400, "invalid_request", "Invalid parameter " + name);
+  }
+  // What stands in the body counts, and the query beside it is not read.
+  expect_refusal(ask("old", query + "old", "client_id=old"), 400, "invalid_request", "Missing parameter grant_type");
+  expect_refusal(ask("old", query + "old&client_id=old"), 400, "invalid_request", "A parameter is malformed or came twice");
 }
 
 TEST_F(TokenEndpointTest, ForgetsUsedAssertionsOnlyWhenTheyCouldNotBeUsedAgain) {

@@ -51,6 +51,7 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
       authorization_methods_(credential_methods_, approvals_, devices_, parts.clients, parts.clock, config.max_hashes),
       v1_(config.description, credential_methods_, authorization_methods_, sign_hash_, extend_transaction_),
       timestamp_(parts.ask_timestamp_authority),
+      login_(parts.token_endpoint->authentication(), parts.tokens, parts.token_endpoint),
       base_url_(config.description.base_url),
       mutual_tls_url_(config.mutual_tls_url),
       client_authorities_(config.client_authorities) {}
@@ -149,6 +150,15 @@ void Service::add_signature_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&, const Principal& who) { return kept_answers_->poll(q, who); });
 }
 
+void Service::add_login_routes(http::Router& router) {
+  if (!login_.offered()) return;
+  for (const std::string base : {"/csc/v1/auth/", "/csc/v2/auth/"}) {
+    router.add("POST", base + "login", Access::anonymous, [this](const Request& q, const PathParameters&) { return login_.login(q); });
+    router.add("POST", base + "revoke", Access::signer_bearer,
+               [this](const Request& q, const PathParameters&, const Principal& who) { return login_.revoke(q, who); });
+  }
+}
+
 void Service::add_v1_routes(http::Router& router) {
   const auto v1 = [&](std::string_view method, Access access,
                       http::Response (csc::V1Adapter::*handler)(const Request&, const Principal&) const) {
@@ -198,6 +208,7 @@ void Service::add_routes(http::Router& router) {
     router.add("POST", path, Access::signer_bearer,
                [this](const Request& q, const PathParameters&, const Principal&) { return timestamp_.answer(q); });
   }
+  add_login_routes(router);
   router.answer_unknown("/csc/v2", not_implemented());
   add_v1_routes(router);
 

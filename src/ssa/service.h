@@ -10,6 +10,7 @@
 #include "ssa/csc/credentials.h"
 #include "ssa/csc/extend_transaction.h"
 #include "ssa/csc/info.h"
+#include "ssa/csc/login.h"
 #include "ssa/csc/sign_doc.h"
 #include "ssa/csc/sign_hash.h"
 #include "ssa/csc/timestamp.h"
@@ -68,6 +69,7 @@ class Service {
   void add_document_routes(http::Router& router);
   void add_signature_routes(http::Router& router);
   void add_v1_routes(http::Router& router);
+  void add_login_routes(http::Router& router);
 
   ServiceParts parts_;
   std::shared_ptr<SamKeys> keys_;
@@ -90,6 +92,7 @@ class Service {
   csc::CredentialAuthorization authorization_methods_;
   csc::V1Adapter v1_;
   csc::Timestamp timestamp_;
+  csc::Login login_;
   std::string base_url_, mutual_tls_url_;
   bool client_authorities_;
 };

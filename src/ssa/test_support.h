@@ -360,7 +360,7 @@ class World {
              make_certificate("Builders", "Bob", before, after, bobs_key));
     clients = std::make_shared<const oauth::Clients>(must(
         oauth::Clients::make({any_client.registered({}, {client_redirect}), oauth::test::TestClient("only-alice").registered({"alice"}),
-                              oauth::test::TestClient("waiting").registered()})));
+                              oauth::test::TestClient("waiting").registered(), old_client()})));
     database.migrate(oauth::migrations());
     tokens = must(oauth::AccessTokens::make({base_url, std::chrono::seconds{3600}}, token_key, clients, grants(), clock));
     database.migrate(migrations());
@@ -512,11 +512,21 @@ class World {
     return send("POST", "/sic/v1/approvals/refusals", "{}", "Bearer " + shown.bearer);
   }
 
+  /// Of the time before CSC API v2: with a secret, and what was allowed then.
+  [[nodiscard]] oauth::Client old_client() {
+    auto made = must(oauth::make_client_secret());
+    old_secret = std::string(as_text(made.secret.reveal()));
+    oauth::Client old{must(ClientId::parse("old")), "Old", std::nullopt, std::move(made.hash), {}};
+    old.compatibility = {oauth::Compatibility::auth_login};
+    return old;
+  }
+
   static constexpr const char* base_url = "https://sign.example";
   static constexpr const char* client_redirect = "https://client.example/back";
   oauth::test::TestClient any_client{"any"};
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(oauth::test::test_start);
   std::shared_ptr<FakeSam> sam = std::make_shared<FakeSam>(clock);
+  std::string old_secret;  ///< of the client `old`
   std::shared_ptr<crypto::SoftwareKey> bobs_key = must(crypto::SoftwareKey::generate());  ///< of his certificate
   oauth::test::TemporaryDatabase database;
   std::shared_ptr<crypto::SoftwareKey> token_key = must(crypto::SoftwareKey::generate());

@@ -49,6 +49,11 @@ Info::Info(const ServiceDescription& description) {
     body["methods"].push_back("credentials/authorizeCheck");
     body["methods"].push_back("credentials/getChallenge");
   }
+  if (description.with_login) {
+    body["authType"].push_back("basic");
+    body["methods"].push_back("auth/login");
+    body["methods"].push_back("auth/revoke");
+  }
   if (description.with_timestamps) body["methods"].push_back("signatures/timestamp");
   body["validationInfo"] = false;
   body["signAlgorithms"] = {{"algos", offered.algos}, {"algoParams", offered.params}};

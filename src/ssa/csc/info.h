@@ -13,6 +13,7 @@ struct ServiceDescription {
   std::string base_url;  ///< of the public listener, without a slash at the end
   std::string logo;      ///< URI; empty: base_url/csc/v2/logo
   bool with_codes = false;  ///< signers approve on a page: authorization codes are offered
+  bool with_login = false;       ///< auth/login is there for old clients
   bool with_timestamps = false;  ///< there is a time-stamping authority for signatures/timestamp
 };
 

@@ -90,6 +90,11 @@ V1Adapter::V1Adapter(const ServiceDescription& description, const Credentials& c
   if (description.with_codes) body["authType"].push_back("oauth2code");
   body["oauth2"] = description.base_url + "/csc/v2";
   body["methods"] = {"info", "credentials/list", "credentials/info", "credentials/extendTransaction", "signatures/signHash"};
+  if (description.with_login) {
+    body["authType"].push_back("basic");
+    body["methods"].push_back("auth/login");
+    body["methods"].push_back("auth/revoke");
+  }
   if (description.with_timestamps) body["methods"].push_back("signatures/timestamp");
   info_ = json::encode(body);
 }
