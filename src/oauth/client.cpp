@@ -134,7 +134,10 @@ Result<Clients> Clients::make(std::vector<Client> clients) {
       return Error{ErrorCode::configuration, "the key of client " + id + " is not a P-256 key (ES256)"};
     }
     for (const auto& uri : client.redirect_uris) {
-      if (!is_redirect_uri(uri)) return Error{ErrorCode::configuration, "a redirect address of client " + id + " is no safe one: " + uri};
+      if (is_redirect_uri(uri)) continue;
+      std::string why = "a redirect address of client ";
+      why.append(id).append(" is no safe one: ").append(uri);
+      return Error{ErrorCode::configuration, std::move(why)};
     }
     if (!registered.clients_.try_emplace(id, std::move(client)).second) {
       return Error{ErrorCode::configuration, "client " + id + " stands twice"};
