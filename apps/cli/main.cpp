@@ -55,7 +55,12 @@ void add_factors(CLI::App& app, FactorOptions& factors) {
   app.add_option("--otp-step-offset", factors.otp_step_offset, "use the code of exactly this step: -1, 0 or 1; else the first unused one")
       ->check(CLI::Range(-1, 1))
       ->needs(seed);
-  add_id_token_program(app, factors.id_token_program)->excludes(seed);
+  auto* identity = add_id_token_program(app, factors.id_token_program)->excludes(seed);
+  app.add_option("--device-key", factors.device_key_file,
+                 "the registered key of this device instead of a one-time code: PEM, P-256, mode 0600")
+      ->type_name("FILE")
+      ->excludes(seed)
+      ->excludes(identity);
 }
 
 void add_sign(CLI::App& program, const Clock& clock) {
@@ -173,7 +178,7 @@ void add_audit(CLI::App& program) {
   verify->add_option("--key", log->key, "public key that signs the checkpoints: PEM or JWK")->type_name("FILE");
   verify
       ->add_option("--approval", log->approval,
-                   "what a passkey signed or an identity provider confirmed: verified, and looked for in the log")
+                   "what a passkey or a device signed, or an identity provider confirmed: verified, and looked for in the log")
       ->type_name("FILE");
   verify->footer("\nExample:\n  intaglio audit verify --config run/config/sam.toml --key checkpoint.jwk --approval contract.approval");
   verify->callback([log] { chosen = [log] { return verify_audit_log(*log); }; });
@@ -189,7 +194,7 @@ void add_audit(CLI::App& program) {
 
 void add_enrol(CLI::App& program, const Clock& clock) {
   auto options = std::make_shared<EnrolOptions>();
-  auto* app = program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes, or PIN and identity");
+  auto* app = program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes, PIN and identity, or PIN and device");
   add_client(*app, options->client_file);
   app->add_option("--signer", options->signer, "the signer's id, as the registration authority made it")->required()->type_name("ID");
   app->add_option("--code-file", options->code_file,
@@ -200,7 +205,12 @@ void add_enrol(CLI::App& program, const Clock& clock) {
   add_signerpass(*app, options->signerpass, options->signerpass_file, "read the new signerpass from this file, mode 0600");
   auto* seed = app->add_option("--seed-file", options->seed_file, "for scripts: keep the TOTP seed (base32) in this new file, mode 0600")
                    ->type_name("FILE");
-  add_id_token_program(*app, options->id_token_program)->excludes(seed);
+  auto* identity = add_id_token_program(*app, options->id_token_program)->excludes(seed);
+  app->add_option("--device-key", options->device_key_file,
+                  "register the key of this device instead of one-time codes; it is made in this file, mode 0600, when there is none")
+      ->type_name("FILE")
+      ->excludes(seed)
+      ->excludes(identity);
   app->add_flag("--yes", options->yes, "for scripts: the signer agreed to the terms already; implied when code and PIN come from files");
   app->add_flag("--no-qr", options->no_qr, "do not draw the QR code");
   app->footer(
@@ -344,6 +354,15 @@ void add_signer(CLI::App& program, const Clock& clock) {
       "\nThe identity of before ends at once.\n\nExample:\n"
       "  intaglio signer change-identity --client client.toml --signer ada --id-token-program ./sign-in --new-id-token-program "
       "./sign-in-new");
+  auto [device, device_options] = add_change("change-device", "Register the key of a device, with PIN and the factor that you have");
+  device
+      ->add_option("--new-device-key", device_options->new_device_key_file,
+                   "key of the new device; it is made in this file, mode 0600, when there is none")
+      ->type_name("FILE");
+  device->add_flag("--end-others", device_options->drop_devices, "the devices of before end: one was lost");
+  device->footer(
+      "\nWithout --new-device-key, --end-others only ends them.\n\nExample:\n"
+      "  intaglio signer change-device --client client.toml --signer ada --new-device-key device.pem --end-others");
 }
 
 /// Requests of one person: the command, the operation behind it, and the members that it takes.

@@ -47,6 +47,17 @@ Result<std::shared_ptr<crypto::SoftwareKey>> load_private_key(const std::filesys
   return key;
 }
 
+Result<std::shared_ptr<crypto::SoftwareKey>> load_or_make_private_key(const std::filesystem::path& path, std::string_view option) {
+  if (std::filesystem::exists(path)) return load_private_key(path);
+  auto made = crypto::SoftwareKey::generate();
+  if (!made) return made.error();
+  auto pem = (*made)->encode_pem();
+  if (!pem) return pem.error();
+  if (auto written = write_file_durably(path, pem->reveal(), 0600); !written)
+    return because(written.error(), std::string(option) + " " + path.string(), "the folder must be writable");
+  return made;
+}
+
 Result<ClientSettings> load_client_settings(const std::filesystem::path& path) {
   auto document = config::Document::open(path, "intaglio");
   if (!document)

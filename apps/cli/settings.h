@@ -63,6 +63,10 @@ struct AdminSettings {
 /// A key of this side: PKCS#8, P-256, PEM, in a file of mode 0600.
 [[nodiscard]] Result<std::shared_ptr<crypto::SoftwareKey>> load_private_key(const std::filesystem::path& path);
 
+/// The same; made there when there is no such file. `option` names it in what is said when the file cannot be written.
+[[nodiscard]] Result<std::shared_ptr<crypto::SoftwareKey>> load_or_make_private_key(const std::filesystem::path& path,
+                                                                                    std::string_view option);
+
 /// A public key in a file: PEM "PUBLIC KEY" or a public JWK.
 [[nodiscard]] Result<crypto::PublicKey> load_public_key(const std::filesystem::path& path);
 

@@ -266,7 +266,8 @@ Status export_approval(const Arguments& arguments, Settings settings) {
   auto written = opened->database->write([&](storage::Transaction& transaction) -> Status {
     auto found = approvals.find(transaction, arguments.approval);
     if (!found) return found.error();
-    if (!*found) return Error{ErrorCode::not_found, "neither passkey nor identity approved the authorisation " + arguments.approval};
+    if (!*found)
+      return Error{ErrorCode::not_found, "neither passkey, device nor identity approved the authorisation " + arguments.approval};
     approval = std::move(*found);
     auto appended = opened->log->append(
         transaction, audit::Event{.type = audit::EventType::approval_exported,

@@ -1,8 +1,9 @@
-// An approval that somebody brings to be verified, by a passkey or by an identity. What is read must be written back to the same bytes.
+// An approval that somebody brings to be verified, by a passkey, a device or an identity. What is read must be written back to the same bytes.
 #include <algorithm>
 
 #include "base/panic.h"
 #include "evidence/approval.h"
+#include "evidence/device_approval.h"
 #include "evidence/identity_approval.h"
 
 namespace {
@@ -22,6 +23,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView input(data, size);
   if (evidence::is_identity_approval(input)) {
     verify_again(input, evidence::parse_identity_approval(input));
+  } else if (evidence::is_device_approval(input)) {
+    verify_again(input, evidence::parse_device_approval(input));
   } else {
     verify_again(input, evidence::parse_approval(input));
   }

@@ -3,10 +3,11 @@
 #include "crypto/certificate.h"
 #include "crypto/der.h"
 #include "crypto/signer.h"
+#include "evidence/device_key.h"
 #include "evidence/webauthn.h"
 #include "json/json.h"
 
-/// A passkey in software, for unit tests; no part of any process.
+/// A passkey and a device in software, for unit tests; no part of any process.
 namespace intaglio::evidence::test {
 
 inline const std::string rp_id = "sign.example.org";
@@ -76,6 +77,28 @@ struct SoftPasskey {
     out.push_back(static_cast<std::uint8_t>(flags | (backup_eligible ? 0x08U : 0U)));
     for (unsigned shift = 32; shift > 0; shift -= 8) out.push_back(static_cast<std::uint8_t>(counter >> (shift - 8)));
     return out;
+  }
+};
+
+struct SoftDevice {
+  std::shared_ptr<crypto::SoftwareKey> key = *crypto::SoftwareKey::generate();
+
+  [[nodiscard]] const Bytes& spki() const { return key->public_key().spki(); }
+  [[nodiscard]] Bytes name() const { return to_bytes(ByteView(device_key::name_of(spki()))); }
+  /// r | s over these bytes.
+  [[nodiscard]] Bytes sign(ByteView input) const {
+    return *crypto::ecdsa_to_raw(*key->sign(crypto::SignatureSuite::ecdsa_sha256, input), 32);
+  }
+  /// ECDSA with SHA-512, of which P-256 takes the first 32 bytes.
+  [[nodiscard]] Bytes sign_with_sha512(ByteView input) const {
+    const auto digest = crypto::digest(crypto::HashAlgorithm::sha512, input);
+    return *crypto::ecdsa_to_raw(*key->sign_digest(crypto::SignatureSuite::ecdsa_sha256, ByteView(digest).first(32)), 32);
+  }
+  [[nodiscard]] device_key::Answer answer(std::string_view message_id, ByteView binding) const {
+    return {name(), sign(device_key::approval_input(name(), message_id, binding))};
+  }
+  [[nodiscard]] device_key::Registration registration(std::string_view message_id, ByteView binding) const {
+    return {spki(), sign(device_key::possession_input(spki(), message_id, binding))};
   }
 };
 

@@ -257,4 +257,15 @@ crypto::Sha256Digest list_digest(const std::vector<DocumentDigest>& documents) {
   return crypto::sha256(input);
 }
 
+std::string comparison_digits(ByteView transaction) {
+  Bytes input;
+  append_field(input, std::string_view("intaglio/compare/1"));
+  append_field(input, transaction);
+  const auto digest = crypto::sha256(input);
+  std::uint32_t number = 0;
+  for (std::size_t at = 0; at < 4; ++at) number = (number << 8U) | digest.at(at);
+  number %= 100;
+  return {static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10)};
+}
+
 }  // namespace intaglio::protocol

@@ -52,5 +52,8 @@ struct Terms {
 [[nodiscard]] crypto::Sha256Digest session_digest(const Transaction& transaction, const Terms& terms, std::string_view act);
 /// SHA-256("intaglio/list/1" | count | digest | label | …): the digest of the list that a SAD names.
 [[nodiscard]] crypto::Sha256Digest list_digest(const std::vector<DocumentDigest>& documents);
+/// Two digits that the signer compares when his device is told of a transaction: those of the application that he uses, and those of his
+/// device, which takes them from T. SHA-256("intaglio/compare/1" | T), the first 4 bytes as a number, modulo 100.
+[[nodiscard]] std::string comparison_digits(ByteView transaction);
 
 }  // namespace intaglio::protocol

@@ -62,6 +62,9 @@ constexpr std::string_view proposal_place_schema = "CREATE TABLE proposal_places
 /// Seal grants by their id.
 constexpr std::string_view grant_schema = "CREATE TABLE grants (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
 
+/// Registered devices by signer.
+constexpr std::string_view device_schema = "CREATE TABLE devices (id TEXT PRIMARY KEY, version INTEGER NOT NULL, record BLOB NOT NULL);";
+
 }  // namespace
 
 Status Core::ready() const {
@@ -86,6 +89,7 @@ const std::vector<storage::Migration>& database_migrations() {
       {11, proposal_place_schema},
       {12, grant_schema},
       {13, audit::Log::migrations().at(1).sql, audit::Log::migrations().at(1).postgresql},
+      {14, device_schema},
   };
   return list;
 }

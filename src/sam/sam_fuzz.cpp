@@ -2,6 +2,7 @@
 #include "base/panic.h"
 #include "sam/authority/identity.h"
 #include "sam/authority/operator_request.h"
+#include "sam/factors/device_record.h"
 #include "sam/factors/identity_link.h"
 #include "sam/factors/passkey_record.h"
 #include "sam/policy/policy.h"
@@ -34,7 +35,7 @@ void check_passkeys(ByteView input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const ByteView input(data + 1, size - 1);
-  switch (data[0] % 8) {
+  switch (data[0] % 9) {
     case 0: static_cast<void>(sam::parse_payload(input)); break;
     case 1: static_cast<void>(sam::Policy::parse(as_text(input))); break;
     case 2:
@@ -44,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 4: must_round_trip(input, sam::parse_authorisation(input)); break;
     case 5: check_passkeys(input); break;
     case 6: must_round_trip(input, sam::parse_identity_link(input)); break;
+    case 7: must_round_trip(input, sam::parse_devices(input)); break;
     default: must_round_trip(input, sam::parse_occurrence(input)); break;
   }
   return 0;

@@ -34,12 +34,19 @@ Status change_factors(const ChangeFactorsOptions& options, const Clock& clock) {
     new_known.emplace(std::move(*chosen));
     shown.push_back({options.change_signerpass ? "new-signerpass" : "new-pin", &*new_known});
   }
+  std::shared_ptr<crypto::SoftwareKey> device;
+  if (options.new_device_key_file) {
+    auto key = load_or_make_private_key(*options.new_device_key_file, "--new-device-key");
+    if (!key) return key.error();
+    device = std::move(*key);
+    shown.push_back({"new-device", nullptr, device.get()});
+  }
   auto id_token = options.new_id_token_program
                       ? ask_identity_provider(*options.new_id_token_program, binding_of(*opened, settings->terms, act))
                       : Result<Secret>(Secret());
   if (!id_token) return id_token.error();
   if (!id_token->empty()) shown.push_back({"new-id-token", &*id_token});
-  auto message = make_sap_message(*opened, settings->terms, act, shown, options.change_seed);
+  auto message = make_sap_message(*opened, settings->terms, act, shown, {options.change_seed, options.drop_devices});
   if (!message) return message.error();
   auto answer = service->post("/sic/v1/messages", {{"message", message->compact}});
   if (!answer) {

@@ -29,6 +29,13 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
   if (auto agreed = ask_to_agree(*settings, script); !agreed) return agreed;
   const auto act = act_of(script);
   std::vector<Factor> factors{{"activation-code", &*code}, {signerpass ? "new-signerpass" : "new-pin", &*known}};
+  std::shared_ptr<crypto::SoftwareKey> device;
+  if (options.device_key_file) {
+    auto key = load_or_make_private_key(*options.device_key_file, "--device-key");
+    if (!key) return key.error();
+    device = std::move(*key);
+    factors.push_back({"new-device", nullptr, device.get()});
+  }
   auto id_token = options.id_token_program ? ask_identity_provider(*options.id_token_program, binding_of(*opened, settings->terms, act))
                                            : Result<Secret>(Secret());
   if (!id_token) return id_token.error();
@@ -40,10 +47,11 @@ Status enrol(const EnrolOptions& options, const Clock& clock) {
     return because(answer.error(), "enrolment",
                    "check the activation code (5 tries, 7 days) and choose a PIN that is not a well-known one, or a signerpass that was "
                    "made by chance");
-  auto seed = open_answer(*answer, *message, "intaglio-enrol-answer+jwe", /*with_seed=*/!options.id_token_program);
+  const bool with_seed = !options.id_token_program && !device;
+  auto seed = open_answer(*answer, *message, "intaglio-enrol-answer+jwe", with_seed);
   if (!seed) return seed.error();
   progress.step("factors set for signer " + options.signer);
-  return options.id_token_program ? Status() : hand_over(**seed, options.seed_file, !options.no_qr);
+  return with_seed ? hand_over(**seed, options.seed_file, !options.no_qr) : Status();
 }
 
 }  // namespace intaglio::cli

@@ -1,27 +1,8 @@
-#include "base/file.h"
 #include "crypto/jose/jws.h"
 #include "problem.h"
 #include "seal/commands.h"
 
 namespace intaglio::cli {
-namespace {
-
-/// The client's key of this file; made there when there is none.
-Result<std::shared_ptr<crypto::SoftwareKey>> client_key(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) {
-    auto made = crypto::SoftwareKey::generate();
-    if (!made) return made.error();
-    auto pem = (*made)->encode_pem();
-    if (!pem) return pem.error();
-    if (auto written = write_file_durably(file, pem->reveal(), 0600); !written)
-      return because(written.error(), "--key " + file.string(), "the folder must be writable");
-    return made;
-  }
-  return load_private_key(file);
-}
-
-}  // namespace
-
 Status make_seal_grant(const SealGrantOptions& options, const Clock& clock) {
   const Progress progress;
   auto settings = load_client_settings(options.signing.client_file);
@@ -30,7 +11,7 @@ Status make_seal_grant(const SealGrantOptions& options, const Clock& clock) {
   if (!service) return service.error();
   auto credential = find_credential(*service, options.signing, clock);
   if (!credential) return credential.error();
-  auto key = client_key(options.key_file);
+  auto key = load_or_make_private_key(options.key_file, "--key");
   if (!key) return key.error();
   auto jwk_text = crypto::encode_jwk((*key)->public_key());
   if (!jwk_text) return jwk_text.error();

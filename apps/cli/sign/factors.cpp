@@ -67,14 +67,19 @@ Result<Factors> collect_factors(const FactorOptions& options, ByteView binding, 
   auto known = signerpass ? secret_from(options.signerpass_file, "Signerpass", "--signerpass-file")
                           : secret_from(options.pin_file, "PIN", "--pin-file");
   if (!known) return known.error();
+  if (options.device_key_file) {
+    auto key = load_private_key(*options.device_key_file);
+    if (!key) return key.error();
+    return Factors{known_type, std::move(*known), "device", Secret(), std::move(*key)};
+  }
   if (options.id_token_program) {
     auto token = ask_identity_provider(*options.id_token_program, binding);
     if (!token) return token.error();
-    return Factors{known_type, std::move(*known), "id-token", std::move(*token)};
+    return Factors{known_type, std::move(*known), "id-token", std::move(*token), nullptr};
   }
   auto totp = options.otp_seed_file ? computed_code(*options.otp_seed_file, options, clock, progress) : ask_secret("One-time code");
   if (!totp) return totp.error();
-  return Factors{known_type, std::move(*known), "totp", std::move(*totp)};
+  return Factors{known_type, std::move(*known), "totp", std::move(*totp), nullptr};
 }
 
 }  // namespace intaglio::cli

@@ -5,6 +5,7 @@
 #include "crypto/jose/jwe.h"
 #include "crypto/jose/jws.h"
 #include "crypto/random.h"
+#include "evidence/device_key.h"
 #include "problem.h"
 
 namespace intaglio::cli {
@@ -14,6 +15,7 @@ constexpr std::string_view statement_typ = "intaglio-sap-key+jwt";
 /// SAP keys live 24 hours at most (trust-core, 2); one minute for clocks that differ.
 constexpr std::int64_t longest_statement = 24 * 3600 + 60;
 constexpr std::int64_t clock_skew = 60;
+constexpr std::size_t coordinate_bytes = 32;  // P-256
 
 Error distrust(std::string_view what) {
   return problem(ErrorCode::not_authorised, "the service does not show the SAM that the configuration pins: " + std::string(what),
@@ -64,10 +66,29 @@ bool is_printable(ByteView value) {
 /// What may not stand between quotes of JSON as it is (RFC 8259, 7), of what is printable.
 constexpr bool is_escaped(std::uint8_t c) noexcept { return c == '"' || c == '\\'; }
 
-/// The payload with its secrets, in memory of the pool alone.
-Result<Secret> payload_of(const std::string& without_factors, const std::vector<Factor>& factors) {
+/// What a device answers, or registers itself with (api/sap, 12), as the object that stands among the factors.
+Result<std::string> device_factor(const Factor& factor, std::string_view message_id, ByteView binding) {
+  namespace device_key = evidence::device_key;
+  const auto& spki = factor.key->public_key().spki();
+  const auto name = device_key::name_of(spki);
+  const bool registers = factor.type == "new-device";
+  const auto input =
+      registers ? device_key::possession_input(spki, message_id, binding) : device_key::approval_input(name, message_id, binding);
+  const auto signature = factor.key->sign(crypto::SignatureSuite::ecdsa_sha256, input);
+  if (!signature) return signature.error();
+  const auto raw = crypto::ecdsa_to_raw(*signature, coordinate_bytes);
+  if (!raw) return raw.error();
+  json::Value object{{"type", factor.type}, {"signature", encode_base64url(*raw)}};
+  object[registers ? "key" : "id"] = encode_base64url(registers ? ByteView(spki) : ByteView(name));
+  return json::encode(object);
+}
+
+/// The payload with its secrets, in memory of the pool alone. `devices`: the objects of the factors that have a key, in their order.
+Result<Secret> payload_of(const std::string& without_factors, const std::vector<Factor>& factors, const std::vector<std::string>& devices) {
   std::size_t length = without_factors.size() + 16;
+  for (const auto& device : devices) length += device.size() + 1;
   for (const auto& factor : factors) {
+    if (factor.key != nullptr) continue;
     if (!is_printable(factor.value->reveal())) {
       return problem(ErrorCode::invalid_request, "the " + std::string(factor.type) + " may hold letters, digits and signs of ASCII only",
                      "enter it again");
@@ -84,7 +105,14 @@ Result<Secret> payload_of(const std::string& without_factors, const std::vector<
   put(as_bytes(without_factors).first(without_factors.size() - 1));
   put(as_bytes(",\"factors\":["));
   bool first = true;
+  auto device = devices.begin();
   for (const auto& factor : factors) {
+    if (factor.key != nullptr) {
+      put(as_bytes(first ? "" : ","));
+      put(as_bytes(*device++));
+      first = false;
+      continue;
+    }
     put(as_bytes(std::string(first ? "" : ",") + "{\"type\":\"" + std::string(factor.type) + "\",\"value\":\""));
     for (const auto& c : factor.value->reveal()) {
       if (is_escaped(c)) put(as_bytes("\\"));
@@ -141,7 +169,7 @@ crypto::Sha256Digest binding_of(const OpenedTransaction& opened, const protocol:
 }
 
 Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,
-                                    const std::vector<Factor>& factors, bool new_seed) {
+                                    const std::vector<Factor>& factors, const Wishes& wishes) {
   auto answer_key = crypto::SoftwareKey::generate();
   if (!answer_key) return answer_key.error();
   auto epk = crypto::encode_jwk((*answer_key)->public_key());
@@ -159,8 +187,16 @@ Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const proto
                    {"consent", encode_base64url(consent)},
                    {"binding", encode_base64url(binding)},
                    {"epk", *epk_value}};
-  if (new_seed) open["new_seed"] = true;
-  auto payload = payload_of(json::encode(open), factors);
+  if (wishes.new_seed) open["new_seed"] = true;
+  if (wishes.drop_devices) open["drop_devices"] = true;
+  std::vector<std::string> devices;
+  for (const auto& factor : factors) {
+    if (factor.key == nullptr) continue;
+    auto object = device_factor(factor, *id, binding);
+    if (!object) return object.error();
+    devices.push_back(std::move(*object));
+  }
+  auto payload = payload_of(json::encode(open), factors, devices);
   if (!payload) return payload.error();
   const crypto::JweHeader header{.typ = "intaglio-sap-" + std::string(protocol::name_of(opened.transaction.purpose)) + "+jwe",
                                  .kid = opened.sap_kid,

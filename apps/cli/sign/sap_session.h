@@ -29,11 +29,17 @@ Status ask_to_agree(const SignerSide& side, bool script);
 /// What was done, in the words that the SAM's policy knows.
 [[nodiscard]] std::string_view act_of(bool script);
 
-/// One factor of a SAP message: "pin", "signerpass", "totp", "id-token", "activation-code", "new-pin", "new-signerpass", "new-id-token". The
-/// value: printable ASCII.
+/// One factor of a SAP message: "pin", "signerpass", "totp", "id-token", "activation-code", "new-pin", "new-signerpass", "new-id-token" with a
+/// value in printable ASCII; "device", "new-device" with the key that signs the message's id and binding.
 struct Factor {
   std::string_view type;
-  const Secret* value;
+  const Secret* value = nullptr;
+  const crypto::SoftwareKey* key = nullptr;
+};
+/// What a change of factors asks for beside new ones.
+struct Wishes {
+  bool new_seed = false;  ///< a new TOTP seed
+  bool drop_devices = false;  ///< the devices of before end
 };
 
 /// What the signer approves with these words of consent (api/sap, 3): an identity provider answers it.
@@ -45,8 +51,7 @@ struct SapMessage {
   std::shared_ptr<crypto::SoftwareKey> answer_key;
 };
 /// Computes consent and binding from what was shown, and seals them with the factors to the SAM (api/sap, 3 and 6).
-/// `new_seed` asks for a new TOTP seed with a change of factors.
 [[nodiscard]] Result<SapMessage> make_sap_message(const OpenedTransaction& opened, const protocol::Terms& terms, std::string_view act,
-                                                  const std::vector<Factor>& factors, bool new_seed = false);
+                                                  const std::vector<Factor>& factors, const Wishes& wishes = {});
 
 }  // namespace intaglio::cli

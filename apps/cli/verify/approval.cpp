@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "evidence/approval.h"
+#include "evidence/device_approval.h"
 #include "evidence/identity_approval.h"
 #include "json/json.h"
 #include "problem.h"
@@ -35,7 +36,7 @@ ApprovalInLog::ApprovalInLog(Approved approved, Factor factor)
 
 Result<ApprovalInLog> ApprovalInLog::open(const std::filesystem::path& file) {
   constexpr std::string_view hint =
-      "give the file that `intaglio-sam --export-approval` wrote, or one of api/sap/README.md, sections 8 and 9";
+      "give the file that `intaglio-sam --export-approval` wrote, or one of api/sap/README.md, sections 8, 9 and 12";
   const auto encoded = read_file(file, max_approval_bytes);
   if (!encoded) return because(encoded.error(), what, hint);
   if (evidence::is_identity_approval(*encoded)) {
@@ -48,6 +49,16 @@ Result<ApprovalInLog> ApprovalInLog::open(const std::filesystem::path& file) {
     const auto name = encode_base64url(evidence::identity_digest(approval->salt, issuer, approval->subject));
     return ApprovalInLog({std::move(*transaction), approval->transaction, *encoded, approval->terms, approval->act},
                          {"identity", name, {{"identityProvider", issuer}, {"subject", approval->subject}}});
+  }
+  if (evidence::is_device_approval(*encoded)) {
+    const auto approval = evidence::parse_device_approval(*encoded);
+    if (!approval) return because(approval.error(), what, hint);
+    auto transaction = evidence::verify_approval(*approval);
+    if (refused_by("cli.approval.device-verifies", !transaction))
+      return because(transaction.error(), what, "nobody approved this with this device");
+    const auto name = encode_base64url(evidence::device_key::name_of(approval->spki));
+    return ApprovalInLog({std::move(*transaction), approval->transaction, *encoded, approval->terms, approval->act},
+                         {"device", name, json::Value::object()});
   }
   const auto approval = evidence::parse_approval(*encoded);
   if (!approval) return because(approval.error(), what, hint);
@@ -68,8 +79,8 @@ void ApprovalInLog::see(std::string_view text) {
   const auto subject = text_of(*event, "subject");
   const auto named = text_of(*fields, factor_.kind);
   if (subject == transaction_.signer) {
-    // A reset ends it; so does a change that drops the passkeys of before, or that links another identity.
-    const bool replaced = factor_.kind == "passkey" ? text_of(*fields, "passkeys_of_before") == "ended" : !named.empty();
+    // A reset ends it; so does a change that drops the passkeys or devices of before, or that links another identity.
+    const bool replaced = factor_.kind == "identity" ? !named.empty() : text_of(*fields, factor_.kind + "s_of_before") == "ended";
     if (type == "factors.reset" || replaced) registered_ = false;
     if (type == "passkey.suspended" && named == factor_.name) registered_ = false;
     if ((type == "factors.enrolled" || type == "factors.changed") && named == factor_.name) registered_ = true;
@@ -93,13 +104,12 @@ void ApprovalInLog::see(std::string_view text) {
 
 Status ApprovalInLog::check() const {
   constexpr std::string_view hint = "keep both as they are, and tell the auditor";
-  const auto refuse = [&](const char* why) {
+  const auto refuse = [&](const std::string& why) {
     return problem(ErrorCode::invalid_request, std::string(what) + ": " + why, std::string(hint));
   };
   if (refused_by("cli.approval.granted", !registered_then_)) return refuse("the log granted no authorisation on it");
   if (refused_by("cli.approval.registered", registered_then_ == false))
-    return refuse(factor_.kind == "passkey" ? "the passkey was not this signer's at that time"
-                                            : "the identity was not this signer's at that time");
+    return refuse("the " + factor_.kind + " was not this signer's at that time");
   return {};
 }
 

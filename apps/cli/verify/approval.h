@@ -10,17 +10,17 @@
 
 namespace intaglio::cli {
 
-/// An approval that somebody brings, by a passkey or by an identity, and what an audit log says of it. The log must be verified beside it.
+/// An approval that somebody brings, by a passkey, a device or an identity, and what an audit log says of it. The log must be verified beside it.
 class ApprovalInLog {
  public:
-  /// Refused when the file is no approval or the signature over it, of the passkey or of the identity provider, does not verify.
+  /// Refused when the file is no approval or the signature over it, of the passkey, of the device or of the identity provider, does not verify.
   [[nodiscard]] static Result<ApprovalInLog> open(const std::filesystem::path& file);
 
   /// The log's events, in their order.
   void see(std::string_view event);
-  /// Refused unless an authorisation was granted for exactly this, while its passkey or identity was its signer's.
+  /// Refused unless an authorisation was granted for exactly this, while its passkey, device or identity was its signer's.
   [[nodiscard]] Status check() const;
-  /// JSON: who approved what, when, with what passkey on what page or as whom at which identity provider.
+  /// JSON: who approved what, when, with what passkey on what page, with what device or as whom at which identity provider.
   [[nodiscard]] std::string told() const;
 
  private:
@@ -43,8 +43,8 @@ class ApprovalInLog {
   std::string act_;
   Factor factor_;
   std::string evidence_, binding_, nonce_;  ///< as the log writes them
-  bool registered_ = false;                 ///< whether the factor is the signer's, at the event that was seen last
-  std::optional<bool> registered_then_;     ///< when the authorisation was granted, if it was
+  bool registered_ = false;  ///< whether the factor is the signer's, at the event that was seen last
+  std::optional<bool> registered_then_;  ///< when the authorisation was granted, if it was
   std::string time_;
 };
 

@@ -35,6 +35,7 @@ Result<FactorsProven> prove_factors(Core& core, const SapMessage& message) {
                                           .secret_kind = message.secret_kind,
                                           .totp = message.totp.clone(),
                                           .passkey = message.passkey,
+                                          .device = message.device,
                                           .id_token = message.id_token,
                                           .binding = message.binding},
                              demand);

@@ -82,9 +82,10 @@ Result<protocol::Authorised> authorise(Core& core, std::string_view sap_message)
     record_refusal(core, *message, error);
     return error;
   };
-  // One of them is kept as the evidence of this approval; a combination never has both.
-  if (refused_by("sam.authorise.one-evidence", message->passkey && message->id_token))
-    return refuse({ErrorCode::invalid_request, "show a passkey or an ID token"});
+  // One of them is kept as the evidence of this approval; a combination never has two.
+  const int evidences = int{message->passkey.has_value()} + int{message->device.has_value()} + int{message->id_token.has_value()};
+  if (refused_by("sam.authorise.one-evidence", evidences > 1))
+    return refuse({ErrorCode::invalid_request, "show a passkey, a device or an ID token"});
   auto proven = prove_factors(core, *message);
   if (!proven) return refuse(proven.error());
   const auto* profile = core.policy.profile(message->transaction.profile);

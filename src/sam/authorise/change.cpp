@@ -26,11 +26,19 @@ struct NewFactors {
   std::optional<Secret> seed;
   std::optional<Passkey> passkey;
   bool drop_passkeys = false;
+  std::optional<Device> device;
+  bool drop_devices = false;
   std::optional<NewIdentity> identity;
   FactorSet kinds;  ///< what changes
 };
 
 std::uint64_t pin_version(const SignerRecord& signer) noexcept { return signer.pin ? signer.pin->version : 0; }
+
+bool asks_for_a_change(const SapMessage& message) noexcept {
+  const bool secret = !message.new_pin.empty() || message.new_seed;
+  const bool possession = message.new_passkey || message.drop_passkeys || message.new_device || message.drop_devices;
+  return secret || possession || message.new_id_token;
+}
 
 /// Made before the write: Argon2id and the token are not for the writer's thread.
 Status make_factors(Core& core, const SapMessage& message, const FactorsProven& proven, NewFactors& made) {
@@ -51,24 +59,25 @@ Status make_factors(Core& core, const SapMessage& message, const FactorsProven& 
     made.kinds.add(Factor::totp);
   }
   if (made.passkey || made.drop_passkeys) made.kinds.add(Factor::passkey);
+  if (made.device || made.drop_devices) made.kinds.add(Factor::device);
   if (made.identity) made.kinds.add(Factor::id_token);
   return {};
 }
 
-/// Within the transaction: passkeys and identities come and go, and what the signer has then opens something.
+/// Within the transaction: passkeys, devices and identities come and go, and what the signer has then opens something.
 Status put_possession(Core& core, storage::Transaction& write, const SignerRecord& signer, const NewFactors& made, UnixTime ends) {
-  const auto& passkeys = core.factors.passkeys();
   if (made.passkey || made.drop_passkeys) {
-    if (auto put = passkeys.put(write, signer, made.passkey, made.drop_passkeys); !put) return put;
+    if (auto put = core.factors.passkeys().put(write, signer, made.passkey, made.drop_passkeys); !put) return put;
+  }
+  if (made.device || made.drop_devices) {
+    if (auto put = core.factors.devices().put(write, signer, made.device, made.drop_devices); !put) return put;
   }
   if (made.identity) {
     if (auto linked = link_identity(core, write, signer, *made.identity, ends); !linked) return linked;
   }
-  auto kept = passkeys.of(write, signer);
-  if (!kept) return kept.error();
-  auto link = core.factors.identities().of(write, signer);
-  if (!link) return link.error();
-  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, core.factors.held_by(signer, *kept, link->has_value()))))
+  const auto held = core.factors.held_now(write, signer);
+  if (!held) return held.error();
+  if (refused_by("sam.change.enough", !reaches_a_profile(core.policy, *held)))
     return Error{ErrorCode::invalid_request, "the factors that would be left open nothing"};
   return {};
 }
@@ -117,19 +126,27 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
     return error;
   };
   if (!message->answer_key) return refuse({ErrorCode::invalid_request, "epk is needed: the answer is sealed to it"});
-  if (message->new_pin.empty() && !message->new_seed && !message->new_passkey && !message->drop_passkeys && !message->new_id_token)
-    return refuse({ErrorCode::invalid_request, "new-pin, new-signerpass, new-passkey, new-id-token, new_seed or drop_passkeys is needed"});
-  // The rules for a PIN, a signerpass, a passkey and an ID token are public and are checked first, so that a bad one costs no attempt.
+  if (!asks_for_a_change(*message)) {
+    return refuse({ErrorCode::invalid_request,
+                   "new-pin, new-signerpass, new-passkey, new-device, new-id-token, new_seed, drop_passkeys or drop_devices is needed"});
+  }
+  // The rules for a PIN, a signerpass, a passkey, a device and an ID token are public and are checked first, so that a bad one costs no attempt.
   if (!message->new_pin.empty()) {
     if (auto checked = check_new_secret(core.policy, message->new_secret_kind, message->new_pin, transaction.signer); !checked)
       return refuse(checked.error());
   }
   NewFactors made;
   made.drop_passkeys = message->drop_passkeys;
+  made.drop_devices = message->drop_devices;
   if (message->new_passkey) {
     auto passkey = core.factors.passkeys().verify_new(*message->new_passkey, message->binding);
     if (!passkey) return refuse(passkey.error());
     made.passkey = std::move(*passkey);
+  }
+  if (message->new_device) {
+    auto device = core.factors.devices().verify_new(*message->new_device, message->id, message->binding);
+    if (!device) return refuse(device.error());
+    made.device = std::move(*device);
   }
   if (message->new_id_token) {
     auto identity = core.factors.identities().verify_new(*message->new_id_token, message->binding);
@@ -168,8 +185,10 @@ Result<protocol::Enrolled> change_factors(Core& core, std::string_view sap_messa
                            {"client", transaction.client_id}}};
     if (made.passkey)
       event.fields.emplace_back("passkey", encode_base64url(evidence::passkey_digest(made.passkey->id, made.passkey->spki)));
+    if (made.device) event.fields.emplace_back("device", device_field(*made.device));
     if (made.identity) event.fields.emplace_back("identity", identity_field(made.identity->link));
     if (made.drop_passkeys) event.fields.emplace_back("passkeys_of_before", "ended");
+    if (made.drop_devices) event.fields.emplace_back("devices_of_before", "ended");
     auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());
   });

@@ -34,13 +34,14 @@ Bytes code_digest(ByteView salt, const Secret& code) {
   return to_bytes(ByteView(digest));
 }
 
-/// What the message sets up: a one-time password unless a passkey or an identity takes its place, or beside them where the message asks for
+/// What the message sets up: a one-time password unless a passkey, a device or an identity takes its place, or beside them where the message asks for
 /// one.
 FactorSet enrolled_kinds(const SapMessage& message) {
   FactorSet kinds;
   if (!message.new_pin.empty()) kinds.add(message.new_secret_kind);
-  if (message.new_seed || (!message.new_passkey && !message.new_id_token)) kinds.add(Factor::totp);
+  if (message.new_seed || (!message.new_passkey && !message.new_device && !message.new_id_token)) kinds.add(Factor::totp);
   if (message.new_passkey) kinds.add(Factor::passkey);
+  if (message.new_device) kinds.add(Factor::device);
   if (message.new_id_token) kinds.add(Factor::id_token);
   return kinds;
 }
@@ -109,6 +110,12 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     if (!verified) return refuse(verified.error());
     passkey = std::move(*verified);
   }
+  std::optional<Device> device;
+  if (message->new_device) {
+    auto verified = core.factors.devices().verify_new(*message->new_device, message->id, message->binding);
+    if (!verified) return refuse(verified.error());
+    device = std::move(*verified);
+  }
   std::optional<NewIdentity> identity;
   if (message->new_id_token) {
     auto verified = core.factors.identities().verify_new(*message->new_id_token, message->binding);
@@ -152,6 +159,9 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
     if (passkey) {
       if (auto put = core.factors.passkeys().put(write, *parsed, passkey, /*alone=*/true); !put) return put;
     }
+    if (device) {
+      if (auto put = core.factors.devices().put(write, *parsed, device, /*alone=*/true); !put) return put;
+    }
     if (identity) {
       if (auto linked = link_identity(core, write, *parsed, *identity, transaction.expires); !linked) return linked;
     }
@@ -162,6 +172,7 @@ Result<protocol::Enrolled> enrol_factors(Core& core, std::string_view sap_messag
                 .outcome = Outcome::success,
                 .fields = {{"factors", kinds.text()}, {"client", transaction.client_id}}};
     if (passkey) event.fields.emplace_back("passkey", encode_base64url(evidence::passkey_digest(passkey->id, passkey->spki)));
+    if (device) event.fields.emplace_back("device", device_field(*device));
     if (identity) event.fields.emplace_back("identity", identity_field(identity->link));
     auto appended = core.log.append(write, event);
     return appended ? Status() : Status(appended.error());

@@ -1,6 +1,7 @@
 #include "sam/authorise/kept_approval.h"
 
 #include "evidence/approval.h"
+#include "evidence/device_approval.h"
 #include "evidence/identity_approval.h"
 
 namespace intaglio::sam {
@@ -17,9 +18,19 @@ Bytes encoded_identification(const SapMessage& message, const IdentityProof& ide
                                                      .token = std::string(as_text(identity.said.evidence))});
 }
 
+Bytes encoded_device_approval(const SapMessage& message, const DeviceProof& proof) {
+  return evidence::encode(evidence::DeviceApproval{.transaction = protocol::encode(message.transaction),
+                                                   .terms = message.terms,
+                                                   .act = message.act,
+                                                   .message_id = proof.message_id,
+                                                   .spki = proof.device.spki,
+                                                   .signature = proof.signature});
+}
+
 /// What the proof shows, as anyone can verify it again; nothing when there is none.
 std::optional<Bytes> encoded_approval(const Core& core, const SapMessage& message, const FactorsProven& proven) {
   if (const auto& identity = proven.identity(); identity) return encoded_identification(message, *identity);
+  if (const auto& device = proven.device(); device) return encoded_device_approval(message, *device);
   const auto& proof = proven.passkey();
   const auto* rules = core.policy.passkeys();
   if (!proof || rules == nullptr) return std::nullopt;

@@ -4,13 +4,13 @@
 
 namespace intaglio::sam {
 
-/// What passkeys signed and identity providers confirmed, by SAM nonce in base64url; each an encoded evidence::Approval or
-/// evidence::IdentityApproval.
+/// What passkeys and devices signed and identity providers confirmed, by SAM nonce in base64url; each an encoded evidence::Approval,
+/// evidence::DeviceApproval or evidence::IdentityApproval.
 [[nodiscard]] sealed::Table kept_approvals(const std::shared_ptr<const sealed::Sealer>& sealer);
 
-/// Within the transaction that writes the authorisation: what a passkey signed, or else an identity provider confirmed, is kept by SAM nonce,
-/// sealed and for good, so that anyone can be shown later what was approved. SHA-256 of it for the audit log, or nothing when neither was
-/// shown.
+/// Within the transaction that writes the authorisation: what a passkey or a device signed, or else an identity provider confirmed, is kept by SAM
+/// nonce, sealed and for good, so that anyone can be shown later what was approved. SHA-256 of it for the audit log, or nothing when none of
+/// them was shown.
 [[nodiscard]] Result<std::optional<crypto::Sha256Digest>> keep_approval(const Core& core, storage::Transaction& transaction,
                                                                         const SapMessage& message, const FactorsProven& proven);
 

@@ -25,6 +25,7 @@ struct Charged {
   FactorSet held;  ///< what the signer has and could show
   bool totp_matched = false;
   std::optional<PasskeyProof> passkey;
+  std::optional<DeviceProof> device;
   std::optional<IdentityProof> identity;
   bool possession_shown = false;  ///< a right one, or the word of the signer's identity provider, so that no stranger asks
 };
@@ -125,14 +126,26 @@ Status check_new_pin(const Secret& pin) {
   return {};
 }
 
-FactorSet Factors::held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, bool linked) const {
+FactorSet Factors::held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, const std::vector<Device>& devices,
+                           bool linked) const {
   FactorSet held;
   if (signer.pin) held.add(signer.pin->kind);
   if (!signer.totp_seed.empty()) held.add(Factor::totp);
   const bool usable = std::any_of(passkeys.begin(), passkeys.end(), [this](const Passkey& passkey) { return passkeys_.may_use(passkey); });
   if (usable) held.add(Factor::passkey);
+  if (!devices.empty()) held.add(Factor::device);
   if (linked) held.add(Factor::id_token);
   return held;
+}
+
+Result<FactorSet> Factors::held_now(storage::Transaction& transaction, const SignerRecord& signer) const {
+  auto passkeys = passkeys_.of(transaction, signer);
+  if (!passkeys) return passkeys.error();
+  auto devices = devices_.of(transaction, signer);
+  if (!devices) return devices.error();
+  auto link = identities_.of(transaction, signer);
+  if (!link) return link.error();
+  return held_by(signer, *passkeys, *devices, link->has_value());
 }
 
 bool reaches_a_profile(const Policy& policy, FactorSet factors) noexcept {
@@ -145,6 +158,7 @@ FactorSet ShownFactors::kinds() const noexcept {
   if (!pin.empty()) kinds.add(secret_kind);
   if (!totp.empty()) kinds.add(Factor::totp);
   if (passkey) kinds.add(Factor::passkey);
+  if (device) kinds.add(Factor::device);
   if (id_token) kinds.add(Factor::id_token);
   return kinds;
 }
@@ -159,6 +173,7 @@ Factors::Factors(const Policy& policy, storage::Database& database, audit::Log& 
       signers_(sealer, "signers", sealed::Rollback::refused),
       states_(sealer, "factor_states", sealed::Rollback::refused),
       passkeys_(policy, log, sealer, clock_),
+      devices_(policy, sealer, clock_),
       identities_(policy, sealer, clock_) {}
 
 Status Factors::consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const {
@@ -283,14 +298,17 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
     const auto* const found = charged.signer ? &*charged.signer : nullptr;
     auto passkey = passkeys_.evaluate(transaction, signer, found, shown.passkey ? &*shown.passkey : nullptr, shown.binding);
     if (!passkey) return passkey.error();
+    auto device = devices_.evaluate(transaction, signer, found, shown.device ? &*shown.device : nullptr, message_id, shown.binding);
+    if (!device) return device.error();
     auto identity = identities_.evaluate(transaction, signer, found, shown.id_token ? &*shown.id_token : nullptr, shown.binding);
     if (!identity) return identity.error();
-    if (found != nullptr) charged.held = held_by(*found, passkey->record.passkeys, identity->link.has_value());
+    if (found != nullptr) charged.held = held_by(*found, passkey->record.passkeys, device->devices, identity->link.has_value());
     forget_ended_locks(state, now);
     const auto step = matching_step(seed, shown.totp, now, state.totp_last_step);
     // The seed of who has none is known to everyone.
     charged.totp_matched = step.has_value() && !refused_by("sam.factors.no-seed", !charged.held.has(Factor::totp)) && found != nullptr;
-    charged.possession_shown = charged.totp_matched || passkey->answered || identity->answered;
+    charged.possession_shown = charged.totp_matched || passkey->answered || device->answered || identity->answered;
+    charged.device = std::move(device->answered);
     bool copied = false;
     if (passkey->answered) {
       // Before its counter is looked at: the same assertion again is a copy of the message, not of the authenticator.
@@ -357,12 +375,13 @@ Result<FactorsProven> Factors::verify(const SignerId& signer, std::string_view m
   const auto kinds = shown.kinds();
   if (refused_by("sam.factors.totp", kinds.has(Factor::totp) && !charged.totp_matched)) return failed;
   if (refused_by("sam.factors.passkey", kinds.has(Factor::passkey) && !charged.passkey)) return failed;
+  if (refused_by("sam.factors.device", kinds.has(Factor::device) && !charged.device)) return failed;
   if (refused_by("sam.factors.id-token", kinds.has(Factor::id_token) && !charged.identity)) return failed;
   if (refused_by("sam.factors.pin", kinds.has_knowledge() && !pin_matched)) return failed;
   if (refused_by("sam.factors.combination", !suffices(kinds, charged.held, demand))) return failed;
   forget_node_failure(signer, /*all=*/!has_pin || kinds.has_knowledge());
-  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey), std::move(charged.identity),
-                       kinds.has_knowledge() ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
+  return FactorsProven(std::move(*charged.signer), kinds, std::move(charged.passkey), std::move(charged.device),
+                       std::move(charged.identity), kinds.has_knowledge() ? std::optional(std::move(evaluated->stretched)) : std::nullopt);
 }
 
 Result<CurrentSigner> Factors::find_current(storage::Transaction& transaction, const FactorsProven& proven) const {
@@ -385,6 +404,13 @@ Result<CurrentSigner> Factors::find_current(storage::Transaction& transaction, c
       return passkey.id == answered->passkey.id && passkey.spki == answered->passkey.spki && passkeys_.may_use(passkey);
     });
     if (refused_by("sam.factors.current-passkey", !usable)) return changed;
+  }
+  if (const auto& answered = proven.device()) {
+    auto kept = devices_.of(transaction, *signer);
+    if (!kept) return kept.error();
+    const bool registered =
+        std::any_of(kept->begin(), kept->end(), [&](const Device& device) { return device.spki == answered->device.spki; });
+    if (refused_by("sam.factors.current-device", !registered)) return changed;
   }
   if (const auto& answered = proven.identity()) {
     auto kept = identities_.of(transaction, *signer);

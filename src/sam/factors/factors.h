@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 
+#include "sam/factors/devices.h"
 #include "sam/factors/identities.h"
 #include "sam/factors/passkeys.h"
 #include "sam/policy/policy.h"
@@ -31,8 +32,9 @@ struct ShownFactors {
   Factor secret_kind;  ///< as what it is shown: pin or signerpass
   Secret totp;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
+  std::optional<evidence::device_key::Answer> device;
   std::optional<std::string> id_token;  ///< compact JWS
-  crypto::Sha256Digest binding;         ///< what a passkey must have signed, and what an ID token must answer
+  crypto::Sha256Digest binding;         ///< what a passkey or a device must have signed, and what an ID token must answer
 
   [[nodiscard]] FactorSet kinds() const noexcept;
 };
@@ -59,6 +61,7 @@ class FactorsProven {
   [[nodiscard]] const SignerRecord& signer() const noexcept { return signer_; }
   [[nodiscard]] FactorSet shown() const noexcept { return shown_; }  ///< each of them was right
   [[nodiscard]] const std::optional<PasskeyProof>& passkey() const noexcept { return passkey_; }
+  [[nodiscard]] const std::optional<DeviceProof>& device() const noexcept { return device_; }
   [[nodiscard]] const std::optional<IdentityProof>& identity() const noexcept { return identity_; }
   /// PIN or signerpass of this evaluation; none when none was shown.
   [[nodiscard]] const std::optional<StretchedPin>& pin() const noexcept { return pin_; }
@@ -66,12 +69,18 @@ class FactorsProven {
 
  private:
   friend class Factors;
-  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey, std::optional<IdentityProof> identity,
-                std::optional<StretchedPin> pin)
-      : signer_(std::move(signer)), shown_(shown), passkey_(std::move(passkey)), identity_(std::move(identity)), pin_(std::move(pin)) {}
+  FactorsProven(SignerRecord signer, FactorSet shown, std::optional<PasskeyProof> passkey, std::optional<DeviceProof> device,
+                std::optional<IdentityProof> identity, std::optional<StretchedPin> pin)
+      : signer_(std::move(signer)),
+        shown_(shown),
+        passkey_(std::move(passkey)),
+        device_(std::move(device)),
+        identity_(std::move(identity)),
+        pin_(std::move(pin)) {}
   SignerRecord signer_;
   FactorSet shown_;
   std::optional<PasskeyProof> passkey_;
+  std::optional<DeviceProof> device_;
   std::optional<IdentityProof> identity_;
   std::optional<StretchedPin> pin_;
 };
@@ -101,8 +110,8 @@ class Factors {
                                              const ShownFactors& shown, const Demand& demand);
 
   /// Within the transaction that writes what a success opened, because a reset or another change may have come between: PIN, seed and
-  /// incarnation are those of the evaluation, the passkey that answered is registered and may still be used, the identity that answered
-  /// is linked. `conflict` when not, `authentication_failed` when the signer is gone.
+  /// incarnation are those of the evaluation, the passkey that answered is registered and may still be used, the device that
+  /// answered is registered, the identity that answered is linked. `conflict` when not, `authentication_failed` when the signer is gone.
   [[nodiscard]] Result<CurrentSigner> find_current(storage::Transaction& transaction, const FactorsProven& proven) const;
   /// Within the transaction that a success leads to: clears the failures and counts `documents` against the velocity limits
   /// (limit_exceeded). `per_minute` or `per_day` 0: not limited.
@@ -123,11 +132,15 @@ class Factors {
   Status consume(storage::Transaction& transaction, std::string_view kind, std::string_view id, UnixTime ends) const;
 
   /// What a signer can show of what is kept of him; `linked`: he has an identity at a provider.
-  [[nodiscard]] FactorSet held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, bool linked) const;
+  [[nodiscard]] FactorSet held_by(const SignerRecord& signer, const std::vector<Passkey>& passkeys, const std::vector<Device>& devices,
+                                  bool linked) const;
+  /// The same, of what is kept at this moment.
+  [[nodiscard]] Result<FactorSet> held_now(storage::Transaction& transaction, const SignerRecord& signer) const;
 
   [[nodiscard]] const sealed::Table& signers() const noexcept { return signers_; }
   [[nodiscard]] const sealed::Table& states() const noexcept { return states_; }
   [[nodiscard]] const Passkeys& passkeys() const noexcept { return passkeys_; }
+  [[nodiscard]] const Devices& devices() const noexcept { return devices_; }
   [[nodiscard]] const Identities& identities() const noexcept { return identities_; }
 
  private:
@@ -149,6 +162,7 @@ class Factors {
   std::shared_ptr<const Clock> clock_;
   sealed::Table signers_, states_;
   Passkeys passkeys_;
+  Devices devices_;
   Identities identities_;
   std::mutex mutex_;
   struct NodeCount {

@@ -44,6 +44,7 @@ class IdentitiesTest : public testing::FactorsTest {
                                          .secret_kind = Factor::pin,
                                          .totp = {},
                                          .passkey = std::move(passkey),
+                                         .device = std::nullopt,
                                          .id_token = token,
                                          .binding = binding_},
                             demand.value_or(Demand{&policy_->profiles().front()}));

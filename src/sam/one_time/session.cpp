@@ -27,7 +27,8 @@ Error refuse_certificate(std::string detail) { return {ErrorCode::certificate_in
 
 bool shows_only_an_id_token(const SapMessage& message) noexcept {
   return message.id_token && message.pin.empty() && message.totp.empty() && message.activation_code.empty() && message.new_pin.empty() &&
-         !message.passkey && !message.new_passkey && !message.new_id_token && !message.new_seed && !message.drop_passkeys;
+         !message.passkey && !message.new_passkey && !message.device && !message.new_device && !message.new_id_token && !message.new_seed &&
+         !message.drop_passkeys && !message.drop_devices;
 }
 
 /// Names a person at a provider the same in each session, and tells whoever reads the log or the database nothing.

@@ -34,7 +34,13 @@ TEST(FactorSet, TwoOfOneCategoryAreNotTwoFactors) {
                                                                  {"id-token"},
                                                                  {"id-token", "totp"},
                                                                  {"id-token", "passkey"},
-                                                                 {"pin", "totp", "id-token"}})
+                                                                 {"pin", "totp", "id-token"},
+                                                                 {"device"},
+                                                                 {"device", "totp"},
+                                                                 {"device", "passkey"},
+                                                                 {"device", "id-token"},
+                                                                 {"device", "device"},
+                                                                 {"pin", "device", "totp"}})
     EXPECT_FALSE(FactorSet::parse_combination(names)) << names.size();
 }
 

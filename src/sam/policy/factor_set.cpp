@@ -9,10 +9,11 @@
 namespace intaglio::sam {
 namespace {
 
-constexpr std::array<std::pair<Factor, std::string_view>, 5> all{{{Factor::pin, "pin"},
+constexpr std::array<std::pair<Factor, std::string_view>, 6> all{{{Factor::pin, "pin"},
                                                                   {Factor::signerpass, "signerpass"},
                                                                   {Factor::totp, "totp"},
                                                                   {Factor::passkey, "passkey"},
+                                                                  {Factor::device, "device"},
                                                                   {Factor::id_token, "id-token"}}};
 
 Error wrong(const std::string& why) { return {ErrorCode::configuration, "factors: " + why}; }

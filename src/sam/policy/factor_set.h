@@ -8,11 +8,12 @@
 
 namespace intaglio::sam {
 
-/// What a signer shows. Knowledge: the PIN, or a signerpass in its place; a signer has one of the two. Possession: one-time password and passkey; the authenticator of a passkey also verifies its
-/// person, each time (user verification), so that it can stand alone where a policy says so. Delegated: an ID token, by which an identity
+/// What a signer shows. Knowledge: the PIN, or a signerpass in its place; a signer has one of the two. Possession: one-time password, passkey and registered device; the authenticator of a passkey also
+/// verifies its person, each time (user verification), so that it can stand alone where a policy says so. What a device does before it signs
+/// nothing here can tell: it never stands alone. Delegated: an ID token, by which an identity
 /// provider says that it authenticated the person; how it did is its own business, so that it counts as no second factor beside possession
 /// and never stands alone.
-enum class Factor : std::uint8_t { pin, totp, passkey, id_token, signerpass };
+enum class Factor : std::uint8_t { pin, totp, passkey, id_token, signerpass, device };
 
 /// Factors as a set: shown in a message, held by a signer, asked for by a profile.
 class FactorSet {
@@ -30,7 +31,7 @@ class FactorSet {
   /// Whether everything in `other` is in this one.
   [[nodiscard]] constexpr bool covers(FactorSet other) const noexcept { return (other.bits_ & ~bits_) == 0; }
 
-  [[nodiscard]] std::vector<std::string> names() const;  ///< "pin", "signerpass", "totp", "passkey", "id-token", in this order
+  [[nodiscard]] std::vector<std::string> names() const;  ///< "pin", "signerpass", "totp", "passkey", "device", "id-token", in this order
   [[nodiscard]] std::string text() const;  ///< the same with spaces between them
 
  private:

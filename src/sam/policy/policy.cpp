@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "crypto/jose/jws.h"
 #include "json/json.h"
+#include "sam/factors/device_record.h"
 #include "sam/policy/identity_providers.h"
 #include "sam/policy/passkey_rules.h"
 
@@ -228,7 +229,7 @@ Result<Policy> Policy::parse(std::string_view document) {
   if (auto checked =
           only_members(root, "the document",
                        {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2", "totp_issuer",
-                        "passkeys", "signerpass", "identity_providers", "operators", "ca_anchors", "revoked_keys"});
+                        "passkeys", "devices", "signerpass", "identity_providers", "operators", "ca_anchors", "revoked_keys"});
       !checked) {
     return checked.error();
   }
@@ -255,6 +256,12 @@ Result<Policy> Policy::parse(std::string_view document) {
     if (!rules) return rules.error();
     policy.passkeys_ = std::move(*rules);
   }
+  if (const auto* devices = json::member(root, "devices"); devices != nullptr) {
+    if (auto checked = only_members(*devices, "devices", {"per_signer"}); !checked) return checked.error();
+    auto most = bounded(*devices, "per_signer", 1, max_devices);
+    if (!most) return most.error();
+    policy.devices_per_signer = static_cast<std::size_t>(*most);
+  }
   if (const auto* list = json::member(root, "identity_providers"); list != nullptr) {
     auto providers = parse_identity_providers(*list);
     if (!providers) return providers.error();
@@ -277,6 +284,8 @@ Result<Policy> Policy::parse(std::string_view document) {
     };
     if (asks_for(Factor::passkey) && !policy.passkeys_)
       return wrong("profile " + profile->name + " asks for passkeys, which the document does not set up");
+    if (asks_for(Factor::device) && policy.devices_per_signer == 0)
+      return wrong("profile " + profile->name + " asks for devices, which the document does not set up");
     if (asks_for(Factor::signerpass) && !policy.signerpass_least_bits)
       return wrong("profile " + profile->name + " asks for a signerpass, which the document does not set up");
     if (profile->one_time && policy.identity_providers_.empty())

@@ -87,6 +87,7 @@ class Policy {
   /// What a new signerpass must be estimated at (factors/signerpass.h); nothing: no profile takes one.
   std::optional<std::uint32_t> signerpass_least_bits;
   std::string totp_issuer;
+  std::size_t devices_per_signer = 0;  ///< registered devices that a signer may have; 0: none are served
 
  private:
   struct TermsRow {

@@ -5,6 +5,7 @@
 #include "crypto/jose/jws.h"
 #include "crypto/symmetric.h"
 #include "json/json.h"
+#include "sam/sap/device_members.h"
 #include "sam/sap/passkey_members.h"
 
 namespace intaglio::sam {
@@ -55,6 +56,8 @@ Status put_factor(Place& place, Parsed parsed, bool taken) {
 Status take_factor(const json::Value& factor, std::string_view type, SapPayload& message) {
   if (type == "passkey") return put_factor(message.passkey, parse_assertion(factor), message.passkey.has_value());
   if (type == "new-passkey") return put_factor(message.new_passkey, parse_registration(factor), message.new_passkey.has_value());
+  if (type == "device") return put_factor(message.device, parse_device_answer(factor), message.device.has_value());
+  if (type == "new-device") return put_factor(message.new_device, parse_device_registration(factor), message.new_device.has_value());
   if (type == "id-token") return put_factor(message.id_token, parse_token(factor), message.id_token.has_value());
   if (type == "new-id-token") return put_factor(message.new_id_token, parse_token(factor), message.new_id_token.has_value());
   Secret* place = type == "pin" || type == "signerpass"           ? &message.pin
@@ -161,12 +164,15 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
                      .new_pin = {},
                      .passkey = {},
                      .new_passkey = {},
+                     .device = {},
+                     .new_device = {},
                      .id_token = {},
                      .new_id_token = {},
                      .secret_kind = Factor::pin,
                      .new_secret_kind = Factor::pin,
                      .new_seed = false,
                      .drop_passkeys = false,
+                     .drop_devices = false,
                      .answer_key = {}};
   if (auto taken = take_factors(object, payload); !taken) return taken.error();
 
@@ -193,8 +199,11 @@ Result<SapPayload> parse_payload(ByteView plaintext) {
   if (!new_seed) return new_seed.error();
   auto drop_passkeys = flag_member(object, "drop_passkeys");
   if (!drop_passkeys) return drop_passkeys.error();
+  auto drop_devices = flag_member(object, "drop_devices");
+  if (!drop_devices) return drop_devices.error();
   payload.new_seed = *new_seed;
   payload.drop_passkeys = *drop_passkeys;
+  payload.drop_devices = *drop_devices;
   payload.id = std::move(*id);
   payload.ticket = std::move(*ticket);
   payload.act = std::move(*act);
@@ -245,12 +254,15 @@ Result<SapMessage> read_message(Core& core, protocol::Purpose purpose, std::stri
                     .new_pin = std::move(payload->new_pin),
                     .passkey = std::move(payload->passkey),
                     .new_passkey = std::move(payload->new_passkey),
+                    .device = std::move(payload->device),
+                    .new_device = std::move(payload->new_device),
                     .id_token = std::move(payload->id_token),
                     .new_id_token = std::move(payload->new_id_token),
                     .secret_kind = payload->secret_kind,
                     .new_secret_kind = payload->new_secret_kind,
                     .new_seed = payload->new_seed,
                     .drop_passkeys = payload->drop_passkeys,
+                    .drop_devices = payload->drop_devices,
                     .answer_key = std::move(payload->answer_key)};
 }
 

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "evidence/device_key.h"
 #include "evidence/webauthn.h"
 #include "sam/core.h"
 
@@ -24,10 +25,13 @@ struct SapPayload {
   Secret pin, totp, activation_code, new_pin;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
+  std::optional<evidence::device_key::Answer> device;
+  std::optional<evidence::device_key::Registration> new_device;
   std::optional<std::string> id_token, new_id_token;  ///< compact JWS, at most 16 KiB
   Factor secret_kind, new_secret_kind;                ///< what `pin` and `new_pin` are: PIN or signerpass
   bool new_seed;       ///< a TOTP seed is made
   bool drop_passkeys;  ///< factors: the passkeys of before end
+  bool drop_devices;   ///< factors: the devices of before end
   std::optional<crypto::PublicKey> answer_key;
 };
 /// invalid_request with the member's name when the form is not that of api/sap/README.md.
@@ -42,9 +46,11 @@ struct SapMessage {
   Secret pin, totp, activation_code, new_pin;
   std::optional<evidence::webauthn::AssertionResponse> passkey;
   std::optional<evidence::webauthn::RegistrationResponse> new_passkey;
+  std::optional<evidence::device_key::Answer> device;
+  std::optional<evidence::device_key::Registration> new_device;
   std::optional<std::string> id_token, new_id_token;
   Factor secret_kind, new_secret_kind;
-  bool new_seed, drop_passkeys;
+  bool new_seed, drop_passkeys, drop_devices;
   std::optional<crypto::PublicKey> answer_key;
 };
 /// Opens the JWE of this purpose and checks everything about it but the factors and its single use.

@@ -20,6 +20,7 @@
 /// For the unit tests of factors.
 namespace intaglio::sam::testing {
 
+using evidence::test::SoftDevice;
 using evidence::test::SoftPasskey;
 using evidence::test::SoftProvider;
 using json::Value;
@@ -98,6 +99,7 @@ class FactorsTest : public ::testing::Test {
             {"argon2", argon2_},
             {"signerpass", {{"least_bits", 60}}},
             {"passkeys", passkey_rules_},
+            {"devices", {{"per_signer", devices_per_signer_}}},
             {"identity_providers", Value::array({provider_.document()})},
             {"operators", Value::array({{{"id", "ra-1"}, {"jwk", *json::parse(*crypto::encode_jwk(checkpoint_->public_key()))}}})},
             {"ca_anchors", Value::array({encode_base64(certificate_)})}};
@@ -149,6 +151,7 @@ class FactorsTest : public ::testing::Test {
                                          .secret_kind = secret_kind_,
                                          .totp = totp.empty() ? Secret() : Secret(as_bytes(totp)),
                                          .passkey = std::move(passkey),
+                                         .device = std::nullopt,
                                          .id_token = std::nullopt,
                                          .binding = binding_},
                             demand.value_or(Demand{&policy_->profiles().front()}));
@@ -193,6 +196,7 @@ class FactorsTest : public ::testing::Test {
   const Value both_ = Value::array({profile("both", Value::array({Value::array({"pin", "passkey"}), Value::array({"pin", "totp"})}))});
   Value passkey_rules_ = {
       {"rp_id", evidence::test::rp_id}, {"origins", Value::array({evidence::test::origin})}, {"backup_eligible", false}};
+  int devices_per_signer_ = 2;
   Value argon2_ = {{"memory_kib", 19 * 1024}, {"passes", 2}};
   const SignerId alice_ = *SignerId::parse("alice");
   std::string pin_ = "493817";

@@ -1,4 +1,4 @@
-// Recomputes tests/data/sap/vectors.json, approval.json and identity_approval.json from their inputs alone, in a second language: node tests/data/sap/check.mjs
+// Recomputes tests/data/sap/vectors.json, approval.json, identity_approval.json and device_approval.json from their inputs alone, in a second language: node tests/data/sap/check.mjs
 // With --print it writes what it computed instead of comparing.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -104,6 +104,31 @@ if (process.argv.includes('--print')) {
     wrong += 1;
     console.error('approval by an identity: the provider did not answer the binding for this person');
   }
-  console.log(`${vectors.length + 2} vectors, ${wrong} differences`);
+  const byDevice = JSON.parse(readFileSync(new URL('./device_approval.json', import.meta.url), 'utf8'));
+  const [deviceSpki, deviceSignature, possession] = [byDevice.device.spki, byDevice.device.signature, byDevice.device.possession].map((text) => Buffer.from(text, 'hex'));
+  const [device, binding] = [sha256(fields('intaglio/device/1', deviceSpki)), Buffer.from(approved.binding, 'hex')];
+  const signedByDevice = fields('intaglio/device-approval/1', device, byDevice.message_id, binding);
+  const registered = fields('intaglio/device-possession/1', deviceSpki, byDevice.message_id, binding);
+  const approvalByDevice = fields(
+    'intaglio/approval-by-device/1', transaction(input.transaction), input.terms.id, input.terms.version, input.terms.language, input.act,
+    byDevice.message_id, deviceSpki, deviceSignature,
+  );
+  const again = { binding, device, signed: signedByDevice, registered, approval: approvalByDevice, evidence: sha256(approvalByDevice) };
+  for (const [part, octets] of Object.entries(again)) {
+    if (octets.toString('hex') === byDevice.expected[part]) continue;
+    wrong += 1;
+    console.error(`approval by a device: ${part} is ${byDevice.expected[part]}, computed ${octets.toString('hex')}`);
+  }
+  const comparison = String(sha256(fields('intaglio/compare/1', transaction(input.transaction))).readUInt32BE() % 100).padStart(2, '0');
+  if (comparison !== byDevice.comparison) {
+    wrong += 1;
+    console.error(`approval by a device: comparison is ${byDevice.comparison}, computed ${comparison}`);
+  }
+  const deviceKey = { key: createPublicKey({ key: deviceSpki, type: 'spki', format: 'der' }), dsaEncoding: 'ieee-p1363' };
+  if (!verify('sha256', signedByDevice, deviceKey, deviceSignature) || !verify('sha256', registered, deviceKey, possession)) {
+    wrong += 1;
+    console.error('approval by a device: the device did not sign this');
+  }
+  console.log(`${vectors.length + 3} vectors, ${wrong} differences`);
   process.exitCode = wrong === 0 && vectors.length > 0 ? 0 : 1;
 }

@@ -74,6 +74,18 @@ export const approvalOf = ({ transaction, terms, act, rpId, origins, passkey, sp
 /** How the audit log names a passkey. */
 export const passkeyDigestOf = (id, spki) => sha256(fields('intaglio/passkey/1', id, spki));
 
+/** The name of a device, in messages and in the audit log (api/sap, 12). */
+export const deviceNameOf = (spki) => sha256(fields('intaglio/device/1', spki));
+/** What a device signs in the message with this id, to approve and to be registered. */
+export const deviceInputOf = (name, id, binding) => fields('intaglio/device-approval/1', name, id, binding);
+export const possessionInputOf = (spki, id, binding) => fields('intaglio/device-possession/1', spki, id, binding);
+/** Two digits of T, as a device and an application show them (api/sap, 12). */
+export const comparisonOf = (transaction) => String(sha256(fields('intaglio/compare/1', transaction)).readUInt32BE() % 100).padStart(2, '0');
+/** What the SAM keeps of an approval by a device. */
+export const approvalByDeviceOf = ({ transaction, terms, act, id, spki, signature }) => fields(
+  'intaglio/approval-by-device/1', transaction, terms.id, terms.version, terms.language, act, id, spki, signature,
+);
+
 const base32Alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 export function parseBase32(text) {
   let bits = '';

@@ -163,6 +163,11 @@ export class Sam {
     return given;
   }
 
+  /** Whose device signed this request. */
+  async recognise(request) {
+    return (await this.call(30, request))[14][0].toString();
+  }
+
   createSigner(request) {
     return this.call(8, request);
   }

@@ -9,13 +9,14 @@ import { Officer } from './officer.mjs';
 export const identityOf = (signer) => ({ givenName: 'Ada', surname: 'Lovelace', country: 'NO', serialNumber: `PNONO-${signer}`.slice(0, 60) });
 
 export class Signer {
-  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. `identity` {provider, person}: an ID token is. A `signerpass` takes the place of the PIN. */
-  constructor(client, id, { signerpass, pin = signerpass ?? '482915730164', passkey, identity, profile = 'direct-resident' } = {}) {
+  /** `passkey` is used instead of one-time passwords; `pin` null: it stands alone. `identity` {provider, person}: an ID token is; `device`: a device of his. A `signerpass` takes the place of the PIN. */
+  constructor(client, id, { signerpass, pin = signerpass ?? '482915730164', passkey, device, identity, profile = 'direct-resident' } = {}) {
     this.client = client;
     this.id = id;
     this.knownType = signerpass ? 'signerpass' : 'pin';
     this.pin = pin && client.system.secret(signerpass ? 'a signerpass' : 'a PIN', pin);
     this.passkey = passkey;
+    this.device = device;
     this.identity = identity;
     this.profile = profile;
     this.terms = { id: 'intaglio-demo-terms', version: '1', language: 'en' };
@@ -70,13 +71,15 @@ export class Signer {
     return this.take(good(`open ${change}`, await this.client.post(path, { credentialID: credential })), change);
   }
 
-  /** The compact JWE of a SAP message; `changes` replaces members of the payload, `header` those of the header. */
+  /** The compact JWE of a SAP message; `changes` replaces members of the payload, `header` those of the header. A factor that is a function gets the message's id. */
   async message(opened, factors, { changes = {}, header = {} } = {}) {
+    const id = changes.id ?? randomId();
     const consent = consentOf(opened.transaction, this.terms, this.act);
     this.answerKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const payload = {
-      id: randomId(), ticket: opened.ticket, terms: this.terms, act: this.act, consent: base64url(consent),
-      binding: base64url(bindingOf(opened.transaction, consent)), factors, epk: createPublicKey(this.answerKey.privateKey).export({ format: 'jwk' }),
+      id, ticket: opened.ticket, terms: this.terms, act: this.act, consent: base64url(consent),
+      binding: base64url(bindingOf(opened.transaction, consent)),
+      factors: factors.map((factor) => (typeof factor === 'function' ? factor(id) : factor)), epk: createPublicKey(this.answerKey.privateKey).export({ format: 'jwk' }),
       ...changes,
     };
     const { kid, jwk } = opened.statement;
@@ -107,10 +110,11 @@ export class Signer {
     return this.identity.provider.signIn(person, base64url(this.bindingOf(opened)));
   }
 
-  /** The factors that approve `opened`: the passkey where the signer uses one, with the PIN unless it stands alone; PIN and ID token, then a promise; else PIN and one-time password. */
+  /** The factors that approve `opened`: the passkey where the signer uses one, with the PIN unless it stands alone; PIN and ID token, then a promise; PIN and device; else PIN and one-time password. */
   factors(opened) {
     const pin = { type: this.knownType, value: this.pin };
     if (this.identity) return this.idToken(opened).then((value) => [pin, { type: 'id-token', value }]);
+    if (this.device) return [pin, (id) => this.device.answer(id, this.bindingOf(opened))];
     if (!this.passkey) return [pin, { type: 'totp', value: this.otp() }];
     const answer = this.passkey.answer(this.bindingOf(opened));
     return this.pin ? [pin, answer] : [answer];
@@ -122,11 +126,12 @@ export class Signer {
     this.client.system.secret('an activation code', code);
     const factors = [{ type: 'activation-code', value: code }, ...(this.pin ? [{ type: `new-${this.knownType}`, value: this.pin }] : [])];
     if (this.passkey) factors.push(this.passkey.register(this.bindingOf(opened)));
+    if (this.device) factors.push((id) => this.device.register(id, this.bindingOf(opened)));
     if (this.identity) factors.push({ type: 'new-id-token', value: await this.idToken(opened) });
     const message = await this.message(opened, factors);
     const { answer } = good('enrol', await this.submit(message));
     const told = await this.unseal(answer, 'intaglio-enrol-answer+jwe');
-    if (this.passkey || this.identity) {
+    if (this.passkey || this.device || this.identity) {
       if (told.totp_seed !== undefined) throw new Error('a seed that was not asked for');
       return this;
     }
@@ -137,13 +142,14 @@ export class Signer {
     return this;
   }
 
-  /** Replaces the PIN, by a signerpass where that is given, or the seed, adds a passkey, ends the passkeys of before, links another person: with the factors that the signer has. */
-  async changeFactors({ pin, signerpass, seed = false, passkey, dropPasskeys = false, person }) {
+  /** Replaces the PIN, by a signerpass where that is given, or the seed, adds a passkey or a device, ends the passkeys or devices of before, links another person: with the factors that the signer has. */
+  async changeFactors({ pin, signerpass, seed = false, passkey, dropPasskeys = false, device, dropDevices = false, person }) {
     const opened = await this.openFactors();
     const factors = [...await this.factors(opened), ...(pin ? [{ type: 'new-pin', value: pin }] : []), ...(signerpass ? [{ type: 'new-signerpass', value: signerpass }] : [])];
     if (person) factors.push({ type: 'new-id-token', value: await this.idToken(opened, person) });
     if (passkey) factors.push(passkey.register(this.bindingOf(opened)));
-    const changes = { ...(seed ? { new_seed: true } : {}), ...(dropPasskeys ? { drop_passkeys: true } : {}) };
+    if (device) factors.push((id) => device.register(id, this.bindingOf(opened)));
+    const changes = { ...(seed ? { new_seed: true } : {}), ...(dropPasskeys ? { drop_passkeys: true } : {}), ...(dropDevices ? { drop_devices: true } : {}) };
     const message = await this.message(opened, factors, { changes });
     const { answer } = good('change factors', await this.submit(message));
     const told = await this.unseal(answer, 'intaglio-factors-answer+jwe');
@@ -202,10 +208,10 @@ export class Signer {
 export const documentsOf = (...texts) => texts.map((text) => ({ digest: digestOf('sha256', text), label: `label of ${text}`.slice(0, 200) }));
 
 /** A signed-in client, an officer and a signer with a certified key. */
-export async function signerOf(system, { id = 'alice', pin, signerpass, passkey, identity, profile, ...rest } = {}) {
+export async function signerOf(system, { id = 'alice', pin, signerpass, passkey, device, identity, profile, ...rest } = {}) {
   const client = await new Client(system).signIn();
   const officer = new Officer(system);
-  const signer = await new Signer(client, id, { pin, signerpass, passkey, identity, profile }).ready({ officer, ...rest });
+  const signer = await new Signer(client, id, { pin, signerpass, passkey, device, identity, profile }).ready({ officer, ...rest });
   return { client, officer, signer };
 }
 

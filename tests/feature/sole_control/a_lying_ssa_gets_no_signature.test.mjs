@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Client } from '../harness/client.mjs';
+import { Device, withDevices } from '../harness/device.mjs';
 import { good } from '../harness/http.mjs';
 import { IdentityProvider, delegatedPolicy } from '../harness/identity.mjs';
 import { Officer } from '../harness/officer.mjs';
@@ -22,15 +23,20 @@ const aboutSuites = new Set(['open-suite', 'sign-suite']);
 // Lies about other operations than a signature have tests of their own below.
 const others = new Set(['enrol-other', 'key-other', 'create-forged', 'resume-forged', 'bind-other', 'factors-other', 'change-other', 'change-destroy', 'reset-forged', 'extend-key', 'extend-client', 'extend-tampered-sad', 'extend-keep']);
 
-// The profiles, and how a person of each is known: by a one-time password, or at an identity provider.
+const devicePolicy = () => (document) => {
+  withoutLimits(document);
+  withDevices([['pin', 'device']])(document);
+};
+// The profiles, and how a person of each is known: by a one-time password, at an identity provider, or by a device of his.
 const ways = [
-  { profile: 'direct-resident', policy: () => withoutLimits, identity: () => undefined },
-  { profile: 'delegated-wrapped', policy: delegatedPolicy, identity: (provider, person) => ({ provider, person }) },
+  { profile: 'direct-resident', by: 'a one-time password', policy: () => withoutLimits },
+  { profile: 'delegated-wrapped', by: 'an identity provider', policy: delegatedPolicy, identity: (provider, person) => ({ provider, person }) },
+  { profile: 'direct-resident', by: 'a device', policy: devicePolicy, device: () => new Device() },
 ];
 
-for (const { profile, policy, identity } of ways) describe(`a lying SSA (${profile})`, () => {
+for (const { profile, by, policy, identity, device } of ways) describe(`a lying SSA (${profile}, ${by})`, () => {
   let provider, system, sam, alice, bob, rosa;
-  const person = (id) => ({ profile, identity: identity(provider, `person of ${id}`) });
+  const person = (id) => ({ profile, identity: identity?.(provider, `person of ${id}`), device: device?.() });
   before(async () => {
     provider = await IdentityProvider.start();
     system = await System.start({ policy: policy(provider) });
