@@ -132,6 +132,18 @@ void add_approve(CLI::App& program, const Clock& clock) {
       ->type_name("FILE");
   app->add_option("--digest", options->digests, "the same with a digest in hexadecimal")->type_name("HEX");
   add_factors(*app, options->factors);
+  auto* signer =
+      app->add_option("--signer", options->signer, "no address: ask with the key of this device what waits for this signer, and open that")
+          ->type_name("ID")
+          ->needs("--device-key")
+          ->excludes("--address-file");
+  app->add_option("--wait", options->wait_seconds, "seconds to wait for something to approve")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str()
+      ->needs(signer);
+  app->add_option("--compare", options->comparison, "for scripts: the two digits that the application shows; else they are asked for")
+      ->type_name("DIGITS")
+      ->needs(signer);
   app->add_flag("--yes", options->yes, "for scripts: the signer agreed already to the documents that --document and --digest name");
   app->footer(R"(
 Shows who asks and which documents, asks you to type yes, then for PIN and one-time code, and seals them to the SAM that DEVICE.toml names.
@@ -140,7 +152,8 @@ application that you trust to choose them.
 
 Examples:
   intaglio approve --device device.toml
-  intaglio approve --device device.toml --address-file address --document contract.pdf --yes --pin-file pin --otp-seed-file seed)");
+  intaglio approve --device device.toml --address-file address --document contract.pdf --yes --pin-file pin --otp-seed-file seed
+  intaglio approve --device device.toml --signer ada --device-key device.pem)");
   app->callback([options, &clock] { chosen = [options, &clock] { return approve(*options, clock); }; });
 }
 
@@ -194,7 +207,8 @@ void add_audit(CLI::App& program) {
 
 void add_enrol(CLI::App& program, const Clock& clock) {
   auto options = std::make_shared<EnrolOptions>();
-  auto* app = program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes, PIN and identity, or PIN and device");
+  auto* app =
+      program.add_subcommand("enrol", "Set the first factors of a signer: PIN and one-time codes, PIN and identity, or PIN and device");
   add_client(*app, options->client_file);
   app->add_option("--signer", options->signer, "the signer's id, as the registration authority made it")->required()->type_name("ID");
   app->add_option("--code-file", options->code_file,

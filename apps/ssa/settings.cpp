@@ -410,6 +410,8 @@ Settings read(config::Document& document, bool described) {
       csc.seconds("credential_cache_seconds", "How long what the SAM said of a credential is believed here.", {0, 300}, 5);
   settings.service.max_sad_age =
       csc.seconds("max_sad_seconds", "A SAD issued longer ago is refused before the SAM is called.", {10, 3600}, 300);
+  // A device that waits holds a worker: three quarters of them serve everybody else.
+  settings.service.device_waits = settings.public_listener.workers / 4;
   settings.service.max_hashes = static_cast<std::size_t>(csc.integer("max_hashes", "Digests in one request at most.", {1, 1000}, 1000));
   read_limits(document, settings.limits);
   read_clients(document, settings);

@@ -20,6 +20,7 @@ enum class Access {
   signer_bearer,      ///< an application, by itself or for a signer who let it
   credential_bearer,  ///< the same, or with an authorisation of this one credential
   approval_bearer,    ///< the page on which a signer decides about one request
+  device_bearer,      ///< a registered device of a signer
   operator_certificate,
   peer_certificate,
 };
@@ -93,7 +94,7 @@ class Router {
   [[nodiscard]] Response pass(const Route& route, const Request& request, const PathParameters& parameters, const Principal* caller) const;
   [[nodiscard]] Response unknown(std::string_view path) const;
   std::vector<Route> routes_;
-  std::array<Guard, 7> guards_;
+  std::array<Guard, static_cast<std::size_t>(Access::peer_certificate) + 1> guards_;
   std::vector<std::pair<std::string, Response>> unknown_;
   Observer observer_;
   Gate gate_;

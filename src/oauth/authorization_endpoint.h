@@ -44,6 +44,11 @@ class AuthorizationEndpoint {
   [[nodiscard]] http::Response authorize(const http::Request& request, const OpenApproval& open) const;
 
   [[nodiscard]] Result<PendingRequests::Exchanged> exchange(std::string_view handle) const { return pending_->exchange(handle); }
+  /// What a device of this signer is told of, and opens in the place of the page.
+  [[nodiscard]] Result<std::vector<PendingRequests::Told>> told_to(std::string_view signer) const { return pending_->told_to(signer); }
+  [[nodiscard]] Result<PendingRequests::Exchanged> exchange_told(std::string_view name, std::string_view signer) const {
+    return pending_->exchange_told(name, signer);
+  }
   [[nodiscard]] Result<PendingApproval> find(std::string_view bearer) const { return pending_->find(bearer); }
   /// Puts a request before its signer whose answer goes another way than a redirect (CSC API v2, 11.6): the page's address with the
   /// one-time handle. `busy`: too many wait.

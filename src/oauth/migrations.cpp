@@ -85,6 +85,11 @@ CREATE TABLE oauth_token_keys (
   kid TEXT NOT NULL UNIQUE,
   signs_from INTEGER NOT NULL
 );
+)sql"},
+                                                      {6, R"sql(
+ALTER TABLE oauth_approvals ADD COLUMN signer TEXT NOT NULL DEFAULT '';
+ALTER TABLE oauth_approvals ADD COLUMN name BLOB;
+CREATE INDEX oauth_approvals_by_signer ON oauth_approvals (signer);
 )sql"}};
   return series;
 }

@@ -14,10 +14,12 @@ constexpr std::size_t random_token_bytes = 32;
 /// What a stranger, who needs no more than a client_id, can make us keep.
 constexpr std::int64_t max_waiting = 10000;
 
-constexpr std::string_view columns = "client, request, ticket, statement, content, nonce, expires";
+constexpr std::size_t name_bytes = 16;
+
+constexpr std::string_view columns = "client, request, ticket, statement, content, nonce, expires, signer";
 
 PendingApproval approval_of(const storage::Row& row) {
-  return {row.text(0), row.text(1), row.text(2), row.text(3), row.bytes(4), row.bytes(5), from_unix_seconds(row.integer(6))};
+  return {row.text(0), row.text(1), row.text(2), row.text(3), row.bytes(4), row.bytes(5), from_unix_seconds(row.integer(6)), row.text(7)};
 }
 
 Result<std::string> make_token() {
@@ -78,6 +80,8 @@ Result<std::string> PendingRequests::take_pushed(std::string_view reference, std
 Result<std::string> PendingRequests::begin(const PendingApproval& pending) const {
   auto handle = make_token();
   if (!handle) return handle.error();
+  const auto name = crypto::random_bytes(name_bytes);
+  if (!name) return name.error();
   const auto digest = crypto::sha256(as_bytes(*handle));
   const auto begun = database_->write([&](storage::Transaction& transaction) -> Status {
     auto purged = transaction.execute("DELETE FROM oauth_approvals WHERE expires <= ?1", {unix_seconds(clock_->now())});
@@ -86,10 +90,12 @@ Result<std::string> PendingRequests::begin(const PendingApproval& pending) const
                                                              [](const storage::Row& row) { return row.integer(0); });
     if (!waiting) return waiting.error();
     if (waiting->value_or(0) >= max_waiting) return Error{ErrorCode::busy, "too many authorization requests wait for their signers"};
-    auto kept = transaction.execute(
-        "INSERT INTO oauth_approvals (handle, bearer, " + std::string(columns) + ") VALUES (?1, NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        {ByteView(digest), std::string_view(pending.client), std::string_view(pending.request), std::string_view(pending.ticket),
-         std::string_view(pending.statement), ByteView(pending.transaction), ByteView(pending.nonce), unix_seconds(pending.expires)});
+    auto kept =
+        transaction.execute("INSERT INTO oauth_approvals (handle, bearer, name, " + std::string(columns) +
+                                ") VALUES (?1, NULL, ?10, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                            {ByteView(digest), std::string_view(pending.client), std::string_view(pending.request),
+                             std::string_view(pending.ticket), std::string_view(pending.statement), ByteView(pending.transaction),
+                             ByteView(pending.nonce), unix_seconds(pending.expires), std::string_view(pending.signer), ByteView(*name)});
     return kept ? Status() : Status(kept.error());
   });
   if (!begun) return begun.error();
@@ -117,6 +123,39 @@ Result<PendingRequests::Exchanged> PendingRequests::exchange(std::string_view ha
   });
   if (!exchanged) return exchanged.error();
   return Exchanged{std::move(*bearer), std::move(*pending)};
+}
+
+Result<PendingRequests::Exchanged> PendingRequests::exchange_told(std::string_view name, std::string_view signer) const {
+  const auto bytes = parse_base64url(name);
+  if (!bytes || signer.empty()) return Error{ErrorCode::not_found, "no such request"};
+  const auto handle = make_token();
+  if (!handle) return handle.error();
+  // A handle of its own takes the place of the page's: whoever opens first decides.
+  const auto replaced = database_->write([&](storage::Transaction& transaction) -> Status {
+    auto changed = transaction.execute("UPDATE oauth_approvals SET handle = ?3 WHERE name = ?1 AND signer = ?2 AND handle IS NOT NULL",
+                                       {ByteView(*bytes), signer, ByteView(crypto::sha256(as_bytes(*handle)))});
+    if (!changed) return changed.error();
+    return *changed == 1 ? Status() : Status(Error{ErrorCode::not_found, "no such request of this signer, or it was opened"});
+  });
+  if (!replaced) return replaced.error();
+  return exchange(*handle);
+}
+
+Result<std::vector<PendingRequests::Told>> PendingRequests::told_to(std::string_view signer) const {
+  std::vector<Told> told;
+  if (signer.empty()) return told;
+  const auto read = database_->read([&](storage::Reader& reader) -> Status {
+    told.clear();
+    return reader.query("SELECT " + std::string(columns) +
+                            ", name FROM oauth_approvals WHERE signer = ?1 AND handle IS NOT NULL AND expires > ?2 "
+                            "ORDER BY expires DESC LIMIT ?3",
+                        {signer, unix_seconds(clock_->now()), static_cast<std::int64_t>(max_told)}, [&](const storage::Row& row) {
+                          told.push_back({encode_base64url(row.bytes(8)), approval_of(row)});
+                          return true;
+                        });
+  });
+  if (!read) return read.error();
+  return told;
 }
 
 Result<PendingApproval> PendingRequests::find(std::string_view bearer) const {

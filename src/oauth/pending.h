@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "storage/database.h"
@@ -17,6 +18,7 @@ struct PendingApproval {
   Bytes transaction;    ///< T in clear
   Bytes nonce;          ///< of the transaction
   UnixTime expires;
+  std::string signer{};  ///< whose registered devices are told of it, without the handle; empty: nobody's
 };
 
 /// Requests on their way to a signer: pushed ones (RFC 9126), and those before the signer. References, handles and bearers are random,
@@ -40,6 +42,15 @@ class PendingRequests {
   };
   /// The bearer for a handle, once. `not_found`: none, used or expired.
   [[nodiscard]] Result<Exchanged> exchange(std::string_view handle) const;
+  /// What waits for this signer, nobody has opened, and his devices are told of: the newest, at most max_told.
+  static constexpr std::size_t max_told = 8;
+  struct Told {
+    std::string name;  ///< of the request among us; opens nothing by itself
+    PendingApproval pending;
+  };
+  [[nodiscard]] Result<std::vector<Told>> told_to(std::string_view signer) const;
+  /// As exchange(), for a device of this signer. `not_found`: none of his, used or expired.
+  [[nodiscard]] Result<Exchanged> exchange_told(std::string_view name, std::string_view signer) const;
   /// `not_found`: no bearer of ours, finished or expired.
   [[nodiscard]] Result<PendingApproval> find(std::string_view bearer) const;
   /// Its page leaves the browser for a while: a new one-time handle takes the place of the bearer. Part of the caller's transaction;

@@ -197,6 +197,10 @@ class SamService {
   /// A new SAD of the same authorisation; the one that is shown ends with it. Occurrences are what they were: nothing is authorised again.
   [[nodiscard]] virtual Result<Authorised> extend(const ExtendRequest& request) = 0;
 
+  /// Whose registered device asks: its own request, JWS, typ intaglio-device+jwt (api/sap, 12), taken once. It authorises nothing: the SSA
+  /// shows this signer's device what waits for him.
+  [[nodiscard]] virtual Result<SignerId> recognise_device(std::string_view request) = 0;
+
   [[nodiscard]] virtual Result<Opened> open_one_time(const OpenOneTime& request) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<OneTimeSession>> begin_one_time() = 0;
   /// A certificate that was issued for a one-time key whose session did not sign: recorded, with the proof that the key is destroyed.

@@ -45,6 +45,7 @@ class FakeSam final : public protocol::SamService {
   Result<protocol::Opened> open_key_change(const protocol::OpenKeyChange&) override { return unexpected(); }
   Result<protocol::Opened> open_grant(const protocol::OpenGrant&) override { return unexpected(); }
   Status end_grant(std::string_view, std::string_view) override { return unexpected(); }
+  Result<SignerId> recognise_device(std::string_view) override { return unexpected(); }
   Result<protocol::Enrolled> change_factors(std::string_view) override { return unexpected(); }
   Status change_key(std::string_view) override { return unexpected(); }
   Result<protocol::Authorised> authorise(std::string_view) override { return unexpected(); }
@@ -175,7 +176,7 @@ class RegistrationTest : public testing::Test {
                                                    std::make_shared<storage::Leases>(database_, clock_, "ssa-1"), second_person});
     endpoints_->add_routes(router_);
     signer_revocation_ = std::make_unique<SignerRevocation>(SignerRevocation::Parts{sam_, enrolments_, codes_, clock_, changed},
-                                                            RateLimit::Bounds{.each = 15, .all = 40});
+                                                            http::RateLimit::Bounds{.each = 15, .all = 40});
     signer_revocation_->add_routes(router_);
   }
   [[nodiscard]] std::string request(const std::string& op, json::Value more = json::Value::object(),

@@ -3,10 +3,10 @@
 #include <functional>
 #include <memory>
 
+#include "http/rate_limit.h"
 #include "http/routes.h"
 #include "protocol/service.h"
 #include "registration/enrolments.h"
-#include "registration/rate_limit.h"
 #include "registration/revocation_codes.h"
 
 namespace intaglio::registration {
@@ -22,7 +22,7 @@ class SignerRevocation {
     std::shared_ptr<const Clock> clock;
     std::function<void(const KeyId&)> credential_changed;
   };
-  SignerRevocation(Parts parts, RateLimit::Bounds bounds) : parts_(std::move(parts)), limit_(bounds) {}
+  SignerRevocation(Parts parts, http::RateLimit::Bounds bounds) : parts_(std::move(parts)), limit_(bounds) {}
   /// The route holds this object: it outlives the router.
   void add_routes(http::Router& router);
 
@@ -31,7 +31,7 @@ class SignerRevocation {
   Status stop_keys_of(const SignerId& signer);
 
   Parts parts_;
-  RateLimit limit_;
+  http::RateLimit limit_;
 };
 
 }  // namespace intaglio::registration

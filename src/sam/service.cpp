@@ -6,6 +6,7 @@
 #include "crypto/password_hash.h"
 #include "json/json.h"
 #include "sam/authorise/authorise.h"
+#include "sam/authorise/device_request.h"
 #include "sam/authority/registration.h"
 #include "sam/authority/revoked_keys.h"
 #include "sam/authority/voiding.h"
@@ -152,6 +153,7 @@ Result<protocol::Opened> Sam::open_factor_change(const protocol::OpenEnrolment& 
 Result<protocol::Opened> Sam::open_key_change(const protocol::OpenKeyChange& request) { return sam::open_key_change(core_, request); }
 Result<protocol::Opened> Sam::open_grant(const protocol::OpenGrant& request) { return sam::open_grant(core_, request); }
 Status Sam::end_grant(std::string_view grant, std::string_view reason) { return sam::end_grant(core_, grant, reason); }
+Result<SignerId> Sam::recognise_device(std::string_view request) { return sam::recognise_device(core_, request); }
 Result<protocol::Authorised> Sam::authorise(std::string_view sap_message) {
   return is_grant_message(sap_message) ? make_grant(core_, sap_message) : sam::authorise(core_, sap_message);
 }

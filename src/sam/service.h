@@ -39,6 +39,7 @@ class Sam final : public protocol::SamService {
   [[nodiscard]] Result<protocol::Opened> open_key_change(const protocol::OpenKeyChange& request) override;
   [[nodiscard]] Result<protocol::Opened> open_grant(const protocol::OpenGrant& request) override;
   Status end_grant(std::string_view grant, std::string_view reason) override;
+  [[nodiscard]] Result<SignerId> recognise_device(std::string_view request) override;
   [[nodiscard]] Result<protocol::Authorised> authorise(std::string_view sap_message) override;
   [[nodiscard]] Result<protocol::Enrolled> enrol_factors(std::string_view sap_message) override;
   [[nodiscard]] Result<protocol::KeyGenerated> generate_key(std::string_view sap_message) override;

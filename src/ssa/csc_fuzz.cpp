@@ -7,8 +7,8 @@ namespace {
 
 using namespace intaglio;
 
-/// Who calls: a client with a good token, nobody, or a *sign a document* page whose handle was exchanged.
-enum class Caller { client, nobody, page };
+/// Who calls: a client with a good token, nobody, a *sign a document* page whose handle was exchanged, or a device of Alice's.
+enum class Caller { client, nobody, page, device };
 struct Endpoint {
   std::string_view path;
   Caller caller = Caller::client;
@@ -52,6 +52,9 @@ constexpr auto endpoints = std::to_array<Endpoint>({
     {"/csc/v2/auth/login", Caller::nobody},
     {"/csc/v2/auth/revoke"},
     {"/csc/v1/credentials/extendTransaction"},
+    {"/sic/v1/devices/sessions", Caller::nobody},
+    {"/sic/v1/devices/waiting", Caller::device},
+    {"/sic/v1/devices/openings", Caller::device},
 });
 
 struct Target {
@@ -68,6 +71,7 @@ struct Target {
         world.clock);
     world.start();
     page = new_page();
+    device = new_device();
   }
 
   /// A page that has opened nothing yet.
@@ -82,12 +86,19 @@ struct Target {
   }
   [[nodiscard]] std::string authorization(Caller caller) const {
     if (caller == Caller::nobody) return {};
+    if (caller == Caller::device) return device;
     return caller == Caller::client ? client : page;
+  }
+
+  [[nodiscard]] std::string new_device() const {
+    const auto known = json::parse(world.send("POST", "/sic/v1/devices/sessions", R"({"request":"alice asks"})", "").body);
+    if (!known || !known->contains("bearer")) panic("a device is not recognised");
+    return "Bearer " + known->at("bearer").get<std::string>();
   }
 
   ssa::test::World world;
   std::string client = "Bearer " + world.token("only-alice");
-  std::string page;
+  std::string page, device;
 };
 
 }  // namespace

@@ -188,6 +188,7 @@ class LyingSam final : public SamService {
     return shown;
   }
   Status end_grant(std::string_view grant, std::string_view reason) override { return sam_->end_grant(grant, reason); }
+  Result<SignerId> recognise_device(std::string_view request) override { return sam_->recognise_device(request); }
 
   Result<protocol::Authorised> authorise(std::string_view sap_message) override {
     if (lie_ == "message-purpose") {

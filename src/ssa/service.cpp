@@ -43,6 +43,8 @@ Service::Service(const ServiceConfig& config, const ServiceParts& parts)
                                  parts.issue_short_term, orphans_, parts.news, parts.limits}),
       devices_(std::make_shared<const signer::DeviceApprovals>(parts.database, parts.clock)),
       approvals_(parts.authorization, interaction_, devices_),
+      registered_devices_({parts.sam, parts.authorization, std::make_shared<const signer::DeviceSessions>(parts.database, parts.clock),
+                           parts.clock, config.device_waits}),
       documents_(parts.authorization, interaction_, signing_,
                  signer::Rooms{parts.sam, keys_, transactions_, credentials_, filter_, parts.clients, parts.clock, {}, {}, orphans_}),
       identity_login_(parts.identity_provider ? std::make_unique<const signer::IdentityLogin>(parts.authorization, parts.identity_provider,
@@ -118,6 +120,17 @@ void Service::add_approval_routes(http::Router& router) {
              [this](const Request& q, const PathParameters&, const Principal&) { return identity_login_->finish(q); });
 }
 
+void Service::add_device_routes(http::Router& router) {
+  router.authorise_with(
+      Access::device_bearer, [this](const Request& request) { return registered_devices_.check(request); }, oauth::access_refusal);
+  router.add("POST", "/sic/v1/devices/sessions", Access::anonymous,
+             [this](const Request& q, const PathParameters&) { return registered_devices_.sign_in(q); });
+  router.add("POST", "/sic/v1/devices/waiting", Access::device_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return registered_devices_.waiting(q, who); });
+  router.add("POST", "/sic/v1/devices/openings", Access::device_bearer,
+             [this](const Request& q, const PathParameters&, const Principal& who) { return registered_devices_.open(q, who); });
+}
+
 void Service::add_document_routes(http::Router& router) {
   router.add("POST", "/sic/v1/documents", Access::bearer,
              [this](const Request& q, const PathParameters&, const Principal& who) { return documents_.begin(q, who); });
@@ -184,6 +197,7 @@ void Service::add_routes(http::Router& router) {
   add_oauth_routes(router);
   if (parts_.authorization) {
     add_approval_routes(router);
+    add_device_routes(router);
     add_document_routes(router);
   }
 

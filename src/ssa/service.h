@@ -17,6 +17,7 @@
 #include "ssa/csc/v1_adapter.h"
 #include "ssa/limits.h"
 #include "ssa/signer/approvals.h"
+#include "ssa/signer/devices.h"
 #include "ssa/signer/document_signing.h"
 #include "ssa/signer/identity_login.h"
 #include "ssa/signer/interaction.h"
@@ -30,6 +31,7 @@ struct ServiceConfig {
   std::chrono::seconds max_sad_age{300};
   std::size_t max_hashes = 1000;
   std::string mutual_tls_url{};      ///< where the listener is that asks for a client certificate (RFC 8705); empty: there is none
+  unsigned device_waits = 8;        ///< devices that may wait at the same time for something to approve
   bool client_authorities = false;  ///< clients may be known by the name in a certificate
 };
 
@@ -66,6 +68,7 @@ class Service {
   void add_oauth_routes(http::Router& router);
   void add_guards(http::Router& router) const;
   void add_approval_routes(http::Router& router);
+  void add_device_routes(http::Router& router);
   void add_document_routes(http::Router& router);
   void add_signature_routes(http::Router& router);
   void add_v1_routes(http::Router& router);
@@ -87,6 +90,7 @@ class Service {
   signer::Interaction interaction_;
   std::shared_ptr<const signer::DeviceApprovals> devices_;
   signer::Approvals approvals_;
+  signer::Devices registered_devices_;
   signer::DocumentSigning documents_;
   std::unique_ptr<const signer::IdentityLogin> identity_login_;  ///< nullptr: there is no identity provider
   csc::CredentialAuthorization authorization_methods_;

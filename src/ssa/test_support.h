@@ -117,6 +117,15 @@ class FakeSam final : public protocol::SamService {
     return {};
   }
   std::vector<std::string> ended_grants;
+  /// A device's request is "NAME asks" here, once for each number behind it.
+  Result<SignerId> recognise_device(std::string_view request) override {
+    if (failure) return *failure;
+    const auto end = request.find(" asks");
+    if (end == std::string_view::npos) return Error{ErrorCode::authentication_failed, "no device of the test"};
+    if (!device_requests.emplace(request).second) return Error{ErrorCode::replayed, "asked before"};
+    return SignerId::parse(request.substr(0, end));
+  }
+  std::set<std::string, std::less<>> device_requests;
 
   Result<protocol::Authorised> authorise(std::string_view sap_message) override {
     ++messages;

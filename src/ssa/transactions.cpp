@@ -69,6 +69,14 @@ CREATE TABLE ssa_identity_logins (
   expires INTEGER NOT NULL
 );
 CREATE INDEX ssa_identity_logins_by_end ON ssa_identity_logins (expires);
+)sql"},
+                                                      {4, R"sql(
+CREATE TABLE ssa_device_sessions (
+  bearer BLOB PRIMARY KEY,
+  signer TEXT NOT NULL,
+  expires INTEGER NOT NULL
+);
+CREATE INDEX ssa_device_sessions_by_end ON ssa_device_sessions (expires);
 )sql"}};
   return series;
 }

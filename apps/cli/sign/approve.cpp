@@ -4,6 +4,7 @@
 #include "crypto/digest.h"
 #include "problem.h"
 #include "sign/commands.h"
+#include "sign/device_session.h"
 
 namespace intaglio::cli {
 namespace {
@@ -57,6 +58,16 @@ Result<std::vector<Bytes>> expected_digests(const ApproveOptions& options, const
   return digests;
 }
 
+/// What the one-time address opens.
+Result<json::Value> open_by_address(const Service& service, const ApproveOptions& options) {
+  const auto handle = read_handle(options.address_file);
+  if (!handle) return handle.error();
+  auto answer = service.post("/sic/v1/approvals", {{"handle", *handle}});
+  if (!answer)
+    return because(answer.error(), "opening the approval", "an address opens once and for five minutes; let the application ask again");
+  return answer;
+}
+
 }  // namespace
 
 Status approve(const ApproveOptions& options, const Clock& clock) {
@@ -69,13 +80,8 @@ Status approve(const ApproveOptions& options, const Clock& clock) {
   if (!settings) return settings.error();
   auto service = Service::without_token(*settings);
   if (!service) return service.error();
-  const auto handle = read_handle(options.address_file);
-  if (!handle) return handle.error();
-  json::Value exchange = json::Value::object();
-  exchange["handle"] = *handle;
-  const auto answer = service->post("/sic/v1/approvals", exchange);
-  if (!answer)
-    return because(answer.error(), "opening the approval", "an address opens once and for five minutes; let the application ask again");
+  const auto answer = options.signer ? open_by_device(*service, options, clock, progress) : open_by_address(*service, options);
+  if (!answer) return answer.error();
   auto bearer = json::text_member(*answer, "bearer", 256);
   if (!bearer) return because(bearer.error(), "the service's answer", "check that base_url is the SSA's");
   service->use_token(std::move(*bearer));
@@ -91,6 +97,9 @@ Status approve(const ApproveOptions& options, const Clock& clock) {
       progress.step("the application was told that you declined");
     return why;
   };
+  if (options.signer) {
+    if (auto compared = compare_digits(opened->encoded, options); !compared) return decline(compared.error());
+  }
   if (auto agreed = ask_for_act(opened->transaction, *settings, options.yes); !agreed) return decline(agreed.error());
   const auto act = act_of(options.yes);
   for (int attempt = 1;; ++attempt) {

@@ -27,6 +27,9 @@ struct ApproveOptions {
   std::optional<std::filesystem::path> address_file;  ///< else it is asked for
   std::vector<std::filesystem::path> documents;       ///< approve these and no others, by their digests
   std::vector<std::string> digests;                   ///< the same, hexadecimal
+  std::optional<std::string> signer;  ///< instead of an address: what waits for this signer is asked with the device's key
+  std::optional<std::string> comparison;  ///< the two digits that the application shows, for scripts; else they are asked for
+  int wait_seconds = 60;  ///< how long something may wait to come
   FactorOptions factors;
   bool yes = false;
 };

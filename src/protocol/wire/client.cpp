@@ -133,6 +133,11 @@ class Client final : public SamNodes {
   Status end_grant(std::string_view grant, std::string_view reason) override {
     return done([&](v1::Request& call) { write(GrantEnd{std::string(grant), std::string(reason)}, *call.mutable_end_grant()); });
   }
+  Result<SignerId> recognise_device(std::string_view request) override {
+    return ask(
+        v1::Answer::kSigner, [&](v1::Request& call) { call.set_recognise_device(std::string(request)); },
+        [](const v1::Answer& answer) { return SignerId::parse(answer.signer()); });
+  }
   Status suspend_by_operator(std::string_view operator_request) override {
     return done([&](v1::Request& call) { call.set_suspend_by_operator(std::string(operator_request)); });
   }

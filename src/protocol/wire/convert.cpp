@@ -502,6 +502,8 @@ void write(const Authorised& value, v1::Authorised& message) {
 }
 
 void write(const Enrolled& value, std::string& message) { message = value.sealed_answer; }
+void write(const SignerId& signer, std::string& message) { message = signer.text(); }
+
 void write(const std::string& json, std::string& message) { message = json; }
 
 void write(const KeyGenerated& value, v1::KeyGenerated& message) {

@@ -70,6 +70,7 @@ void write(const Opened& value, v1::Opened& message);
 void write(const Authorised& value, v1::Authorised& message);
 void write(const Enrolled& value, std::string& message);
 void write(const std::string& json, std::string& message);
+void write(const SignerId& signer, std::string& message);
 void write(const KeyGenerated& value, v1::KeyGenerated& message);
 void write(const SignAnswer& value, v1::SignAnswer& message);
 void write(const LogEntry& value, v1::LogEntry& message);

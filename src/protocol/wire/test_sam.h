@@ -46,6 +46,10 @@ class TestSam : public SamService {
     if (grant == "grant-1" && reason == "the client is gone") return {};
     return Error{ErrorCode::not_found, "no"};
   }
+  Result<SignerId> recognise_device(std::string_view request) override {
+    if (request == "alice-asks") return *SignerId::parse("alice");
+    return Error{ErrorCode::authentication_failed, "no"};
+  }
   Result<Authorised> authorise(std::string_view message) override {
     return Authorised{"sad-for-" + std::string(message), std::chrono::seconds(60)};
   }

@@ -119,6 +119,8 @@ TEST_F(Wire, CarriesEveryFieldOfEveryCallBothWays) {
   EXPECT_EQ(grant->ticket + "|" + grant->sap_statement, "key-1|id|name");
   EXPECT_EQ(grant->transaction, granted);
   EXPECT_EQ(grant->expires, from_unix_seconds(1795000000));
+  EXPECT_EQ(remote->recognise_device("alice-asks")->text(), "alice");
+  EXPECT_EQ(remote->recognise_device("bob-asks").error().code, ErrorCode::authentication_failed);
   EXPECT_TRUE(remote->end_grant("grant-1", "the client is gone"));
   EXPECT_EQ(remote->end_grant("grant-2", "the client is gone").error().code, ErrorCode::not_found);
 

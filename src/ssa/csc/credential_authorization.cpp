@@ -108,7 +108,11 @@ http::Response CredentialAuthorization::authorize_by(AuthorizationMode mode, con
   const auto awaited = approvals_.await(*client, asked, clock_->now());
   if (!awaited) return refuse(request, awaited.error());
   log::info("authorization.awaited", {{"request", request.request_id}, {"client", caller.id}});
-  return uncached({{"handle", awaited->handle}, {"approvalUri", awaited->page}, {"expiresIn", awaited->expires_in.count()}}, 202);
+  return uncached({{"handle", awaited->handle},
+                   {"approvalUri", awaited->page},
+                   {"comparison", awaited->comparison},
+                   {"expiresIn", awaited->expires_in.count()}},
+                  202);
 }
 
 http::Response CredentialAuthorization::check(const http::Request& request, const http::Principal& caller) const {

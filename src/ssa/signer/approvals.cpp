@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "json/json.h"
 #include "oauth/access_token.h"
+#include "protocol/binding.h"
 #include "ssa/csc/parameters.h"
 #include "ssa/csc/refusal.h"
 #include "ssa/signer/document_signing.h"
@@ -46,6 +47,15 @@ http::Response goes_to(const http::Request& request, const Result<std::string>& 
 
 }  // namespace
 
+json::Value describe(const oauth::PendingRequests::Exchanged& exchanged) {
+  const auto& pending = exchanged.pending;
+  return {{"bearer", exchanged.bearer},
+          {"ticket", pending.ticket},
+          {"transaction", encode_base64url(pending.transaction)},
+          {"sapStatement", pending.statement},
+          {"expires", format_utc(pending.expires)}};
+}
+
 http::Response Approvals::authorize(const http::Request& request) const {
   return authorization_->authorize(
       request,
@@ -63,13 +73,17 @@ Result<Approvals::Awaited> Approvals::await(const oauth::Client& client, const o
   auto done = interaction_.open_requested(client, asked, oauth::Origin::client);
   if (!done) return done.error();
   auto& opened = done->opened;
+  const auto transaction = protocol::parse_transaction(opened.transaction);
+  if (!transaction) return Error{ErrorCode::internal, "the SAM's transaction does not parse: " + transaction.error().detail};
+  auto comparison = protocol::comparison_digits(opened.transaction);
   auto begun = devices_->begin(client.id.text(), opened.expires);
   if (!begun) return begun.error();
-  auto page =
-      authorization_->begin({client.id.text(), std::string(device_prefix) + begun->name, std::move(opened.ticket),
-                             std::move(opened.sap_statement), std::move(opened.transaction), std::move(done->nonce), opened.expires});
+  auto page = authorization_->begin({client.id.text(), std::string(device_prefix) + begun->name, std::move(opened.ticket),
+                                     std::move(opened.sap_statement), std::move(opened.transaction), std::move(done->nonce), opened.expires,
+                                     transaction->signer});
   if (!page) return page.error();
-  return Awaited{std::move(begun->handle), std::move(*page), std::chrono::duration_cast<std::chrono::seconds>(opened.expires - now)};
+  return Awaited{std::move(begun->handle), std::move(*page), std::move(comparison),
+                 std::chrono::duration_cast<std::chrono::seconds>(opened.expires - now)};
 }
 
 Result<http::Principal> Approvals::check(const http::Request& request) const {
@@ -88,14 +102,7 @@ http::Response Approvals::exchange(const http::Request& request) const {
   const auto exchanged = authorization_->exchange(handle);
   if (!exchanged && exchanged.error().code == ErrorCode::not_found) return csc::answer(csc::invalid_parameter("handle"));
   if (!exchanged) return csc::refuse(request, exchanged.error());
-  const auto& pending = exchanged->pending;
-  json::Value body = json::Value::object();
-  body["bearer"] = exchanged->bearer;
-  body["ticket"] = pending.ticket;
-  body["transaction"] = encode_base64url(pending.transaction);
-  body["sapStatement"] = pending.statement;
-  body["expires"] = format_utc(pending.expires);
-  return uncached(body);
+  return uncached(describe(*exchanged));
 }
 
 http::Response Approvals::approve(const http::Request& request, const http::Principal& caller) const {

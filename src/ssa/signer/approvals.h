@@ -3,11 +3,15 @@
 #include <memory>
 
 #include "http/routes.h"
+#include "json/json.h"
 #include "oauth/authorization_endpoint.h"
 #include "ssa/signer/device_approvals.h"
 #include "ssa/signer/interaction.h"
 
 namespace intaglio::ssa::signer {
+
+/// What whoever opened an approval gets: the bearer, T, its ticket and the SAP statement.
+[[nodiscard]] json::Value describe(const oauth::PendingRequests::Exchanged& exchanged);
 
 /// Authorization requests before their signers (api/sic/README.md): the page exchanges its one-time handle for a bearer, shows what the
 /// SAM opened, and gives back the SAP message or a refusal. The signer's sign-in is that message, which the SAM verifies: nothing
@@ -24,6 +28,7 @@ class Approvals {
   /// handle of the page, to be shown to the signer as a link or a QR code.
   struct Awaited {
     std::string handle, page;
+    std::string comparison;  ///< two digits that the signer finds on a device which was told of it (api/sap, 12)
     std::chrono::seconds expires_in;
   };
   /// Refused: as Interaction::open_signing; `unsupported` without a page; `busy`.

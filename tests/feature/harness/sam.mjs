@@ -165,7 +165,7 @@ export class Sam {
 
   /** Whose device signed this request. */
   async recognise(request) {
-    return (await this.call(30, request))[14][0].toString();
+    return (await this.call(31, request))[14][0].toString();
   }
 
   createSigner(request) {

@@ -16,6 +16,7 @@ const operations = {
   signing: ['authorise', 'extend', 'sign'],
   'a session with a one-time key: identification, key pair, signing, deletion': ['open_one_time', 'one_time_identify', 'one_time_sign', 'report_orphan'],
   'SAM maintenance': ['put_revocation_data'],
+  'signer authentication, of a device that asks what waits for its signer': ['recognise_device'],
   'reading, which changes nothing': ['list_credentials', 'credential', 'receipt', 'status', 'public_keys'],
 };
 const managed = {

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-namespace intaglio::registration {
+namespace intaglio::http {
 
 /// How often a stranger may ask, in each minute of the clock: per address, and all together. Holds no more than a minute's addresses.
 class RateLimit {
@@ -30,4 +30,4 @@ class RateLimit {
   std::map<std::string, std::size_t, std::less<>> by_address_;
 };
 
-}  // namespace intaglio::registration
+}  // namespace intaglio::http

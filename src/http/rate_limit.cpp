@@ -1,8 +1,8 @@
-#include "registration/rate_limit.h"
+#include "http/rate_limit.h"
 
 #include "base/check.h"
 
-namespace intaglio::registration {
+namespace intaglio::http {
 
 Status RateLimit::take(std::string_view address, UnixTime now) {
   const std::lock_guard lock(mutex_);
@@ -12,9 +12,9 @@ Status RateLimit::take(std::string_view address, UnixTime now) {
     taken_ = 0;
     by_address_.clear();
   }
-  if (refused_by("registration.rate.all", taken_ >= bounds_.all)) return Error{ErrorCode::limit_exceeded, "too many requests of all"};
+  if (refused_by("http.rate.all", taken_ >= bounds_.all)) return Error{ErrorCode::limit_exceeded, "too many requests of all"};
   auto& of_address = by_address_[std::string(address)];
-  if (refused_by("registration.rate.address", of_address >= bounds_.each)) {
+  if (refused_by("http.rate.address", of_address >= bounds_.each)) {
     return Error{ErrorCode::limit_exceeded, "too many requests of one address"};
   }
   ++of_address;
@@ -22,4 +22,4 @@ Status RateLimit::take(std::string_view address, UnixTime now) {
   return {};
 }
 
-}  // namespace intaglio::registration
+}  // namespace intaglio::http
