@@ -11,28 +11,11 @@ namespace intaglio::evidence {
 namespace {
 
 /// An approval as the SAM keeps it.
-struct Made {
-  protocol::Transaction transaction{.purpose = protocol::Purpose::sign,
-                                    .nonce = Bytes(16, 9),
-                                    .epoch = 1,
-                                    .expires = from_unix_seconds(1'800'000'300),
-                                    .signer = "alice",
-                                    .key = "a-key",
-                                    .certificate_digest = Bytes(32, 8),
-                                    .profile = "direct-resident",
-                                    .hash = 1,
-                                    .suites = {7},
-                                    .client_id = "sca",
-                                    .client_name = "SCA",
-                                    .documents = {{Bytes(32, 1), "contract.pdf"}}};
-  protocol::Terms terms{"terms", "1", "en"};
-  std::string act = "typed-yes";
+struct Made : test::ApprovedContract {
   test::SoftPasskey passkey{};
 
   [[nodiscard]] Approval approval() {
-    const auto encoded = protocol::encode(transaction);
-    const auto binding = protocol::binding_digest(encoded, protocol::consent_digest(encoded, terms, act));
-    return {.transaction = encoded,
+    return {.transaction = protocol::encode(transaction),
             .terms = terms,
             .act = act,
             .rp_id = test::rp_id,
@@ -40,7 +23,7 @@ struct Made {
             .spki = passkey.key->public_key().spki(),
             .suite = 7,
             .backup_eligible = false,
-            .response = passkey.answer(binding)};
+            .response = passkey.answer(binding())};
   }
 };
 

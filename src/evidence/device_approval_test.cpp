@@ -13,28 +13,10 @@ namespace {
 using test::SoftDevice;
 
 /// An approval as the SAM keeps it.
-struct Made {
-  protocol::Transaction transaction{.purpose = protocol::Purpose::sign,
-                                    .nonce = Bytes(16, 9),
-                                    .epoch = 1,
-                                    .expires = from_unix_seconds(1'800'000'300),
-                                    .signer = "alice",
-                                    .key = "a-key",
-                                    .certificate_digest = Bytes(32, 8),
-                                    .profile = "direct-resident",
-                                    .hash = 1,
-                                    .suites = {7},
-                                    .client_id = "sca",
-                                    .client_name = "SCA",
-                                    .documents = {{Bytes(32, 1), "contract.pdf"}}};
-  protocol::Terms terms{"terms", "1", "en"};
-  std::string act = "typed-yes", message_id = "message-0123456789";
+struct Made : test::ApprovedContract {
+  std::string message_id = "message-0123456789";
   SoftDevice device{};
 
-  [[nodiscard]] crypto::Sha256Digest binding() const {
-    const auto encoded = protocol::encode(transaction);
-    return protocol::binding_digest(encoded, protocol::consent_digest(encoded, terms, act));
-  }
   [[nodiscard]] DeviceApproval approval() const {
     return {.transaction = protocol::encode(transaction),
             .terms = terms,

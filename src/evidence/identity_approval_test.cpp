@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "crypto/test_support.h"
 #include "evidence/test_identity.h"
+#include "evidence/test_support.h"
 
 namespace intaglio::evidence {
 namespace {
@@ -15,35 +16,18 @@ const UnixTime now = from_unix_seconds(1'800'000'000);
 const std::string ada = "199001011234";
 
 /// An approval as the SAM keeps it.
-struct Made {
-  protocol::Transaction transaction{.purpose = protocol::Purpose::sign,
-                                    .nonce = Bytes(16, 9),
-                                    .epoch = 1,
-                                    .expires = now + std::chrono::minutes(5),
-                                    .signer = "alice",
-                                    .key = "a-key",
-                                    .certificate_digest = Bytes(32, 8),
-                                    .profile = "delegated-wrapped",
-                                    .hash = 1,
-                                    .suites = {7},
-                                    .client_id = "sca",
-                                    .client_name = "SCA",
-                                    .documents = {{Bytes(32, 1), "contract.pdf"}}};
-  protocol::Terms terms{"terms", "1", "en"};
-  std::string act = "typed-yes";
+struct Made : test::ApprovedContract {
   test::SoftProvider provider{};
 
   [[nodiscard]] IdentityApproval approval(const json::Value& changes = json::Value::object()) const {
-    const auto encoded = protocol::encode(transaction);
-    const auto binding = protocol::binding_digest(encoded, protocol::consent_digest(encoded, terms, act));
-    return {.transaction = encoded,
+    return {.transaction = protocol::encode(transaction),
             .terms = terms,
             .act = act,
             .provider = provider.policy(),
             .salt = Bytes(16, 3),
             .subject = ada,
             .taken = now,
-            .token = provider.answer(binding, ada, now, changes)};
+            .token = provider.answer(binding(), ada, now, changes)};
   }
 };
 

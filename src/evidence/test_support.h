@@ -6,6 +6,7 @@
 #include "evidence/device_key.h"
 #include "evidence/webauthn.h"
 #include "json/json.h"
+#include "protocol/binding.h"
 
 /// A passkey and a device in software, for unit tests; no part of any process.
 namespace intaglio::evidence::test {
@@ -99,6 +100,30 @@ struct SoftDevice {
   }
   [[nodiscard]] device_key::Registration registration(std::string_view message_id, ByteView binding) const {
     return {spki(), sign(device_key::possession_input(spki(), message_id, binding))};
+  }
+};
+
+/// What a person approved: one document, by a word that was typed.
+struct ApprovedContract {
+  protocol::Transaction transaction{.purpose = protocol::Purpose::sign,
+                                    .nonce = Bytes(16, 9),
+                                    .epoch = 1,
+                                    .expires = from_unix_seconds(1'800'000'300),
+                                    .signer = "alice",
+                                    .key = "a-key",
+                                    .certificate_digest = Bytes(32, 8),
+                                    .profile = "direct-resident",
+                                    .hash = 1,
+                                    .suites = {7},
+                                    .client_id = "sca",
+                                    .client_name = "SCA",
+                                    .documents = {{Bytes(32, 1), "contract.pdf"}}};
+  protocol::Terms terms{"terms", "1", "en"};
+  std::string act = "typed-yes";
+
+  [[nodiscard]] crypto::Sha256Digest binding() const {
+    const auto encoded = protocol::encode(transaction);
+    return protocol::binding_digest(encoded, protocol::consent_digest(encoded, terms, act));
   }
 };
 
