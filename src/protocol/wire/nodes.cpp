@@ -56,13 +56,16 @@ Repeat repeat_of(Request::CallCase call) noexcept {
     case Request::kStatus:
     case Request::kPublicKeys: return Repeat::harmless;
     case Request::kReceipt: return Repeat::of_one_node;
-    // The id of a SAP message or an operator's request is used up with what it does, and a signature is given again.
+    // The id of a SAP message, an operator's or a device's request and a SAD that is followed are used up with what they do, and a signature
+    // is given again.
     case Request::kAuthorise:
     case Request::kEnrolFactors:
     case Request::kGenerateKey:
     case Request::kChangeFactors:
     case Request::kChangeKey:
     case Request::kSign:
+    case Request::kExtend:
+    case Request::kRecogniseDevice:
     case Request::kCreateSigner:
     case Request::kResetFactors:
     case Request::kBindCertificate:

@@ -18,8 +18,8 @@ namespace intaglio::sam {
 namespace {
 
 /// Every table whose rows sealed::Versions follows. A table that is missing here is given up as a whole: none of its rows counts then.
-constexpr std::array<std::string_view, 9> followed_tables{"signers",      "factor_states", "passkeys",  "identities", "keys",
-                                                          "wrapped_keys", "grants",        "proposals", "sam_state"};
+constexpr std::array<std::string_view, 10> followed_tables{"signers", "factor_states", "passkeys", "devices",   "identities",
+                                                           "keys",    "wrapped_keys",  "grants",   "proposals", "sam_state"};
 
 constexpr std::uint64_t max_lost_entries = 100'000;
 constexpr std::size_t max_statement_bytes = 64 * 1024;
@@ -118,7 +118,7 @@ Status Restore::learn_from(std::string_view text) {
 /// Whatever a row that is behind belongs to: a signer with all factors and keys, a key, a signer's counters.
 void Restore::find_doubtful() {
   for (const auto* row : survey_.behind()) {
-    if (row->table == "signers" || row->table == "identities") doubtful_.signers.insert(row->id);
+    if (row->table == "signers" || row->table == "identities" || row->table == "devices") doubtful_.signers.insert(row->id);
     // Each use of a passkey moves its counter: only the log tells that nothing else happened, if it is whole.
     const bool only_used = remains_.lost() == 0 && !news_.changed_signers.contains(row->id);
     if (row->table == "passkeys" && !only_used) doubtful_.signers.insert(row->id);
