@@ -794,7 +794,7 @@ TEST(Catalogue, HoldsExactlyTheEventTypesAndTheirFields) {
     EXPECT_TRUE(event["fields"].is_object() && event["meaning"].is_string() && event["subject"].is_string()) << written.back();
   }
   std::vector<std::string> types;
-  for (int type = 0; type <= static_cast<int>(EventType::job_ran); ++type) types.emplace_back(name_of(static_cast<EventType>(type)));
+  for (int type = 0; type <= static_cast<int>(EventType::factors_locked); ++type) types.emplace_back(name_of(static_cast<EventType>(type)));
   EXPECT_EQ(written, types);
 }
 
