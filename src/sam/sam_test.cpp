@@ -1236,6 +1236,32 @@ TEST_F(SamTest, ListsThatWereNotReadForTooLongDecideNothing) {
   EXPECT_TRUE(lists.current());
 }
 
+TEST_F(SamTest, OnlyListsInForceLetAnythingBeAuthorisedWhereThePolicyAsksForIt) {
+  const auto alice = enrolled_signer("alice");
+  EXPECT_TRUE(approve(alice, {"before"})) << "without the policy's word no list is needed";
+  use_policy([](Value& document) { document["revocation_lists"] = {{"must_be_in_force", true}}; });
+  expect_refused(approve(alice, {"no list"}), ErrorCode::storage_unavailable);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {})));
+  EXPECT_TRUE(approve(alice, {"a list"}));
+  clock_->advance(std::chrono::hours(24));
+  expect_refused(approve(alice, {"overdue"}), ErrorCode::storage_unavailable);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {})));
+  EXPECT_TRUE(approve(alice, {"the next list"}));
+}
+
+TEST_F(SamTest, NothingIsSignedOnceTheListHasEndedWhereThePolicyAsksForIt) {
+  const auto alice = enrolled_signer("alice");
+  use_policy([](Value& document) { document["revocation_lists"] = {{"must_be_in_force", true}}; });
+  const auto ends_soon = clock_->now() - std::chrono::hours(24) + std::chrono::seconds(20);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, ends_soon, 1, {})));
+  const auto authorised = approve(alice, {"contract"});
+  ASSERT_TRUE(authorised) << authorised.error().detail;
+  clock_->advance(std::chrono::seconds(20));
+  expect_refused(sam_->sign(request(alice, *authorised, {"contract"})), ErrorCode::storage_unavailable);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {})));
+  EXPECT_TRUE(sam_->sign(request(alice, *authorised, {"contract"}))) << "the approval still stands";
+}
+
 TEST_F(SamTest, AHoldIsLiftedByTheIssuersListAndAnOperatorTogether) {
   const auto alice = enrolled_signer("alice");
   const auto resume = [&] { return sam_->resume_key(operator_request({{"op", "resume-key"}, {"key", alice.key.text()}})); };

@@ -47,6 +47,9 @@ Status check_approved_key(const Core& core, const SapMessage& message, const Sig
   if (refused_by("sam.authorise.crl", core.revocations->contains(*parsed)))
     return Error{ErrorCode::certificate_invalid, "a revocation list names the certificate"};
   const auto now = core.clock->now();
+  if (core.policy.lists_in_force) {
+    if (auto lists = core.revocations->in_force(parsed->issuer_der(), now); refused_by("sam.authorise.lists", !lists)) return lists;
+  }
   if (refused_by("sam.authorise.validity", now < parsed->not_before() || now > parsed->not_after())) {
     return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
   }

@@ -155,7 +155,8 @@ Status Revocations::read(storage::Transaction& transaction, const std::shared_pt
   const auto before = lists_.find(issuer_der);
   const bool overtaken = before == lists_.end() || known->number >= before->second.number;
   if (refused_by("sam.crl.overtaken", overtaken))
-    lists_.insert_or_assign(issuer_der, List{known->number, std::move(known->serials), (*record)->version});
+    lists_.insert_or_assign(issuer_der, List{known->number, from_unix_seconds(static_cast<std::int64_t>(known->next_update)),
+                                             std::move(known->serials), (*record)->version});
   return {};
 }
 
@@ -198,7 +199,7 @@ Result<std::vector<crypto::RevokedCertificate>> Revocations::take(storage::Trans
   {
     // Whether this transaction commits is not known yet: the version is learnt with the next look.
     const std::unique_lock lock(mutex_);
-    lists_.insert_or_assign(list.issuer_der, List{known.number, std::move(known.serials), 0});
+    lists_.insert_or_assign(list.issuer_der, List{known.number, list.next_update, std::move(known.serials), 0});
   }
   std::vector<crypto::RevokedCertificate> news;
   // The SSA repeats the list in force: the same again costs no write.
@@ -225,6 +226,18 @@ bool Revocations::contains(ByteView issuer_der, std::string_view serial_hex) con
     return above.contains(anchor.first) && names(anchor.second.issuer_der, anchor.second.serial_hex);
   });
   return refused_by("sam.crl.issuer", of_a_revoked_issuer);
+}
+
+Status Revocations::in_force(const Bytes& issuer_der, UnixTime now) const {
+  const std::shared_lock lock(mutex_);
+  for (const auto& issuer : issuers_above(issuer_der)) {
+    // Of an authority that is no anchor itself no list is taken.
+    if (!anchors_.contains(issuer)) continue;
+    const auto list = lists_.find(issuer);
+    if (list == lists_.end() || now >= list->second.next_update)
+      return Error{ErrorCode::storage_unavailable, "the revocation list of an authority is missing or past its nextUpdate"};
+  }
+  return {};
 }
 
 bool Revocations::clears(const crypto::Certificate& certificate) const {

@@ -49,6 +49,9 @@ class Revocations {
                                                                      const std::shared_ptr<const sealed::Sealer>& sealer,
                                                                      const crypto::RevocationList& list);
 
+  /// Refused (`storage_unavailable`) while the newest list of this issuer, or of an anchor above it, is missing or past its nextUpdate: what
+  /// was revoked meanwhile is not known then.
+  [[nodiscard]] Status in_force(const Bytes& issuer_der, UnixTime now) const;
   /// Whether the newest list of its issuer is known and does not name it: a hold of before is over for the issuer.
   [[nodiscard]] bool clears(const crypto::Certificate& certificate) const;
   /// Whether a list names it, or names an anchor of its issuer's name, or one above that.
@@ -72,6 +75,7 @@ class Revocations {
   using Serials = std::vector<std::string>;  ///< hex, in order: a hundred thousand cost little memory and are read at once
   struct List {
     std::uint64_t number;
+    UnixTime next_update;
     Serials serials;
     std::uint64_t version;  ///< of the sealed record that says so; 0: not known to have been committed
   };

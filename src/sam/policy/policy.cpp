@@ -220,16 +220,25 @@ Result<std::optional<std::chrono::days>> parse_revoked_keys(const Value& root) {
   return std::optional(std::chrono::days(*days));
 }
 
+Result<bool> parse_revocation_lists(const Value& root) {
+  const auto* lists = json::member(root, "revocation_lists");
+  if (lists == nullptr) return false;
+  if (auto checked = only_members(*lists, "revocation_lists", {"must_be_in_force"}); !checked) return checked.error();
+  const auto* wanted = json::member(*lists, "must_be_in_force");
+  if (wanted == nullptr || !wanted->is_boolean()) return wrong("revocation_lists: must_be_in_force must be true or false");
+  return wanted->get<bool>();
+}
+
 }  // namespace
 
 Result<Policy> Policy::parse(std::string_view document) {
   auto parsed = json::parse(document, {.max_bytes = 1024 * 1024, .max_depth = 8, .max_members = 4096});
   if (!parsed) return wrong(parsed.error().detail);
   const auto& root = *parsed;
-  if (auto checked =
-          only_members(root, "the document",
-                       {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2", "totp_issuer",
-                        "passkeys", "devices", "signerpass", "identity_providers", "operators", "ca_anchors", "revoked_keys"});
+  if (auto checked = only_members(
+          root, "the document",
+          {"id", "demo", "epoch", "algorithms", "profiles", "terms", "acts", "lock", "activation", "argon2", "totp_issuer", "passkeys",
+           "devices", "signerpass", "identity_providers", "operators", "ca_anchors", "revoked_keys", "revocation_lists"});
       !checked) {
     return checked.error();
   }
@@ -337,6 +346,9 @@ Result<Policy> Policy::parse(std::string_view document) {
   auto kept = parse_revoked_keys(root);
   if (!kept) return kept.error();
   policy.revoked_keys_kept = *kept;
+  auto lists_in_force = parse_revocation_lists(root);
+  if (!lists_in_force) return lists_in_force.error();
+  policy.lists_in_force = *lists_in_force;
 
   const auto* operators = json::member(root, "operators");
   if (operators == nullptr || !operators->is_array() || operators->empty()) return wrong("operators must be a list");

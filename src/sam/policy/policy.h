@@ -83,6 +83,8 @@ class Policy {
   std::chrono::hours activation_lifetime{7 * 24};
   /// How long the key of a revoked certificate is kept, of no use to anybody; nothing: it is destroyed at once.
   std::optional<std::chrono::days> revoked_keys_kept;
+  /// Whether only lists before their nextUpdate let anything be authorised or signed; otherwise an overdue list still says what it names.
+  bool lists_in_force = false;
   crypto::Argon2Cost argon2;  ///< of each new secret; one that stands keeps the cost that it was made with
   /// What a new signerpass must be estimated at (factors/signerpass.h); nothing: no profile takes one.
   std::optional<std::uint32_t> signerpass_least_bits;

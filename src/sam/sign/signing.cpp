@@ -78,6 +78,9 @@ Result<crypto::PublicKey> Signing::certified_key(const Bytes& certificate, const
       return Error{ErrorCode::certificate_invalid, "the certificate is not valid now"};
     if (refused_by("sam.sign.crl", core_.revocations->contains(found.issuer_der, found.serial_hex)))
       return Error{ErrorCode::certificate_invalid, "a revocation list names the certificate"};
+    if (core_.policy.lists_in_force) {
+      if (auto lists = core_.revocations->in_force(found.issuer_der, now); refused_by("sam.sign.lists", !lists)) return lists.error();
+    }
     return found.key;
   };
   {
