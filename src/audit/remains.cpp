@@ -112,8 +112,30 @@ Status Remains::each_missing(const std::function<Status(std::string_view event)>
     return each(as_text(event));
   });
   if (!walked) return walked;
-  if (refused_by("audit.remains.changed", running != known_running_)) return refused("the tiles changed while they were read");
+  return check_unchanged(running);
+}
+
+Status Remains::check_unchanged(const crypto::Sha256Digest& running) const {
+  if (refused_by("audit.remains.changed", running != known_running_)) return refused("the log changed while it was read");
   return {};
+}
+
+Status Remains::each_known(storage::Reader& reader, const std::function<Status(std::string_view event)>& each) const {
+  auto running = detail::empty_head(config_.origin).running;
+  auto walked = each_in_tiles(detail::Tiles(config_.directory), 0, tiles_, [&](std::uint64_t, const Bytes& event) -> Status {
+    running = detail::next_running(running, detail::hash_of_leaf(event));
+    return each(as_text(event));
+  });
+  if (!walked) return walked;
+  Status taken;
+  auto further = detail::each_entry(reader, tiles_, std::max(tiles_, database_), [&](const detail::Entry& entry) {
+    running = detail::next_running(running, detail::hash_of_leaf(entry.event));
+    taken = each(as_text(entry.event));
+    return static_cast<bool>(taken);
+  });
+  if (!further) return further;
+  if (!taken) return taken;
+  return check_unchanged(running);
 }
 
 }  // namespace intaglio::audit

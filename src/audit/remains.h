@@ -28,9 +28,12 @@ class Remains {
   /// The events that the tiles have and the database does not, as JSON texts, in order, until `each` refuses. Read anew, and refused when
   /// they are no longer those that `read` saw.
   Status each_missing(const std::function<Status(std::string_view event)>& each) const;
+  /// All events that are known, of tiles and database, in order, in the same way.
+  Status each_known(storage::Reader& reader, const std::function<Status(std::string_view event)>& each) const;
 
  private:
   explicit Remains(const LogConfig& config) : config_(config) {}
+  [[nodiscard]] Status check_unchanged(const crypto::Sha256Digest& running) const;
   friend class Log;
   LogConfig config_;
   std::uint64_t database_ = 0, tiles_ = 0, anchored_ = 0;

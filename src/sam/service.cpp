@@ -269,7 +269,7 @@ Result<std::string> Sam::status() {
       {"policy", core_.policy.id()},
       {"demo", core_.policy.demo()},
       {"flavour", testing_build ? "testing" : "release"},
-      {"epoch", core_.policy.epoch()},
+      {"epoch", core_.epoch()},
       {"restored", core_.restored.epochs == 0 ? json::Value() : json::Value(format_utc(core_.restored.at))},
       {"clock",
        {{"source", core_.clock->source() == ClockSource::kernel ? "kernel" : "declared"},

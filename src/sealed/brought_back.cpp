@@ -67,4 +67,11 @@ Status bring_forward(storage::Transaction& transaction, const Sealer& sealer, co
   return {};
 }
 
+void tell_versions(storage::Transaction& transaction, const Sealer& sealer, const Survey& survey) {
+  for (const auto& row : survey.rows) {
+    if (row.version > row.reached) sealer.versions().note(transaction, row.table, as_bytes(row.id), row.version);
+  }
+  sealer.versions().give_up(transaction, records_of(survey));
+}
+
 }  // namespace intaglio::sealed

@@ -31,4 +31,8 @@ struct Survey {
 /// (Versions::give_up). What the contents may still be believed for is the caller's to decide, in the same transaction.
 Status bring_forward(storage::Transaction& transaction, const Sealer& sealer, const Survey& survey);
 
+/// Of a database that was brought forward already, by a process that ended before its versions were written: they learn what is there,
+/// and what is gone is given up.
+void tell_versions(storage::Transaction& transaction, const Sealer& sealer, const Survey& survey);
+
 }  // namespace intaglio::sealed

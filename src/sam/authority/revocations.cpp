@@ -55,8 +55,9 @@ Result<Bytes> Revocations::encode(const Known& known) {
   Bytes out;
   append_field(out, known.number);
   append_field(out, known.next_update);
-  for (const auto* serials : {&known.serials, &known.holds}) {
-    if (auto appended = append_serials(out, *serials); !appended) return appended.error();
+  if (auto appended = append_serials(out, known.serials); !appended) return appended.error();
+  if (known.holds) {
+    if (auto appended = append_serials(out, *known.holds); !appended) return appended.error();
   }
   return out;
 }
@@ -67,15 +68,15 @@ Result<Revocations::Known> Revocations::parse(ByteView encoded) {
   const auto number = in.number();
   const auto next_update = in.number();
   if (!number || !next_update) return malformed;
-  Known known{*number, *next_update, {}, {}};
-  for (auto* serials : {&known.serials, &known.holds}) {
-    // A record of before serials, or holds, were kept ends here: the next list fills it.
-    if (in.end()) return known;
-    auto read = read_serials(in);
-    if (!read) return malformed;
-    *serials = *std::move(read);
-  }
-  if (!in.end()) return malformed;
+  Known known{*number, *next_update, {}, std::nullopt};
+  // A record of before serials, or holds, were kept ends here: the next list fills it.
+  if (in.end()) return known;
+  auto serials = read_serials(in);
+  if (!serials) return malformed;
+  known.serials = *std::move(serials);
+  if (in.end()) return known;
+  known.holds = read_serials(in);
+  if (!known.holds || !in.end()) return malformed;
   return known;
 }
 
@@ -153,10 +154,10 @@ Status Revocations::read(storage::Transaction& transaction, const std::shared_pt
   if (!known) return known.error();
   const std::unique_lock lock(mutex_);
   const auto before = lists_.find(issuer_der);
-  const bool overtaken = before == lists_.end() || known->number >= before->second.number;
-  if (refused_by("sam.crl.overtaken", overtaken))
-    lists_.insert_or_assign(issuer_der, List{known->number, from_unix_seconds(static_cast<std::int64_t>(known->next_update)),
-                                             std::move(known->serials), (*record)->version});
+  const bool overtaken = before != lists_.end() && known->number < before->second.number;
+  if (refused_by("sam.crl.overtaken", overtaken)) return {};
+  lists_.insert_or_assign(issuer_der, List{known->number, from_unix_seconds(static_cast<std::int64_t>(known->next_update)),
+                                           std::move(known->serials), (*record)->version});
   return {};
 }
 
@@ -177,19 +178,19 @@ Result<std::vector<crypto::RevokedCertificate>> Revocations::take(storage::Trans
                                                                   const crypto::RevocationList& list) {
   const auto state = state_table(sealer);
   const auto name = record_name(list.issuer_der);
-  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}, {}};
+  Known known{list.number, static_cast<std::uint64_t>(unix_seconds(list.next_update)), {}, Serials()};
   known.serials.reserve(list.revoked.size());
   for (const auto& revoked : list.revoked) {
     known.serials.push_back(revoked.serial_hex);
-    if (revoked.reason == crypto::RevocationReason::certificate_hold) known.holds.push_back(revoked.serial_hex);
+    if (revoked.reason == crypto::RevocationReason::certificate_hold) known.holds->push_back(revoked.serial_hex);
   }
   put_in_order(known.serials);
-  put_in_order(known.holds);
+  put_in_order(*known.holds);
   const auto encoded = encode(known);
   if (!encoded) return encoded.error();
   const auto earlier = state.find(transaction, name);
   if (!earlier) return earlier.error();
-  Known before{0, 0, {}, {}};
+  Known before{0, 0, {}, Serials()};
   if (*earlier) {
     auto parsed = parse((*earlier)->content.reveal());
     if (!parsed) return parsed.error();
@@ -208,7 +209,9 @@ Result<std::vector<crypto::RevokedCertificate>> Revocations::take(storage::Trans
   if (!kept) return kept.error();
   for (const auto& revoked : list.revoked) {
     const bool held = revoked.reason == crypto::RevocationReason::certificate_hold;
-    if (!is_among(before.serials, revoked.serial_hex) || is_among(before.holds, revoked.serial_hex) != held) news.push_back(revoked);
+    const bool known_as_this =
+        is_among(before.serials, revoked.serial_hex) && before.holds && is_among(*before.holds, revoked.serial_hex) == held;
+    if (!known_as_this) news.push_back(revoked);
   }
   return news;
 }

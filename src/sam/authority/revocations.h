@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -84,7 +85,7 @@ class Revocations {
     std::uint64_t number;
     std::uint64_t next_update;
     Serials serials;
-    Serials holds;  ///< those of them that may come back
+    std::optional<Serials> holds;  ///< those of them that may come back; nothing in a record of before they were kept
   };
   [[nodiscard]] static Result<Bytes> encode(const Known& known);
   [[nodiscard]] static Result<Known> parse(ByteView encoded);

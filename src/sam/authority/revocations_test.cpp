@@ -117,6 +117,23 @@ TEST_F(RevocationsTest, AnEntryIsNewOnceAndAgainWhenAHoldBecomesARevocation) {
   EXPECT_EQ(serials(take(revocations, list_of(4, {entry("0b"), entry("0a"), entry("0c")}))), Names{});
 }
 
+TEST_F(RevocationsTest, ARecordThatDoesNotTellHoldsFromRevocationsMakesEveryEntryNew) {
+  // As it was kept before holds were told apart: number, nextUpdate, serial numbers.
+  Bytes old;
+  append_field(old, std::uint64_t{1});
+  append_field(old, static_cast<std::uint64_t>(unix_seconds(clock_->now())));
+  append_field(old, std::uint64_t{2});
+  append_field(old, ByteView(Bytes{0x0a}));
+  append_field(old, ByteView(Bytes{0x0b}));
+  ASSERT_TRUE(write([&](storage::Transaction& transaction) {
+    const sealed::Table state(sealer_, "sam_state", sealed::Rollback::refused);
+    return state.insert(transaction, "crl-" + encode_base64url(crypto::sha256(issuer_)), old);
+  }));
+  Revocations revocations;
+  EXPECT_EQ(take(revocations, list_of(2, {entry("0a"), entry("0b", RevocationReason::certificate_hold)})).size(), 2U);
+  EXPECT_TRUE(take(revocations, list_of(3, {entry("0a"), entry("0b", RevocationReason::certificate_hold)})).empty());
+}
+
 TEST_F(RevocationsTest, AListOfATransactionThatFailedIsNotTakenForTheOneOfItsVersion) {
   Revocations here, there;
   ASSERT_FALSE(write([&](storage::Transaction& transaction) -> Status {

@@ -185,7 +185,7 @@ Status Restore::void_keys(storage::Transaction& transaction, audit::Log& log) {
 }
 
 /// No attempt is gained: as if the last one before the lock had just failed. No document either: those that the log says were authorised
-/// since the backup, and as many as each entry may have been that is lost.
+/// since the backup, and for whoever has counters as many as each entry may have been that is lost.
 Status Restore::lock_counters(storage::Transaction& transaction, audit::Log& log) {
   const auto now = ground_.clock->now();
   const auto until = now + policy_->policy.lock_time;

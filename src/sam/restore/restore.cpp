@@ -32,6 +32,25 @@ json::Value list_of(const std::set<std::string, std::less<>>& names) {
   return list;
 }
 
+struct AccountChange {
+  std::string user;
+  bool added;
+};
+/// Nothing for an event about something else. A lock ends by itself within minutes; whatever else happened to an account is not undone.
+Result<std::optional<AccountChange>> account_change(std::string_view text) {
+  auto event = json::parse(text);
+  if (!event) return Error{ErrorCode::audit_unavailable, "audit: an entry is no event"};
+  auto type = json::text_member(*event, "type", 64);
+  auto subject = json::text_member(*event, "subject");
+  const auto* fields = json::member(*event, "fields");
+  if (!type || !subject || fields == nullptr) return Error{ErrorCode::audit_unavailable, "audit: an entry is no event"};
+  const bool added = *type == "user.added";
+  if (!added && *type != "user.changed") return std::optional<AccountChange>();
+  const auto change = json::text_member(*fields, "change", 64);
+  if (!added && change && *change == "locked") return std::optional<AccountChange>();
+  return std::optional(AccountChange{*std::move(subject), added});
+}
+
 }  // namespace
 
 Restore::Restore(Ground ground, audit::Remains remains, sealed::Survey survey)
@@ -86,11 +105,7 @@ Status Restore::learn_from(std::string_view text) {
   const auto* fields = json::member(*event, "fields");
   if (!type || !subject || fields == nullptr) return Error{ErrorCode::audit_unavailable, "audit: an entry is no event"};
   if (*type == "user.added") news_.added_users.insert(*subject);
-  if (*type == "user.changed") {
-    auto change = json::text_member(*fields, "change", 64);
-    // A lock ends by itself within minutes; whatever else happened to an account is not undone.
-    if (!change || *change != "locked") news_.changed_users.insert(*subject);
-  }
+  if (const auto change = account_change(text); change && *change && !(*change)->added) news_.changed_users.insert(*subject);
   for (const std::string_view change : {"signer.created", "factors.enrolled", "factors.changed", "factors.reset", "passkey.suspended"}) {
     if (*type == change) news_.changed_signers.insert(*subject);
   }
@@ -98,8 +113,12 @@ Status Restore::learn_from(std::string_view text) {
     auto digest = json::text_member(*fields, "policy_digest", 64);
     if (!digest) return digest.error();
     news_.policy_digest = std::move(*digest);
+    ++news_.policies;
   }
   if (*type == "key.generated") news_.generated_keys.insert(*subject);
+  constexpr std::string_view signer = "signer:";
+  auto actor = json::text_member(*event, "actor");
+  if (actor && actor->starts_with(signer)) ++news_.acts[actor->substr(signer.size())];
   if (*type == "authorisation.granted") {
     auto told = json::text_member(*fields, "count", 20);
     if (!told) return told.error();
@@ -108,9 +127,7 @@ Status Restore::learn_from(std::string_view text) {
       if (c < '0' || c > '9') return Error{ErrorCode::audit_unavailable, "audit: a count is no number"};
       count = count * 10 + static_cast<std::uint64_t>(c - '0');
     }
-    constexpr std::string_view signer = "signer:";
-    if (auto actor = json::text_member(*event, "actor"); actor && actor->starts_with(signer))
-      news_.documents[actor->substr(signer.size())] += count;
+    if (actor && actor->starts_with(signer)) news_.documents[actor->substr(signer.size())] += count;
   }
   return {};
 }
@@ -119,8 +136,10 @@ Status Restore::learn_from(std::string_view text) {
 void Restore::find_doubtful() {
   for (const auto* row : survey_.behind()) {
     if (row->table == "signers" || row->table == "identities" || row->table == "devices") doubtful_.signers.insert(row->id);
-    // Each use of a passkey moves its counter: only the log tells that nothing else happened, if it is whole.
-    const bool only_used = remains_.lost() == 0 && !news_.changed_signers.contains(row->id);
+    // Each use of a passkey moves its counter: only the log tells that nothing else happened, if it is whole and tells of as many uses.
+    const auto acts = news_.acts.find(row->id);
+    const bool only_used = remains_.lost() == 0 && !news_.changed_signers.contains(row->id) && acts != news_.acts.end() &&
+                           row->reached - row->version <= acts->second;
     if (row->table == "passkeys" && !only_used) doubtful_.signers.insert(row->id);
     if (row->table == "keys" || row->table == "wrapped_keys") doubtful_.keys.insert(row->id);
     if (row->table == "factor_states") doubtful_.counters.insert(row->id);
@@ -130,6 +149,22 @@ void Restore::find_doubtful() {
 Status Restore::load_users(storage::Reader& reader) {
   auto users = UserRegistry(ground_.sealer).load_in_snapshot(reader);
   if (!users) return users.error();
+  // Whatever is done to an account moves its generation and stands in the log, all of it: of the row alone nobody could tell how old it is.
+  std::map<std::string, std::uint64_t, std::less<>> changes;
+  auto told = remains_.each_known(reader, [&](std::string_view text) -> Status {
+    auto change = account_change(text);
+    if (!change) return change.error();
+    if (!*change) return {};
+    auto& count = changes[(*change)->user];
+    count = (*change)->added ? 0 : count + 1;
+    return {};
+  });
+  if (!told) return told;
+  for (const auto& user : users->all()) {
+    const auto count = changes.find(user.id.text());
+    if (refused_by("sam.restore.generation", count != changes.end() && user.generation < count->second))
+      news_.changed_users.insert(user.id.text());
+  }
   // Else somebody who was suspended after the backup would approve the restore that brings him back.
   for (const auto& id : news_.changed_users) {
     if (auto* user = users->find(id); user != nullptr && !check_disabled("sam.restore.changed-users")) user->suspend();
@@ -143,8 +178,17 @@ Status Restore::choose_policy(storage::Reader& reader, const std::optional<Bytes
   if (!found) return found.error();
   if (!*found) return Error{ErrorCode::configuration, "the backup is of a SAM that was not initialised"};
   auto document = to_bytes((*found)->content.reveal());
-  const bool newer = news_.policy_digest && *news_.policy_digest != digest_text(document);
-  if (refused_by("sam.restore.policy", newer && (!given || *news_.policy_digest != digest_text(*given))))
+  const auto behind = survey_.behind();
+  const auto row =
+      std::find_if(behind.begin(), behind.end(), [](const auto* one) { return one->table == "sam_state" && one->id == "policy"; });
+  const bool unexplained = row != behind.end() && (*row)->reached - (*row)->version > news_.policies;
+  if (refused_by("sam.restore.policy-row", unexplained && remains_.lost() == 0))
+    return Error{ErrorCode::conflict, "the policy is older than the backup that it stands in: bring another copy of the database"};
+  if (refused_by("sam.restore.lost-policy", unexplained && !given))
+    return Error{ErrorCode::conflict,
+                 "another policy was installed after the backup, and the entry that says which is lost: give the document in force"};
+  const bool newer = unexplained || (news_.policy_digest && *news_.policy_digest != digest_text(document));
+  if (!unexplained && refused_by("sam.restore.policy", newer && (!given || *news_.policy_digest != digest_text(*given))))
     return Error{ErrorCode::conflict, "another policy was installed after the backup: give its document, whose SHA-256 is " +
                                           *news_.policy_digest + " (base64url)"};
   if (newer && given) document = *given;
@@ -267,6 +311,12 @@ Result<bool> Restore::finish_what_was_begun() {
   if (refused_by("sam.restore.begun", !begun))
     return Error{ErrorCode::conflict,
                  "there is nothing to restore: the database goes on after its anchor, as after a crash; start the SAM"};
+  // The versions are written after the commit, and may lack what it brought forward and gave up.
+  auto told = ground_.database.write([&](storage::Transaction& transaction) -> Status {
+    sealed::tell_versions(transaction, *ground_.sealer, survey_);
+    return {};
+  });
+  if (!told) return told;
   auto log = audit::Log::open_for_restore(ground_.log, ground_.database, ground_.checkpoint_key, ground_.clock);
   if (!log) return log.error();
   if (auto ended = (*log)->end_restore(); !ended) return ended.error();

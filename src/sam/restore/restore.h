@@ -15,7 +15,7 @@ namespace intaglio::sam {
 
 /// The end of "the newest copy is lost": a database of a backup is made fit to be served from (TC-8, TC-9; docs/operate/backup.md). Two
 /// persons sign a statement of what the backup lacks, each offline; then, in one transaction, the log is completed from its tiles, and what
-/// the backup cannot know any more is void. The anchor takes the result last: who is cut off before has restored nothing.
+/// the backup cannot know any more is void. The anchor takes the result last: who is cut off before that has it finished by the next statement.
 ///
 /// What is believed: the token, the anchor and the versions beside it, which must be the newest; the tiles, as far as the signed checkpoint
 /// reaches; of the database what is sealed in it, and only of records that nobody changed since.
@@ -55,6 +55,8 @@ class Restore {
     std::set<std::string, std::less<>> changed_signers;  ///< whose factors are not what they were
     std::optional<std::string> policy_digest;  ///< of the last document that was installed
     std::map<std::string, std::uint64_t, std::less<>> documents;  ///< DTBS/R that were authorised, by signer
+    std::map<std::string, std::uint64_t, std::less<>> acts;  ///< what a signer did, by signer: each moved his passkey once at most
+    std::uint64_t policies = 0;  ///< documents that were installed
   };
   /// What becomes void.
   struct Doubtful {

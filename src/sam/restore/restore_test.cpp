@@ -192,6 +192,31 @@ class RestoreTest : public testing::FactorsTest {
     const auto done = found->perform(statement, {approval(admin_, statement), approval(officer_, statement)});
     ASSERT_TRUE(done) << done.error().detail;
   }
+  struct StateRow {
+    std::int64_t version;
+    Bytes record;
+  };
+  StateRow row_of(std::string_view id) {
+    std::optional<StateRow> row;
+    const auto found = database_->read([&](storage::Reader& reader) {
+      return reader.query("SELECT version, record FROM sam_state WHERE id = ?1", {id}, [&](const storage::Row& one) {
+        row = StateRow{one.integer(0), one.bytes(1)};
+        return true;
+      });
+    });
+    if (!found || !row) panic("a row of the state is missing");
+    return *row;
+  }
+  /// As somebody does who owns the database; the SAM has ended.
+  void put_row(std::string_view id, const StateRow& row) {
+    close();
+    open_database();
+    commit([&](storage::Transaction& transaction) -> Status {
+      auto put =
+          transaction.execute("UPDATE sam_state SET version = ?2, record = ?3 WHERE id = ?1", {id, row.version, ByteView(row.record)});
+      return put ? Status() : Status(put.error());
+    });
+  }
   Restored restored() {
     Restored found;
     commit([&](storage::Transaction& transaction) -> Status {
@@ -259,6 +284,8 @@ TEST_F(RestoreTest, APasskeyThatWasUsedIsBelievedAndOneThatWasSuspendedIsNot) {
     std::filesystem::remove(folder_ / "backup.db");
     back_up();
     ASSERT_TRUE(attempt(alice_, pin_, answer()));
+    tell(audit::EventType::authorisation_refused, key_.text(), "signer:alice",
+         {{"purpose", "sign"}, {"reason", "credential_disabled"}, {"authorisation", "a"}, {"client", "demo"}});
     if (suspended) tell(audit::EventType::passkey_suspended, "alice", {{"passkey", "p"}, {"counter_known", "9"}, {"counter_told", "9"}});
     restore();
     EXPECT_EQ(has_factors(alice_), !suspended);
@@ -473,6 +500,83 @@ TEST_F(RestoreTest, AStatementIsOfWhatIsThereAndOfToday) {
   EXPECT_FALSE(perform(*found, *found->make_statement()));
   clock_->find_synchronisation();
   EXPECT_TRUE(perform(*found, *found->make_statement()));
+}
+
+TEST_F(RestoreTest, APasskeyThatWasMovedMoreOftenThanTheLogTellsIsNotBelieved) {
+  back_up();
+  ASSERT_TRUE(attempt(alice_, pin_, answer()));
+  restore();
+  EXPECT_FALSE(has_factors(alice_));
+}
+
+TEST_F(RestoreTest, RowsOfBeforeInADatabaseWithItsWholeLogBringNobodyAndNoPolicyBack) {
+  const auto old_users = row_of("privileged-users");
+  commit([&](storage::Transaction& transaction) -> Status {
+    const UserRegistry registry(sealer_);
+    auto loaded = registry.load(transaction);
+    if (!loaded) return loaded.error();
+    loaded->users.find("adm-2")->suspend();
+    return registry.store(transaction, *loaded);
+  });
+  tell(audit::EventType::user_changed, "adm-2", {{"change", "suspended"}, {"reason", "left"}});
+  ASSERT_TRUE(log_->checkpoint_now());
+  put_row("privileged-users", old_users);
+  {
+    auto found = read();
+    ASSERT_TRUE(found) << found.error().detail;
+    const auto statement = *found->make_statement();
+    EXPECT_EQ(json::parse(statement)->at("users_suspended"), Value::array({"adm-2"}));
+    expect_refused(found->perform(statement, {approval(second_admin_, statement), approval(officer_, statement)}),
+                   ErrorCode::not_authorised);
+  }
+  start();
+  const auto old_policy = row_of("policy");
+  commit([&](storage::Transaction& transaction) -> Status {
+    auto found = state().find(transaction, "policy");
+    if (!found) return found.error();
+    return state().update(transaction, "policy", (*found)->version, as_bytes("a later policy"));
+  });
+  put_row("policy", old_policy);
+  expect_refused(read(), ErrorCode::conflict);
+  expect_refused(read(to_bytes(document_)), ErrorCode::conflict);
+}
+
+TEST_F(RestoreTest, WithLostEntriesAPolicyIsAskedForThatIsNewerThanTheBackup) {
+  ASSERT_TRUE(log_->checkpoint_now());
+  back_up();
+  std::filesystem::copy(folder_ / "audit", folder_ / "audit.kept", std::filesystem::copy_options::recursive);
+  commit([&](storage::Transaction& transaction) -> Status {
+    auto found = state().find(transaction, "policy");
+    if (!found) return found.error();
+    return state().update(transaction, "policy", (*found)->version, as_bytes(document_));
+  });
+  tell(audit::EventType::policy_installed, "later", {{"policy_digest", encode_base64url(crypto::sha256(as_bytes(document_)))}});
+  bring_back();
+  std::filesystem::remove_all(folder_ / "audit");
+  std::filesystem::rename(folder_ / "audit.kept", folder_ / "audit");
+  expect_refused(read(), ErrorCode::conflict);
+  const auto given = read(to_bytes(document_));
+  ASSERT_TRUE(given) << given.error().detail;
+  EXPECT_EQ(json::parse(*given->make_statement())->at("policy").at("newer_than_backup"), true);
+}
+
+TEST_F(RestoreTest, ADeviceThatWasReplacedAfterTheBackupTakesTheSignersFactorsWithIt) {
+  const auto replace = [&](const crypto::SoftwareKey& device) {
+    commit([&](storage::Transaction& transaction) -> Status {
+      auto found = factors_->signers().find(transaction, bob_.text());
+      if (!found) return found.error();
+      auto record = parse_signer((*found)->content.reveal());
+      if (!record) return record.error();
+      return factors_->devices().put(transaction, *record, Device{.spki = device.public_key().spki(), .registered = 1}, /*alone=*/true);
+    });
+  };
+  replace(**crypto::SoftwareKey::generate());
+  back_up();
+  replace(**crypto::SoftwareKey::generate());
+  restore();
+  EXPECT_FALSE(has_factors(bob_));
+  EXPECT_EQ(state_of(bobs_key_), custody::KeyState::destroyed);
+  EXPECT_TRUE(has_factors(alice_));
 }
 
 TEST_F(RestoreTest, APolicyThatWasInstalledAfterTheBackupIsNeeded) {

@@ -21,7 +21,7 @@ Status check_use(const Core& core, const Authorisation& authorisation, const pro
   const auto& transaction = authorisation.transaction;
   if (refused_by("sam.extend.expired", now >= authorisation.expires || now < authorisation.issued))
     return Error{ErrorCode::sad_expired, "the SAD is over"};
-  if (refused_by("sam.extend.epoch", transaction.epoch != core.policy.epoch()))
+  if (refused_by("sam.extend.epoch", transaction.epoch != core.epoch()))
     return Error{ErrorCode::sad_invalid, "the SAD is of another epoch"};
   if (refused_by("sam.extend.key", request.key.text() != transaction.key))
     return Error{ErrorCode::sad_invalid, "the SAD is for another key"};
