@@ -64,6 +64,16 @@ std::string network_of(const std::string& address) {
   return {octets.data(), octets.size() / 2};
 }
 
+/// A client's own, where a client shows itself. A page or a device acts for somebody whom a stranger may have sent: it takes nothing of what
+/// the client that is named may ask, and counts for where it is.
+std::string bucket_of(const http::Principal& caller, const http::Request& request) {
+  const auto has = [&](std::string_view scope) {
+    return std::find(caller.scopes.begin(), caller.scopes.end(), scope) != caller.scopes.end();
+  };
+  if (has("approval") || has("device")) return "network " + network_of(request.peer_address);
+  return "client " + caller.id;
+}
+
 http::Response too_many(std::chrono::seconds wait) {
   auto answer = http::error_answer(429, "temporarily_unavailable", "Too many requests for now");
   answer.headers.emplace_back("Retry-After", std::to_string(wait.count()));
@@ -109,7 +119,7 @@ std::optional<http::Response> Limits::judge(const http::Request& request, std::s
     if (refused_by("ssa.limit.anonymous", all.has_value())) return refuse("anonymous", refused_.anonymous, *all);
     return std::nullopt;
   }
-  const auto wait = buckets.client->wait_for(caller->id);
+  const auto wait = buckets.client->wait_for(bucket_of(*caller, request));
   if (refused_by("ssa.limit.client", wait.has_value())) return refuse("client", refused_.client, *wait);
   // Starts count for the signer whose credential it is, in whoever's name they are asked for.
   if (caller->subject.empty() || work == Work::start) return std::nullopt;

@@ -234,6 +234,17 @@ TEST_F(LimitsOfRequests, HealthIsAnsweredWhateverTheLimits) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(send("GET", "/health/alive", "", {}).status, 200U);
 }
 
+TEST_F(LimitsOfRequests, ADeviceCountsForItsNetworkAndForNoClientNorOtherDevice) {
+  begin({.reads = {.client = 1}});
+  const auto known = must(json::parse(send("POST", "/sic/v1/devices/sessions", R"({"request":"alice asks"})", {}).body));
+  const auto device = "Bearer " + known.at("bearer").get<std::string>();
+  const auto ask = [&](const std::string& address) { return send("POST", "/sic/v1/devices/waiting", "{}", {address, device}); };
+  EXPECT_EQ(ask("192.0.2.1").status, 200U);
+  expect_limited(ask("192.0.2.1"), "60");
+  EXPECT_EQ(ask("192.0.2.2").status, 200U);
+  EXPECT_EQ(send("POST", "/csc/v2/credentials/list", R"({"userID":"alice"})", {"192.0.2.1", bearer()}).status, 200U);
+}
+
 TEST_F(LimitsOfRequests, AWrongTokenTakesNothingFromAnybody) {
   begin({.reads = {.address = 1, .client = 1}});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(send("POST", "/csc/v2/credentials/list", "{}", {"192.0.2.1", "Bearer nonsense"}).status, 401U);

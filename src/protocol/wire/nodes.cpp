@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/panic.h"
 #include "protocol/wire/convert.h"
 #include "protocol/wire/frame.h"
 
@@ -35,6 +36,15 @@ Met met_by(const Error& error, bool reached) {
     case ErrorCode::token_unavailable: return Met::not_served;
     default: return Met::answered;
   }
+}
+
+/// What the watch asks a node that was left out: a node that hangs behind its handshake is not back.
+Bytes status_question() {
+  Request request;
+  request.mutable_status();
+  const auto frame = encode_frame(request);
+  if (!frame) panic("the question for a node's status does not encode");
+  return *frame;
 }
 
 /// As of a commit whose answer was lost: it may stand, and whoever asks again finds out.
@@ -120,7 +130,7 @@ struct Nodes::Node {
     pause = first_pause / 2;
     come_back();
   }
-  /// It is there; whether it serves, the next call will tell, and a pause that was long stays so until one does.
+  /// It answers; whether it serves, the next call will tell, and a pause that was long stays so until one does.
   void reached() {
     const std::lock_guard lock(mutex);
     come_back();
@@ -164,12 +174,19 @@ Nodes::~Nodes() {
 
 /// So that no call waits for a host that is gone.
 void Nodes::look_for_those_left_out() {
+  const auto question = status_question();
+  const auto answers = [&](Pool& pool) {
+    if (!pool.reach()) return false;
+    const auto end = steady_clock::now() + std::min<std::chrono::seconds>(report_patience, timeout());
+    const auto message = pool.exchange(question, {steady_clock::now(), end});
+    return message && answer_in(*message, v1::Answer::kJson);
+  };
   std::unique_lock lock(watch_mutex_);
   while (!stopped_.wait_for(lock, watch_interval, [this] { return stopping_; })) {
     lock.unlock();
     for (const auto& node : nodes_) {
       if (!node->due(steady_clock::now())) continue;
-      if (node->pool->reach()) {
+      if (answers(*node->pool)) {
         node->reached();
       } else {
         node->still_away();
@@ -179,13 +196,14 @@ void Nodes::look_for_those_left_out() {
   }
 }
 
-/// Those that serve, in turn; then, as nothing else is left, those that are left out.
-std::vector<Nodes::Node*> Nodes::in_order() {
+/// Those that serve, in turn; then, as nothing else is left, those that are left out. `serving`: how many of them serve.
+std::vector<Nodes::Node*> Nodes::in_order(std::size_t& serving) {
   std::vector<Node*> order;
   order.reserve(nodes_.size());
   const auto first = turn_++;
   for (std::size_t i = 0; i < nodes_.size(); ++i) order.push_back(nodes_[(first + i) % nodes_.size()].get());
-  std::stable_partition(order.begin(), order.end(), [](const Node* node) { return !node->left_out(); });
+  const auto out = std::stable_partition(order.begin(), order.end(), [](const Node* node) { return !node->left_out(); });
+  serving = static_cast<std::size_t>(out - order.begin());
   return order;
 }
 
@@ -194,13 +212,17 @@ std::chrono::seconds Nodes::timeout() const noexcept { return nodes_.front()->po
 Result<v1::Answer> Nodes::exchange(ByteView frame, Repeat repeat, v1::Answer::OutcomeCase expected) {
   const auto begun = steady_clock::now();
   const auto end = begun + timeout();
-  const auto order = in_order();
+  std::size_t serving = 0;
+  const auto order = in_order(serving);
   std::optional<Error> doubt;  // of a node that may have done it
   std::optional<Error> last;
-  for (auto* node : order) {
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    auto* node = order[at];
     if (last && steady_clock::now() >= end) break;
-    // While another node may have a connection free, none is waited for.
-    const bool only = node == order.back();
+    // Those that serve have their hands full: one that is left out does not help.
+    if (at == serving && last && last->code == ErrorCode::busy && !doubt) break;
+    // While another node that serves may have a connection free, none is waited for.
+    const bool only = at + 1 == order.size() || at + 1 == serving;
     ++node->calls;
     if (last) ++node->taken_over;
     const auto message = node->pool->exchange(frame, {only ? steady_clock::now() + node->pool->config().patience : begun, end});
@@ -212,7 +234,7 @@ Result<v1::Answer> Nodes::exchange(ByteView frame, Repeat repeat, v1::Answer::Ou
     const auto met = met_by(answer.error(), static_cast<bool>(message));
     if (met == Met::answered) {
       node->served();
-      const bool elsewhere = repeat == Repeat::of_one_node && answer.error().code == ErrorCode::not_found && !only;
+      const bool elsewhere = repeat == Repeat::of_one_node && answer.error().code == ErrorCode::not_found && at + 1 != order.size();
       if (!elsewhere) return doubt ? *doubt : answer;
     } else if (answer.error().code != ErrorCode::busy) {
       node->failed(answer.error());
@@ -227,7 +249,8 @@ Result<v1::Answer> Nodes::exchange(ByteView frame, Repeat repeat, v1::Answer::Ou
 
 Result<std::unique_ptr<Link>> Nodes::open_own() {
   std::optional<Error> last;
-  for (auto* node : in_order()) {
+  std::size_t serving = 0;
+  for (auto* node : in_order(serving)) {
     ++node->calls;
     if (last) ++node->taken_over;
     auto opened = node->pool->open_own();

@@ -43,7 +43,7 @@ class Nodes {
 
  private:
   struct Node;
-  [[nodiscard]] std::vector<Node*> in_order();
+  [[nodiscard]] std::vector<Node*> in_order(std::size_t& serving);
   void look_for_those_left_out();
 
   std::vector<std::unique_ptr<Node>> nodes_;

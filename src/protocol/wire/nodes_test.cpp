@@ -331,6 +331,25 @@ TEST_F(SeveralNodes, DoNotWaitForAConnectionToOneWhileAnotherHasOneFree) {
   first.join();
 }
 
+TEST_F(SeveralNodes, WaitForAConnectionToTheOneThatServesWhileAnotherIsGone) {
+  auto one = config(0), gone = config(1);
+  one.connections = 1;
+  one.patience = std::chrono::minutes(10);
+  servers[1].reset();
+  const auto remote = client({one, gone});
+  // The one that is gone is left out from the first call that finds it so.
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(remote->sign(sign_request()));
+  nodes[0]->block();
+  std::thread first([&] { EXPECT_TRUE(remote->sign(sign_request())); });
+  nodes[0]->wait_until_blocked();
+  std::thread second([&] { EXPECT_TRUE(remote->sign(sign_request())) << "it waits for its turn"; });
+  // Time to be refused in, if it did not wait.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  nodes[0]->release();
+  first.join();
+  second.join();
+}
+
 TEST_F(SeveralNodes, AreEachAskedForAReceiptThatOnlyOneCanGive) {
   const auto remote = client();
   nodes[0]->refuse_with(ErrorCode::not_found);

@@ -316,7 +316,7 @@ Result<bool> Restore::finish_what_was_begun() {
     sealed::tell_versions(transaction, *ground_.sealer, survey_);
     return {};
   });
-  if (!told) return told;
+  if (!told) return told.error();
   auto log = audit::Log::open_for_restore(ground_.log, ground_.database, ground_.checkpoint_key, ground_.clock);
   if (!log) return log.error();
   if (auto ended = (*log)->end_restore(); !ended) return ended.error();
