@@ -1252,13 +1252,14 @@ TEST_F(SamTest, OnlyListsInForceLetAnythingBeAuthorisedWhereThePolicyAsksForIt) 
 TEST_F(SamTest, NothingIsSignedOnceTheListHasEndedWhereThePolicyAsksForIt) {
   const auto alice = enrolled_signer("alice");
   use_policy([](Value& document) { document["revocation_lists"] = {{"must_be_in_force", true}}; });
-  const auto ends_soon = clock_->now() - std::chrono::hours(24) + std::chrono::seconds(20);
-  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, ends_soon, 1, {})));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 1, {})));
   const auto authorised = approve(alice, {"contract"});
   ASSERT_TRUE(authorised) << authorised.error().detail;
-  clock_->advance(std::chrono::seconds(20));
+  const auto made = clock_->now() - std::chrono::hours(24) + std::chrono::seconds(5);
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, made, 2, {})));
+  clock_->advance(std::chrono::seconds(5));
   expect_refused(sam_->sign(request(alice, *authorised, {"contract"})), ErrorCode::storage_unavailable);
-  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 2, {})));
+  ASSERT_TRUE(sam_->put_revocation_data(revocation_list(*ca_key_, clock_->now(), 3, {})));
   EXPECT_TRUE(sam_->sign(request(alice, *authorised, {"contract"}))) << "the approval still stands";
 }
 

@@ -118,7 +118,8 @@ Status Restore::learn_from(std::string_view text) {
   if (*type == "key.generated") news_.generated_keys.insert(*subject);
   constexpr std::string_view signer = "signer:";
   auto actor = json::text_member(*event, "actor");
-  if (actor && actor->starts_with(signer)) ++news_.acts[actor->substr(signer.size())];
+  const bool shown = *type == "authorisation.granted" || *type == "authorisation.refused";
+  if (shown && actor && actor->starts_with(signer)) ++news_.acts[actor->substr(signer.size())];
   if (*type == "authorisation.granted") {
     auto told = json::text_member(*fields, "count", 20);
     if (!told) return told.error();

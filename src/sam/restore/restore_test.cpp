@@ -271,6 +271,8 @@ TEST_F(RestoreTest, NoAttemptIsGained) {
   expect_refused(attempt(alice_, "111222", answer()), ErrorCode::authentication_failed);
   back_up();
   expect_refused(attempt(alice_, "111223", answer()), ErrorCode::authentication_failed);
+  tell(audit::EventType::authorisation_refused, key_.text(), "signer:alice",
+       {{"purpose", "sign"}, {"reason", "authentication_failed"}, {"authorisation", "a"}, {"client", "demo"}});
   restore();
   expect_refused(attempt(alice_, pin_, answer()), ErrorCode::credential_locked);
   EXPECT_EQ(events("factors.locked").size(), 1U);
