@@ -55,7 +55,7 @@ class Restore {
     std::set<std::string, std::less<>> changed_signers;  ///< whose factors are not what they were
     std::optional<std::string> policy_digest;  ///< of the last document that was installed
     std::map<std::string, std::uint64_t, std::less<>> documents;  ///< DTBS/R that were authorised, by signer
-    std::map<std::string, std::uint64_t, std::less<>> acts;  ///< what a signer did, by signer: each moved his passkey once at most
+    std::map<std::string, std::uint64_t, std::less<>> acts;  ///< approvals and refusals, by signer: each moved his passkey once at most
     std::uint64_t policies = 0;  ///< documents that were installed
   };
   /// What becomes void.
