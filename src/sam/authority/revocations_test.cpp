@@ -146,6 +146,17 @@ TEST_F(RevocationsTest, AListOfATransactionThatFailedIsNotTakenForTheOneOfItsVer
   EXPECT_FALSE(here.contains(issuer_, "0a"));
 }
 
+TEST_F(RevocationsTest, AnOlderRecordDoesNotTakeThePlaceOfALaterListInMemory) {
+  Revocations here;
+  take(here, list_of(1, {entry("0a")}));
+  ASSERT_FALSE(write([&](storage::Transaction& transaction) -> Status {
+    EXPECT_TRUE(here.take(transaction, sealer_, list_of(3, {entry("0a"), entry("0b")})));
+    return Error{ErrorCode::storage_unavailable, "the disk is full"};
+  }));
+  ASSERT_TRUE(refresh(here));
+  EXPECT_TRUE(here.contains(issuer_, "0b")) << "it was verified, whether or not it could be kept";
+}
+
 TEST_F(RevocationsTest, AListThatIsInMemoryAsSealedIsNotOpenedAgainAndOneThatIsNotIs) {
   Revocations here, there;
   take(there, list_of(1, {entry("0a")}));
