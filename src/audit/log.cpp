@@ -97,6 +97,7 @@ struct Core {
   Status catch_up(storage::Reader& reader, const Head& anchored, Head& head) const;
   Status check_head(const Head& head);
   [[nodiscard]] Result<EntryReference> append(storage::Transaction& transaction, const Event& event);
+  [[nodiscard]] Result<Head> head_of_database();
   Status committed_hook();
   Status integrate();
   void serve();
@@ -109,8 +110,7 @@ struct Core {
   [[nodiscard]] Status healthy() const;
 };
 
-Status Core::open() {
-  if (!detail::is_origin(config.origin)) return Error{ErrorCode::configuration, "audit: not an origin: " + config.origin};
+Result<Head> Core::head_of_database() {
   Head head{};
   auto read = database.read([&](storage::Reader& reader) -> Status {
     auto found = detail::read_head(reader, empty);
@@ -119,6 +119,14 @@ Status Core::open() {
     return {};
   });
   if (!read) return unavailable(read.error());
+  return head;
+}
+
+Status Core::open() {
+  if (!detail::is_origin(config.origin)) return Error{ErrorCode::configuration, "audit: not an origin: " + config.origin};
+  auto kept = head_of_database();
+  if (!kept) return kept.error();
+  Head head = *kept;
   auto opened = detail::Anchor::open(config.anchor, head == empty ? std::optional(empty) : std::nullopt);
   if (!opened) return opened.error();
   anchor = std::move(*opened);
@@ -206,14 +214,9 @@ Result<detail::Hash> Core::put(storage::Transaction& transaction, const Head& be
 }
 
 Status Core::open_for_restore() {
-  Head head{};
-  auto read = database.read([&](storage::Reader& reader) -> Status {
-    auto found = detail::read_head(reader, empty);
-    if (!found) return found.error();
-    head = *found;
-    return {};
-  });
-  if (!read) return unavailable(read.error());
+  auto kept = head_of_database();
+  if (!kept) return kept.error();
+  Head head = *kept;
   auto opened = detail::Anchor::open(config.anchor, std::nullopt);
   if (!opened) return opened.error();
   anchor = std::move(*opened);
